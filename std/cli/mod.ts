@@ -1,0 +1,8 @@
+/**
+ * The functions of `@std/cli` that Ferry uses.
+ *
+ * @module
+ */
+export * from "./parse_args.ts";
+export * from "./prompt_secret.ts";
+export * from "./unicode_width.ts";
