@@ -1,0 +1,75 @@
+import { FerryError } from "./errors.ts";
+
+/**
+ * Turns an unknown value into a `T`.
+ *
+ * @throws {FerryError} `BadRequest` that names the field when the value is not a `T`.
+ */
+export type Check<T> = (value: unknown, name: string) => T;
+
+/** The fields of a JSON object, each with its check. */
+export type Fields = Record<string, Check<unknown>>;
+
+type OptionalKeys<F extends Fields> = {
+  [K in keyof F]: undefined extends ReturnType<F[K]> ? K : never;
+}[keyof F];
+
+/** The type of the objects that `fields` describes; a field that may be undefined may be absent. */
+export type Infer<F extends Fields> =
+  & { [K in Exclude<keyof F, OptionalKeys<F>>]: ReturnType<F[K]> }
+  & { [K in OptionalKeys<F>]?: ReturnType<F[K]> };
+
+function bad(name: string, wanted: string): never {
+  throw new FerryError("BadRequest", `${name} must be ${wanted}`);
+}
+
+/** A string of well-formed Unicode. */
+export const text: Check<string> = (value, name) =>
+  typeof value === "string" && value.isWellFormed() ? value : bad(name, "a string");
+
+/** True or false. */
+export const flag: Check<boolean> = (value, name) => typeof value === "boolean" ? value : bad(name, "true or false");
+
+/** A count or a number of bytes: a whole number from 0 to 2^53 - 1. */
+export const count: Check<number> = (value, name) =>
+  typeof value === "number" && Number.isSafeInteger(value) && value >= 0
+    ? value
+    : bad(name, "a whole number, 0 or more");
+
+/** The largest distance from the epoch that a `Date` can hold, in milliseconds (ECMA-262, "Time Values"). */
+const MAX_TIME_MS = 8.64e15;
+
+/** A time in whole milliseconds since 1970-01-01T00:00Z; may be negative. */
+export const time: Check<number> = (value, name) =>
+  typeof value === "number" && Number.isInteger(value) && Math.abs(value) <= MAX_TIME_MS
+    ? value
+    : bad(name, "a time in whole milliseconds");
+
+/** One of the given strings. */
+export function oneOf<const T extends string>(...values: T[]): Check<T> {
+  return (value, name) => values.find((each) => each === value) ?? bad(name, `one of ${values.join(", ")}`);
+}
+
+/** What `check` allows, or nothing at all. */
+export function optional<T>(check: Check<T>): Check<T | undefined> {
+  return (value, name) => value === undefined ? undefined : check(value, name);
+}
+
+/** An array whose every item passes `check`. */
+export function listOf<T>(check: Check<T>): Check<T[]> {
+  return (value, name) =>
+    Array.isArray(value) ? value.map((item, i) => check(item, `${name}[${i}]`)) : bad(name, "a list");
+}
+
+/** An object with these fields. Others are ignored, so that later versions can add some. */
+export function object<F extends Fields>(fields: F): Check<Infer<F>> {
+  return (value, name) => {
+    if (typeof value !== "object" || value === null || Array.isArray(value)) bad(name, "an object");
+    const result: Record<string, unknown> = {};
+    for (const [key, check] of Object.entries(fields)) {
+      const checked = check(Object.hasOwn(value, key) ? (value as Record<string, unknown>)[key] : undefined, key);
+      if (checked !== undefined) result[key] = checked;
+    }
+    return result as Infer<F>;
+  };
+}

@@ -1,0 +1,92 @@
+import { count, type Fields, flag, listOf, object, oneOf, optional, text, time } from "./checks.ts";
+import { COMMANDS, isCommandName, type Request } from "./commands.ts";
+import { ERROR_CODES, FerryError } from "./errors.ts";
+import { MAX_CONTROL_BYTES } from "./limits.ts";
+import { quote } from "./text.ts";
+
+/** The payloads of control frames other than requests and `ok`, whose fields are in the command table. */
+export const MESSAGES = {
+  /** The server's first frame. */
+  serverHello: object({ ferry: listOf(count) }),
+  /** The client's first frame: the version it chose from the server's list. */
+  clientHello: object({ ferry: count }),
+  /** The server's answer to the client's hello: what this session may do, and how much at once. */
+  welcome: object({ readOnly: flag, window: count }),
+  /** Answers `get`: the facts of the file. */
+  readyToSend: object({ size: count, mtimeMs: time, version: text }),
+  /** Answers a `put` with `wait`: the body may come. */
+  readyToReceive: object({}),
+  /** The body is complete; `size` is the number of bytes it had. */
+  end: object({ size: count }),
+  /** A request or a body failed. */
+  error: object({ code: oneOf(...ERROR_CODES), message: text, path: optional(text) }),
+  /** A line for the person at the other end. */
+  notice: object({ text, reason: oneOf("message", "shutdown") }),
+  /** Part of a listing. Paths are relative to the listed directory. */
+  entries: listOf(object({ path: text, kind: oneOf("file", "directory"), size: count, mtimeMs: time })),
+};
+
+/** The type of each control message. */
+export type Messages = { [N in keyof typeof MESSAGES]: ReturnType<typeof MESSAGES[N]> };
+
+/** One line of a listing. */
+export type Entry = Messages["entries"][number];
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/**
+ * Writes `value` as JSON into `space`.
+ *
+ * @returns The number of bytes, or undefined when it does not fit.
+ * @throws {FerryError} `TooLarge` when it is larger than any control frame may be.
+ */
+export function encodeControl(value: unknown, space: Uint8Array<ArrayBuffer>): number | undefined {
+  const json = JSON.stringify(value);
+  const { read, written } = encoder.encodeInto(json, space);
+  if (read === json.length) return written;
+  if (space.length >= MAX_CONTROL_BYTES) throw new FerryError("TooLarge", "the message is too long to send");
+  return undefined;
+}
+
+/**
+ * The value of a control payload.
+ *
+ * @throws {FerryError} `BadRequest` when it is not UTF-8 or not JSON.
+ */
+export function decodeControl(payload: Uint8Array): unknown {
+  try {
+    return JSON.parse(decoder.decode(payload));
+  } catch (cause) {
+    throw new FerryError("BadRequest", "a message is not valid JSON in UTF-8", { cause });
+  }
+}
+
+const COMMAND_FIELD = object({ command: text });
+
+const REQUESTS = new Map(Object.entries(COMMANDS).map(([name, { fields }]) => [name, object(fields as Fields)]));
+
+/**
+ * The request in a payload.
+ *
+ * @throws {FerryError} `Unsupported` for an unknown command; `BadRequest` for a missing or wrong field.
+ */
+export function decodeRequest(payload: Uint8Array): Request {
+  const value = decodeControl(payload);
+  const { command } = COMMAND_FIELD(value, "request");
+  const check = isCommandName(command) ? REQUESTS.get(command) : undefined;
+  if (!check) throw new FerryError("Unsupported", `the command ${quote(command)} does not exist here`);
+  return { command, ...check(value, command) } as Request;
+}
+
+/** The payload of an `error` frame for `error`. Codes of the client's own travel as `Internal`. */
+export function errorMessage({ code, message, path }: FerryError): Messages["error"] {
+  const local = code === "Unreachable" || code === "Disconnected";
+  return { code: local ? "Internal" : code, message, ...(path === undefined ? {} : { path }) };
+}
+
+/** The `FerryError` in the payload of an `error` frame. */
+export function decodeError(payload: Uint8Array): FerryError {
+  const { code, message, path } = MESSAGES.error(decodeControl(payload), "error");
+  return new FerryError(code, message, { path });
+}

@@ -1,0 +1,127 @@
+import { type Check, count, type Fields, flag, type Infer, object, oneOf, optional, text, time } from "./checks.ts";
+
+/** What is known of a file or directory. `size` is in bytes (0 for a directory), `mtimeMs` in ms since 1970. */
+const FACTS = {
+  kind: oneOf("file", "directory"),
+  size: count,
+  mtimeMs: time,
+  version: text,
+} satisfies Fields;
+
+/** What the server knows of a file: kind, size in bytes, time of last change, and a version that changes with the content. */
+export type FileFacts = Infer<typeof FACTS>;
+
+const RECEIPT = { path: text, size: count, mtimeMs: time, version: text, durable: flag } satisfies Fields;
+
+/** What the server says of a file that it has stored; `durable` when it was synced to the disk before. */
+export type Receipt = Infer<typeof RECEIPT>;
+
+interface Command<Request extends Fields, Ok extends Fields> {
+  /** The fields of the request besides `command`. */
+  readonly fields: Request;
+  /** The fields of the `ok` reply. */
+  readonly ok: Ok;
+  /** Whether it changes the served directory; such commands are refused by a read-only server. */
+  readonly writes: boolean;
+  /** Whether a body of data frames follows the request. */
+  readonly body?: true;
+  /** One line for people. */
+  readonly summary: string;
+}
+
+function command<R extends Fields, O extends Fields>(definition: Command<R, O>): Command<R, O> {
+  return definition;
+}
+
+/** The commands of the protocol. Dispatch, read-only policy, help, completion and documentation derive from this table. */
+export const COMMANDS = {
+  dir: command({
+    fields: { path: optional(text), recursive: optional(flag) },
+    ok: { entries: count },
+    writes: false,
+    summary: "list a directory",
+  }),
+  stat: command({
+    fields: { path: optional(text) },
+    ok: FACTS,
+    writes: false,
+    summary: "show kind, size and time of a file or directory",
+  }),
+  get: command({
+    fields: { path: text, offset: optional(count), length: optional(count), ifVersion: optional(text) },
+    ok: {},
+    writes: false,
+    summary: "download a file",
+  }),
+  put: command({
+    fields: {
+      path: text,
+      size: optional(count),
+      mtimeMs: optional(time),
+      overwrite: optional(flag),
+      wait: optional(flag),
+    },
+    ok: RECEIPT,
+    writes: true,
+    body: true,
+    summary: "upload a file",
+  }),
+  sum: command({
+    fields: { path: text },
+    ok: { sha256: text, size: count, version: text },
+    writes: false,
+    summary: "show the SHA-256 of a file's content",
+  }),
+  mkdir: command({
+    fields: { path: text, parents: optional(flag) },
+    ok: {},
+    writes: true,
+    summary: "make a directory",
+  }),
+  rename: command({
+    fields: { path: text, to: text },
+    ok: {},
+    writes: true,
+    summary: "rename or move a file or directory",
+  }),
+  remove: command({
+    fields: { path: text },
+    ok: {},
+    writes: true,
+    summary: "remove a file or an empty directory",
+  }),
+  say: command({
+    fields: { text },
+    ok: {},
+    writes: false,
+    summary: "send a line to the operator of the server",
+  }),
+  close: command({
+    fields: {},
+    ok: {},
+    writes: false,
+    summary: "end the session",
+  }),
+};
+
+/** The name of a command. */
+export type CommandName = keyof typeof COMMANDS;
+
+/** The request of command `N`, as it travels. */
+export type RequestOf<N extends CommandName> = { command: N } & Infer<typeof COMMANDS[N]["fields"]>;
+
+/** Any request. */
+export type Request = { [N in CommandName]: RequestOf<N> }[CommandName];
+
+/** The payload of the `ok` frame that answers command `N`. */
+export type OkOf<N extends CommandName> = Infer<typeof COMMANDS[N]["ok"]>;
+
+/** Whether `name` is a command of this version. */
+export function isCommandName(name: string): name is CommandName {
+  return Object.hasOwn(COMMANDS, name);
+}
+
+/** The check for the `ok` payload of command `name`. */
+export function okCheck<N extends CommandName>(name: N): Check<OkOf<N>> {
+  return object(COMMANDS[name].ok as Fields) as Check<OkOf<N>>;
+}

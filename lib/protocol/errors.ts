@@ -1,0 +1,118 @@
+import { quote } from "./text.ts";
+
+/** Every code a `FerryError` can carry. The last two arise on the client only and never travel. */
+export const ERROR_CODES = [
+  "BadRequest",
+  "InvalidPath",
+  "NotFound",
+  "AlreadyExists",
+  "IsADirectory",
+  "NotADirectory",
+  "NotEmpty",
+  "NotAFile",
+  "Refused",
+  "Unauthorized",
+  "TooLarge",
+  "NoSpace",
+  "Busy",
+  "Changed",
+  "Corrupt",
+  "Cancelled",
+  "Timeout",
+  "ShuttingDown",
+  "Unsupported",
+  "Internal",
+  "Unreachable",
+  "Disconnected",
+] as const;
+
+/** The kind of a failure; see `docs/protocol.md` for the meaning of each. */
+export type ErrorCode = typeof ERROR_CODES[number];
+
+/** A failure that the user can understand: a code for programs, a sentence for people, the path it is about. */
+export class FerryError extends Error {
+  override readonly name = "FerryError";
+  readonly code: ErrorCode;
+  readonly path: string | undefined;
+
+  /**
+   * @param code What kind of failure this is.
+   * @param message What happened and, where it helps, what to do. Either a whole sentence or a bare reason for {@linkcode cannot}.
+   * @param options `path`: the remote or local path concerned; `cause`: the value that was caught.
+   */
+  constructor(code: ErrorCode, message: string, options: { path?: string | undefined; cause?: unknown } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.path = options.path;
+  }
+}
+
+/** Codes and reasons for the operating system's error names (errno(3)). */
+const BY_ERRNO: Record<string, [ErrorCode, string]> = {
+  ENOENT: ["NotFound", "no such file or directory"],
+  EEXIST: ["AlreadyExists", "it exists already"],
+  EISDIR: ["IsADirectory", "it is a directory"],
+  ENOTDIR: ["NotADirectory", "part of the path is not a directory"],
+  ENOTEMPTY: ["NotEmpty", "the directory is not empty"],
+  EACCES: ["Refused", "permission denied"],
+  EPERM: ["Refused", "permission denied"],
+  EROFS: ["Refused", "the file system is read-only"],
+  ENOSPC: ["NoSpace", "no space left on the disk"],
+  EDQUOT: ["NoSpace", "the disk quota is used up"],
+  EFBIG: ["TooLarge", "the file is too large for the file system"],
+  EMFILE: ["Busy", "too many open files; try again"],
+  ENFILE: ["Busy", "too many open files; try again"],
+  ENAMETOOLONG: ["InvalidPath", "the name is too long"],
+  ELOOP: ["NotFound", "too many links"],
+  EINVAL: ["InvalidPath", "the system does not accept the name"],
+  EIO: ["Internal", "the disk reported a read or write error"],
+};
+
+/** Codes and reasons for Deno's error classes, for errors without an errno. The first match counts. */
+const BY_CLASS: [new (message?: string) => Error, ErrorCode, string][] = [
+  [Deno.errors.NotFound, "NotFound", "no such file or directory"],
+  [Deno.errors.AlreadyExists, "AlreadyExists", "it exists already"],
+  [Deno.errors.IsADirectory, "IsADirectory", "it is a directory"],
+  [Deno.errors.NotADirectory, "NotADirectory", "part of the path is not a directory"],
+  [Deno.errors.FilesystemLoop, "NotFound", "too many links"],
+  [Deno.errors.PermissionDenied, "Refused", "permission denied"],
+  [Deno.errors.NotCapable, "Refused", "this program was not given permission for that path"],
+  [Deno.errors.TimedOut, "Timeout", "timed out"],
+  [Deno.errors.ConnectionReset, "Disconnected", "the connection was reset"],
+  [Deno.errors.ConnectionAborted, "Disconnected", "the connection was aborted"],
+  [Deno.errors.BrokenPipe, "Disconnected", "the connection was closed by the other end"],
+  [Deno.errors.UnexpectedEof, "Disconnected", "the connection ended too early"],
+  [Deno.errors.NotConnected, "Disconnected", "the connection is closed"],
+  [Deno.errors.Interrupted, "Disconnected", "the connection was closed"],
+  [Deno.errors.BadResource, "Disconnected", "the connection is closed"],
+];
+
+/**
+ * Turns anything that was thrown into a `FerryError`. An unknown value becomes `Internal` with a message that
+ * gives nothing away; the original stays in `cause` for the log.
+ */
+export function toFerryError(thrown: unknown): FerryError {
+  if (thrown instanceof FerryError) return thrown;
+  const errno = thrown instanceof Error && "code" in thrown ? BY_ERRNO[String(thrown.code)] : undefined;
+  if (errno) return new FerryError(errno[0], errno[1], { cause: thrown });
+  if (thrown instanceof DOMException && thrown.name === "AbortError") {
+    return new FerryError("Cancelled", "cancelled", { cause: thrown });
+  }
+  for (const [type, code, reason] of BY_CLASS) {
+    if (thrown instanceof type) return new FerryError(code, reason, { cause: thrown });
+  }
+  return new FerryError("Internal", "an unexpected error happened", { cause: thrown });
+}
+
+/**
+ * The whole sentence for a failure: `Cannot get "a.txt": no such file or directory`.
+ *
+ * @param verb What was tried: `get`, `put`, …
+ * @param path The path it was tried on, if any.
+ * @param thrown What was thrown; a `FerryError`'s message is taken as the reason.
+ */
+export function cannot(verb: string, path: string | undefined, thrown: unknown): FerryError {
+  const { code, message, cause } = toFerryError(thrown);
+  const subject = path === undefined ? "" : ` ${quote(path)}`;
+  return new FerryError(code, `Cannot ${verb}${subject}: ${message}`, { path, cause });
+}

@@ -1,0 +1,200 @@
+import { crc32 } from "node:zlib";
+import { giveBuffer, takeBuffer } from "./buffers.ts";
+import { FerryError } from "./errors.ts";
+import { HEADER_BYTES, MAX_CONTROL_BYTES, MAX_DATA_BYTES } from "./limits.ts";
+
+/** The kinds of frames; the numbers travel. */
+export const FrameKind = {
+  hello: 1,
+  request: 2,
+  ready: 3,
+  entries: 4,
+  data: 5,
+  end: 6,
+  ok: 7,
+  error: 8,
+  cancel: 9,
+  notice: 10,
+} as const;
+
+/** The number of a kind of frame. */
+export type FrameKind = typeof FrameKind[keyof typeof FrameKind];
+
+/** One frame. `payload` is a view that is valid until the decoder is used again. */
+export interface Frame {
+  readonly kind: FrameKind;
+  readonly payload: Uint8Array<ArrayBuffer>;
+}
+
+const NAMES = new Map<number, string>(Object.entries(FrameKind).map(([name, kind]) => [kind, name]));
+
+/** The name of a kind of frame, for messages. */
+export function frameName(kind: FrameKind): string {
+  return NAMES.get(kind) ?? String(kind);
+}
+
+function readU32(bytes: Uint8Array, at: number): number {
+  return new DataView(bytes.buffer, bytes.byteOffset + at, 4).getUint32(0);
+}
+
+function writeU32(bytes: Uint8Array, at: number, value: number): void {
+  new DataView(bytes.buffer, bytes.byteOffset + at, 4).setUint32(0, value);
+}
+
+/** The largest payload that a frame of this kind may have, in bytes. */
+function maxPayload(kind: number): number {
+  return kind === FrameKind.data ? MAX_DATA_BYTES : MAX_CONTROL_BYTES;
+}
+
+/**
+ * Completes a frame in place: writes the header for a payload of `length` bytes that already stands at
+ * `start + HEADER_BYTES`. The CRC-32 (ITU-T V.42, as in zlib) covers length, kind and payload.
+ */
+export function sealFrame(buffer: Uint8Array, start: number, kind: FrameKind, length: number): void {
+  writeU32(buffer, start + 4, length);
+  buffer[start + 8] = kind;
+  writeU32(buffer, start, crc32(buffer.subarray(start + 4, start + HEADER_BYTES + length)));
+}
+
+/** The first buffer of a decoder; enough for requests, so that an idle connection costs little. */
+const SMALL_BUFFER_BYTES = 4096;
+
+/**
+ * Cuts a stream of bytes into frames. No I/O: the owner reads into {@linkcode space}, says how much with
+ * {@linkcode filled}, and takes frames with {@linkcode next} until there are none.
+ *
+ * Memory: 4 KiB while little arrives; one pooled buffer from the first time that is not enough until it runs empty.
+ */
+export class FrameDecoder {
+  #small = new Uint8Array(SMALL_BUFFER_BYTES);
+  #buffer = this.#small;
+  #start = 0;
+  #end = 0;
+
+  /** Bytes that have arrived and do not make a whole frame yet. */
+  get pending(): number {
+    return this.#end - this.#start;
+  }
+
+  /** Free space, never empty, for the next bytes. Call it only after `next()` has returned undefined. */
+  space(): Uint8Array<ArrayBuffer> {
+    const wanted = this.#missing();
+    if (this.pending === 0) {
+      // What filled the small buffer to its end is probably only the beginning of more.
+      const more = this.#end === this.#buffer.length;
+      this.#start = this.#end = 0;
+      if (more && this.#buffer === this.#small) this.#enlarge();
+      else if (!more) this.#shrink();
+    } else if (this.#end + wanted > this.#buffer.length) {
+      if (this.pending + wanted > this.#buffer.length) this.#enlarge();
+      else this.#compact();
+    }
+    // A large frame is read to its end and no further, so that the next one starts at the front, without a copy.
+    const limit = wanted > SMALL_BUFFER_BYTES ? this.#end + wanted : this.#buffer.length;
+    return this.#buffer.subarray(this.#end, limit);
+  }
+
+  /** Says that the first `bytes` bytes of the space now hold input. */
+  filled(bytes: number): void {
+    this.#end += bytes;
+  }
+
+  /**
+   * The next frame, or undefined when more bytes are needed.
+   *
+   * @throws {FerryError} `BadRequest` for an unknown kind or a length over the limit, as soon as the header is there;
+   * `Corrupt` when the CRC does not match. The stream cannot be used after either.
+   */
+  next(): Frame | undefined {
+    if (this.#missing() > 0) return undefined;
+    const start = this.#start;
+    const end = start + HEADER_BYTES + readU32(this.#buffer, start + 4);
+    if (crc32(this.#buffer.subarray(start + 4, end)) !== readU32(this.#buffer, start)) {
+      throw new FerryError("Corrupt", "the data was damaged on the way (CRC-32 mismatch)");
+    }
+    this.#start = end;
+    return {
+      kind: this.#buffer[start + 8] as FrameKind,
+      payload: this.#buffer.subarray(start + HEADER_BYTES, end),
+    };
+  }
+
+  /** Gives the memory back. The decoder must not be used afterwards. */
+  release(): void {
+    this.#start = this.#end = 0;
+    this.#shrink();
+  }
+
+  /** How many bytes the next frame still lacks: to complete the header, then to complete the frame. */
+  #missing(): number {
+    const here = this.pending;
+    if (here < HEADER_BYTES) return HEADER_BYTES - here;
+    const length = readU32(this.#buffer, this.#start + 4);
+    const kind = this.#buffer[this.#start + 8] ?? 0;
+    if (!NAMES.has(kind)) throw new FerryError("BadRequest", `this is not Ferry's protocol (frame kind ${kind})`);
+    if (length > maxPayload(kind)) {
+      throw new FerryError("BadRequest", `a frame of ${length} bytes is over the limit of ${maxPayload(kind)}`);
+    }
+    return Math.max(0, HEADER_BYTES + length - here);
+  }
+
+  #enlarge(): void {
+    const large = takeBuffer();
+    large.set(this.#buffer.subarray(this.#start, this.#end));
+    this.#end -= this.#start;
+    this.#start = 0;
+    this.#buffer = large;
+  }
+
+  #compact(): void {
+    this.#buffer.copyWithin(0, this.#start, this.#end);
+    this.#end -= this.#start;
+    this.#start = 0;
+  }
+
+  #shrink(): void {
+    if (this.#buffer === this.#small) return;
+    giveBuffer(this.#buffer);
+    this.#buffer = this.#small;
+  }
+}
+
+/**
+ * Collects outgoing frames in one buffer, so that many small ones leave in one write and a large one is filled in
+ * place. The buffer is taken from the pool when the first frame comes and given back by {@linkcode release}.
+ */
+export class FrameEncoder {
+  #buffer: Uint8Array<ArrayBuffer> | undefined;
+  #end = 0;
+
+  /** The frames collected so far. */
+  get bytes(): Uint8Array<ArrayBuffer> {
+    return this.#buffer?.subarray(0, this.#end) ?? new Uint8Array(0);
+  }
+
+  /** Whether no frame was collected. */
+  get empty(): boolean {
+    return this.#end === 0;
+  }
+
+  /** The place for a payload of up to `size` bytes, or undefined when it does not fit any more. */
+  reserve(size: number): Uint8Array<ArrayBuffer> | undefined {
+    const buffer = this.#buffer ??= takeBuffer();
+    const start = this.#end + HEADER_BYTES;
+    return start + size > buffer.length ? undefined : buffer.subarray(start, start + size);
+  }
+
+  /** Makes a frame of the first `length` bytes of what `reserve` returned last. */
+  commit(kind: FrameKind, length: number): void {
+    if (!this.#buffer) throw new TypeError("commit() without reserve()");
+    sealFrame(this.#buffer, this.#end, kind, length);
+    this.#end += HEADER_BYTES + length;
+  }
+
+  /** Forgets all frames and gives the buffer back. */
+  release(): void {
+    if (this.#buffer) giveBuffer(this.#buffer);
+    this.#buffer = undefined;
+    this.#end = 0;
+  }
+}
