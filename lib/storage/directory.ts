@@ -1,0 +1,231 @@
+import { createHash } from "node:crypto";
+import { setImmediate } from "node:timers/promises";
+import { basename, dirname, join, SEPARATOR } from "@std/path";
+import { FerryError, toFerryError } from "../protocol/errors.ts";
+import { DirectoryReader } from "./directory_reader.ts";
+import { DirectoryUpload } from "./directory_upload.ts";
+import { listTree } from "./directory_list.ts";
+import { facts } from "./facts.ts";
+import { isSameFile, lstatOrNothing, realPathOrNothing } from "./lookup.ts";
+import { isReserved, type RemotePath, ROOT } from "./path.ts";
+import type { Entry, FileFacts, Reader, ReadOptions, Storage, Upload, UploadOptions } from "./storage.ts";
+
+/** Where a path leads: `info` is what is there now, or undefined when there is nothing. */
+interface Location {
+  /** The real path of the directory that holds it; inside the root. */
+  readonly directory: string;
+  readonly name: string;
+  readonly info: Deno.FileInfo | undefined;
+}
+
+const NOT_FOUND = "no such file or directory";
+
+/** Bytes that are read at a time to compute a digest. */
+const DIGEST_CHUNK_BYTES = 1024 * 1024;
+
+/** Runs file operations; what they throw becomes a `FerryError`. */
+function guarded<T>(operation: () => T): T {
+  try {
+    return operation();
+  } catch (error) {
+    throw toFerryError(error);
+  }
+}
+
+/**
+ * A directory on disk, and nothing outside it. This class alone turns a `RemotePath` into a file: the real path of
+ * the parent must be the root or inside it, the last component is looked at without following links, and an opened
+ * file must be the one that was looked at. A link is followed only to a target inside the root; any other link does
+ * not exist. See `docs/security.md` for what remains possible to someone who can write in the root directly.
+ */
+export class DirectoryStorage implements Storage {
+  /** The real path of the directory. */
+  readonly root: string;
+  readonly #rootPrefix: string;
+
+  private constructor(root: string) {
+    this.root = root;
+    this.#rootPrefix = root.endsWith(SEPARATOR) ? root : root + SEPARATOR;
+  }
+
+  /**
+   * @param root The directory to serve; it must exist.
+   * @throws {FerryError} `NotFound`, `NotADirectory`, `Refused`.
+   */
+  static open(root: string): DirectoryStorage {
+    return guarded(() => {
+      const real = Deno.realPathSync(root);
+      if (!Deno.statSync(real).isDirectory) throw new FerryError("NotADirectory", "it is not a directory");
+      return new DirectoryStorage(real);
+    });
+  }
+
+  async stat(path: RemotePath): Promise<FileFacts> {
+    return guarded(() => facts(this.#find(path).info));
+  }
+
+  async *list(path: RemotePath, options: { recursive?: boolean | undefined } = {}): AsyncIterable<Entry> {
+    const directory = guarded(() => {
+      const { directory, name, info } = this.#find(path);
+      if (!info.isDirectory) throw new FerryError("NotADirectory", "it is not a directory");
+      return join(directory, name);
+    });
+    yield* listTree(directory, options.recursive ?? false, (link) => this.#followLink(link)?.info);
+  }
+
+  async read(path: RemotePath, options: ReadOptions = {}): Promise<Reader> {
+    const reader = guarded(() => {
+      const { directory, name, info } = this.#find(path);
+      if (!info.isFile) throw new FerryError("IsADirectory", "it is a directory");
+      const file = Deno.openSync(join(directory, name), { read: true });
+      try {
+        if (!isSameFile(file.statSync(), info)) throw new FerryError("Changed", "it was replaced just now; try again");
+        return new DirectoryReader(file, options);
+      } catch (error) {
+        file.close();
+        throw error;
+      }
+    });
+    try {
+      await reader.settle();
+    } catch (error) {
+      reader.close();
+      throw toFerryError(error);
+    }
+    return reader;
+  }
+
+  async upload(path: RemotePath, options: UploadOptions = {}): Promise<Upload> {
+    return guarded(() => {
+      const { directory, name, info } = this.#locate(path);
+      if (info?.isDirectory || path === ROOT) throw new FerryError("IsADirectory", "it is a directory");
+      return new DirectoryUpload({ directory, name, path, replaced: info }, options);
+    });
+  }
+
+  async mkdir(path: RemotePath, options: { parents?: boolean | undefined } = {}): Promise<void> {
+    guarded(() => {
+      if (!options.parents) return this.#mkdirOne(path, false);
+      for (let end = path.indexOf("/"); end !== -1; end = path.indexOf("/", end + 1)) {
+        this.#mkdirOne(path.slice(0, end) as RemotePath, true);
+      }
+      this.#mkdirOne(path, true);
+    });
+  }
+
+  async rename(path: RemotePath, to: RemotePath): Promise<void> {
+    guarded(() => {
+      if (path === ROOT || to === ROOT) throw new FerryError("Refused", "it is the served directory itself");
+      const source = this.#locateEntry(path);
+      if (!source) throw new FerryError("NotFound", NOT_FOUND);
+      const target = this.#parent(to);
+      const from = join(source.directory, source.name);
+      const destination = join(target.directory, target.name);
+      // Looked at without following links, so that not even a link that does not exist for clients is lost.
+      if (lstatOrNothing(destination)) throw new FerryError("AlreadyExists", "the new name exists already");
+      if (destination.startsWith(from + SEPARATOR)) {
+        throw new FerryError("BadRequest", "a directory cannot be moved into itself");
+      }
+      Deno.renameSync(from, destination);
+    });
+  }
+
+  async remove(path: RemotePath): Promise<void> {
+    guarded(() => {
+      if (path === ROOT) throw new FerryError("Refused", "it is the served directory itself");
+      const entry = this.#locateEntry(path);
+      if (!entry) throw new FerryError("NotFound", NOT_FOUND);
+      Deno.removeSync(join(entry.directory, entry.name));
+    });
+  }
+
+  async digest(path: RemotePath, signal?: AbortSignal): Promise<{ sha256: string; size: number; version: string }> {
+    const reader = await this.read(path);
+    try {
+      const hash = createHash("sha256");
+      const chunk = new Uint8Array(Math.min(DIGEST_CHUNK_BYTES, Math.max(1, reader.length)));
+      for (;;) {
+        const n = await reader.read(chunk);
+        if (n === null) break;
+        hash.update(chunk.subarray(0, n));
+        await setImmediate(undefined, { signal });
+      }
+      return { sha256: hash.digest("hex"), size: reader.facts.size, version: reader.facts.version };
+    } catch (error) {
+      throw toFerryError(error);
+    } finally {
+      reader.close();
+    }
+  }
+
+  #mkdirOne(path: RemotePath, mayExist: boolean): void {
+    const { directory, name, info } = this.#locate(path);
+    if (info && !(mayExist && info.isDirectory)) throw new FerryError("AlreadyExists", "it exists already");
+    if (!info) Deno.mkdirSync(join(directory, name));
+  }
+
+  #isInside(real: string): boolean {
+    return real === this.root || real.startsWith(this.#rootPrefix);
+  }
+
+  /** The real directory that holds the last component of `path`. */
+  #parent(path: RemotePath): { directory: string; name: string } {
+    const full = join(this.root, path);
+    const directory = Deno.realPathSync(dirname(full));
+    if (!this.#isInside(directory)) throw new FerryError("NotFound", NOT_FOUND);
+    return { directory, name: basename(full) };
+  }
+
+  /**
+   * What is at `path`, with a link to somewhere inside the root followed.
+   *
+   * @throws {FerryError} `NotFound` when the parent is not there; `Refused` for a link that leads outside or nowhere.
+   */
+  #locate(path: RemotePath): Location {
+    if (path === ROOT) {
+      return { directory: this.root, name: ".", info: Deno.statSync(this.root) };
+    }
+    const { directory, name } = this.#parent(path);
+    const info = lstatOrNothing(join(directory, name));
+    if (!info?.isSymlink) {
+      if (info && !info.isFile && !info.isDirectory) throw new FerryError("NotAFile", "it is not a regular file");
+      return { directory, name, info };
+    }
+    const target = this.#followLink(join(directory, name));
+    if (!target) throw new FerryError("Refused", "a link that does not lead to a file in here is in the way");
+    return target;
+  }
+
+  /** Where a link leads, or undefined when that is outside the root, nowhere, or nothing that is served. */
+  #followLink(link: string): (Location & { info: Deno.FileInfo }) | undefined {
+    const real = realPathOrNothing(link);
+    if (real === undefined || !this.#isInside(real)) return undefined;
+    const within = real.slice(this.#rootPrefix.length);
+    if (within.split(SEPARATOR).some(isReserved)) return undefined;
+    const info = lstatOrNothing(real);
+    if (!info?.isFile && !info?.isDirectory) return undefined;
+    return real === this.root
+      ? { directory: real, name: ".", info }
+      : { directory: dirname(real), name: basename(real), info };
+  }
+
+  /** Like `#locate`, for something that must be there; a link that leads outside is not. */
+  #find(path: RemotePath): Location & { info: Deno.FileInfo } {
+    try {
+      const { directory, name, info } = this.#locate(path);
+      if (info) return { directory, name, info };
+    } catch (error) {
+      if (!(error instanceof FerryError && error.code === "Refused")) throw error;
+    }
+    throw new FerryError("NotFound", NOT_FOUND);
+  }
+
+  /** The entry itself, a link not followed; undefined for one that does not exist for clients. */
+  #locateEntry(path: RemotePath): { directory: string; name: string } | undefined {
+    const { directory, name } = this.#parent(path);
+    const entry = join(directory, name);
+    const info = lstatOrNothing(entry);
+    if (!info || (info.isSymlink && !this.#followLink(entry))) return undefined;
+    return { directory, name };
+  }
+}

@@ -1,0 +1,88 @@
+import { setTimeout } from "node:timers/promises";
+import { FerryError, toFerryError } from "../protocol/errors.ts";
+import { facts, mtimeMs } from "./facts.ts";
+import { PacedFile } from "./file.ts";
+import type { FileFacts, Reader, ReadOptions } from "./storage.ts";
+
+/**
+ * Two writes within one tick of the file system's clock give the same time of change. The tick is at most 10 ms on
+ * Linux (CONFIG_HZ=100), so a file is read only when its last change is longer ago than this.
+ */
+const CLOCK_TICK_MS = 20;
+
+/** Whether the content of an open file may have changed between two looks at it. */
+function differs(before: Deno.FileInfo, after: Deno.FileInfo): boolean {
+  if (before.size !== after.size || mtimeMs(before) !== mtimeMs(after)) return true;
+  // Replacing the name of an open file changes its ctime too, but takes a link away and leaves the content alone.
+  return before.nlink === after.nlink && before.ctime?.getTime() !== after.ctime?.getTime();
+}
+
+/** Reads an open file, and fails with `Changed` rather than give a mixture of two versions. */
+export class DirectoryReader implements Reader {
+  #file: PacedFile;
+  #info: Deno.FileInfo;
+  #options: ReadOptions;
+  #remaining = 0;
+  facts: FileFacts;
+  length = 0;
+
+  /** @param file An open regular file; the reader closes it. */
+  constructor(file: Deno.FsFile, options: ReadOptions) {
+    this.#file = new PacedFile(file);
+    this.#options = options;
+    this.#info = file.statSync();
+    this.facts = facts(this.#info);
+  }
+
+  /** Waits until a change from now on will be seen, then finds the place to begin. To be called once before `read`. */
+  async settle(): Promise<void> {
+    const age = Date.now() - mtimeMs(this.#info);
+    if (age > -CLOCK_TICK_MS && age < CLOCK_TICK_MS) {
+      await setTimeout(CLOCK_TICK_MS);
+      this.#info = this.#file.file.statSync();
+      this.facts = facts(this.#info);
+    }
+    const { offset = 0, length, ifVersion } = this.#options;
+    if (ifVersion !== undefined && ifVersion !== this.facts.version) {
+      throw new FerryError("Changed", "it is not the version that was asked for");
+    }
+    if (offset > this.facts.size) {
+      throw new FerryError(
+        "BadRequest",
+        `the offset ${offset} is beyond the end of the file (${this.facts.size} bytes)`,
+      );
+    }
+    this.length = this.#remaining = Math.min(length ?? Infinity, this.facts.size - offset);
+    if (offset > 0) this.#file.file.seekSync(offset, Deno.SeekMode.Start);
+  }
+
+  read(into: Uint8Array): Promise<number | null> | number | null {
+    try {
+      if (this.#remaining === 0) return this.#finish();
+      const n = this.#file.read(into.subarray(0, Math.min(into.length, this.#remaining)));
+      if (!(n instanceof Promise)) return this.#account(n);
+      return n.then((n) => this.#account(n), (error) => Promise.reject(toFerryError(error)));
+    } catch (error) {
+      throw toFerryError(error);
+    }
+  }
+
+  close(): void {
+    this.#file.file.close();
+  }
+
+  #account(n: number | null): number {
+    if (n === null) throw this.#changed();
+    this.#remaining -= n;
+    return n;
+  }
+
+  #finish(): null {
+    if (differs(this.#info, this.#file.file.statSync())) throw this.#changed();
+    return null;
+  }
+
+  #changed(): FerryError {
+    return new FerryError("Changed", "it changed while it was read; try again");
+  }
+}

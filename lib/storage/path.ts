@@ -1,0 +1,64 @@
+import { FerryError } from "../protocol/errors.ts";
+
+declare const checked: unique symbol;
+
+/**
+ * A path inside the served directory that has passed {@linkcode parseRemotePath}: relative, `/` separated, without
+ * `.`, `..` or empty segments. The empty path is the served directory itself.
+ */
+export type RemotePath = string & { readonly [checked]: true };
+
+/** The served directory itself. */
+export const ROOT = "" as RemotePath;
+
+/** The longest path, in bytes of UTF-8 (PATH_MAX on Linux). */
+export const MAX_PATH_BYTES = 4096;
+
+/** The longest name between two slashes, in bytes of UTF-8 (NAME_MAX on Linux). */
+export const MAX_NAME_BYTES = 255;
+
+/** Names with this prefix belong to Ferry; they are never listed, read or written by name. */
+export const RESERVED_PREFIX = ".ferry-";
+
+// Microsoft, "Naming Files, Paths, and Namespaces".
+const WINDOWS_FORBIDDEN = /[<>:"\\|?*\p{Cc}]|[. ]$/u;
+const WINDOWS_DEVICE = /^(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$)(\.|$)/i;
+
+const encoder = new TextEncoder();
+
+/** Whether `name` is one of Ferry's own, in any spelling that a file system may take for the same. */
+export function isReserved(name: string): boolean {
+  return name.normalize("NFKC").toLowerCase().startsWith(RESERVED_PREFIX);
+}
+
+function whyNot(path: string, windows: boolean): string | undefined {
+  if (path === "") return "the name is empty";
+  if (path.includes("\0")) return "it contains a NUL character";
+  if (!path.isWellFormed()) return "it is not well-formed Unicode";
+  if (path.startsWith("/")) return "it must be relative to the served directory";
+  if (encoder.encode(path).length > MAX_PATH_BYTES) return `it is longer than ${MAX_PATH_BYTES} bytes`;
+  for (const name of path.split("/")) {
+    if (name === "") return "it contains an empty name";
+    if (name === "." || name === "..") return `it contains "${name}"`;
+    if (encoder.encode(name).length > MAX_NAME_BYTES) return `a name in it is longer than ${MAX_NAME_BYTES} bytes`;
+    if (isReserved(name)) return `names that begin with "${RESERVED_PREFIX}" are reserved`;
+    if (windows && (WINDOWS_FORBIDDEN.test(name) || WINDOWS_DEVICE.test(name))) {
+      return "Windows does not allow a name in it";
+    }
+  }
+  return undefined;
+}
+
+/**
+ * The only way from a string that came from elsewhere to a path that may be used. Pure; parsing a parsed path
+ * gives the same path.
+ *
+ * @param path The path as it was received.
+ * @param windows Whether the file system has the rules of Windows; by default, whether this is Windows.
+ * @throws {FerryError} `InvalidPath` with the reason.
+ */
+export function parseRemotePath(path: string, windows = Deno.build.os === "windows"): RemotePath {
+  const reason = whyNot(path, windows);
+  if (reason) throw new FerryError("InvalidPath", reason, { path: path.slice(0, MAX_NAME_BYTES) });
+  return path as RemotePath;
+}
