@@ -1,0 +1,212 @@
+import { decodeControl, encodeControl } from "../protocol/codec.ts";
+import { FerryError, toFerryError } from "../protocol/errors.ts";
+import { type Frame, FrameDecoder, FrameEncoder, FrameKind } from "../protocol/frames.ts";
+import { MAX_CONTROL_BYTES } from "../protocol/limits.ts";
+import { formatAddress } from "./address.ts";
+
+/** Fills a piece of an outgoing frame and says how many bytes it wrote, or null when there is nothing to send. */
+export type Fill = (space: Uint8Array<ArrayBuffer>) => Promise<number | null> | number | null;
+
+/** A first guess at the room that a control frame needs, in bytes; most are far smaller. */
+const USUAL_CONTROL_BYTES = 4096;
+
+/**
+ * Frames over a stream connection. Outgoing frames are collected while the previous write is under way and then
+ * leave in one write; `send` and `sendData` wait when both buffers are full, which is the backpressure. One caller
+ * may receive at a time, any number may send.
+ */
+export class Connection {
+  /** Address of the other end, `host:port`. */
+  readonly peer: string;
+  readonly #conn: Deno.Conn;
+  readonly #decoder = new FrameDecoder();
+  #filling = new FrameEncoder();
+  #writing = new FrameEncoder();
+  #flushing: Promise<void> | undefined;
+  /** Resolved when the buffers have changed places, so that there is room again. */
+  #swapped: PromiseWithResolvers<void> | undefined;
+  /** Resolved when the one who is filling a frame in place has finished. */
+  #reserved: PromiseWithResolvers<void> | undefined;
+  #failure: FerryError | undefined;
+  #progressAt = performance.now();
+
+  constructor(conn: Deno.Conn) {
+    this.#conn = conn;
+    this.peer = "hostname" in conn.remoteAddr ? formatAddress(conn.remoteAddr) : conn.remoteAddr.transport;
+  }
+
+  /** When bytes last moved in either direction, on the clock of `performance.now()`, in ms. */
+  get progressAt(): number {
+    return this.#progressAt;
+  }
+
+  /** Whether something is half done: a frame that has arrived in part, or a write that the peer does not take. */
+  get midway(): boolean {
+    return this.#decoder.pending > 0 || this.#flushing !== undefined;
+  }
+
+  /**
+   * The next frame, or undefined when the other end has closed its side. The payload is valid until the next call.
+   *
+   * @throws {FerryError} `Disconnected`, also for an end in the middle of a frame; `BadRequest` or `Corrupt` for bytes
+   * that are not the protocol, after which nothing more can be received.
+   */
+  async receive(): Promise<Frame | undefined> {
+    try {
+      for (;;) {
+        const frame = this.#decoder.next();
+        if (frame) return frame;
+        const n = await this.#read(this.#decoder.space());
+        if (n === null) break;
+        this.#decoder.filled(n);
+      }
+    } catch (error) {
+      this.#decoder.release();
+      throw error;
+    }
+    const truncated = this.#decoder.pending > 0;
+    this.#decoder.release();
+    if (truncated) throw new FerryError("Disconnected", "the connection ended in the middle of a message");
+    return undefined;
+  }
+
+  /**
+   * Receives a control frame of one kind.
+   *
+   * @throws {FerryError} As `receive`; `Disconnected` at the end; `BadRequest` for another kind.
+   */
+  async receiveControl(kind: FrameKind): Promise<unknown> {
+    const frame = await this.receive();
+    if (!frame) throw new FerryError("Disconnected", "the other end closed the connection");
+    if (frame.kind !== kind) throw new FerryError("BadRequest", "this message was not expected here");
+    return decodeControl(frame.payload);
+  }
+
+  /**
+   * Queues a control frame.
+   *
+   * @throws {FerryError} `Disconnected`; `TooLarge` when the value is larger than a control frame may be.
+   */
+  async send(kind: FrameKind, value?: unknown): Promise<void> {
+    if (value === undefined) {
+      await this.#place(0, () => 0, kind);
+    } else if (await this.#place(USUAL_CONTROL_BYTES, (space) => encodeControl(value, space) ?? null, kind) === null) {
+      await this.#place(MAX_CONTROL_BYTES, (space) => encodeControl(value, space) ?? null, kind);
+    }
+  }
+
+  /**
+   * Queues a data frame of up to `size` bytes that `fill` writes in place; nothing when `fill` gives null.
+   *
+   * @returns What `fill` returned.
+   */
+  sendData(size: number, fill: Fill): Promise<number | null> {
+    return this.#place(size, fill, FrameKind.data);
+  }
+
+  /** Waits until all that was queued has been handed to the system. */
+  async flush(): Promise<void> {
+    while (this.#flushing) await this.#flushing;
+    if (this.#failure) throw this.#failure;
+  }
+
+  /** Sends what is queued, then says that nothing more will come. The other direction stays open. */
+  async end(): Promise<void> {
+    await this.flush();
+    try {
+      await this.#conn.closeWrite();
+    } catch (error) {
+      throw toFerryError(error);
+    }
+  }
+
+  /** Reads and ignores what still comes until the other end closes; closing earlier could cut off what we sent. */
+  async drain(): Promise<void> {
+    const scratch = new Uint8Array(MAX_CONTROL_BYTES);
+    while (await this.#read(scratch) !== null);
+  }
+
+  /** Closes both directions at once. */
+  close(): void {
+    this.#failure ??= new FerryError("Disconnected", "the connection is closed");
+    try {
+      this.#conn.close();
+    } catch {
+      // It is closed already.
+    }
+    this.#swapped?.resolve();
+  }
+
+  async #read(space: Uint8Array): Promise<number | null> {
+    try {
+      const n = await this.#conn.read(space);
+      this.#progressAt = performance.now();
+      return n;
+    } catch (error) {
+      throw toFerryError(error);
+    }
+  }
+
+  async #place(size: number, fill: Fill, kind: FrameKind): Promise<number | null> {
+    const space = await this.#room(size);
+    this.#reserved = Promise.withResolvers();
+    try {
+      const n = await fill(space);
+      if (this.#failure) throw this.#failure;
+      if (n !== null) {
+        this.#filling.commit(kind, n);
+        this.#flushing ??= this.#drainQueue();
+      }
+      return n;
+    } finally {
+      if (this.#filling.empty) this.#filling.release();
+      this.#reserved.resolve();
+      this.#reserved = undefined;
+    }
+  }
+
+  async #room(size: number): Promise<Uint8Array<ArrayBuffer>> {
+    for (;;) {
+      if (this.#failure) throw this.#failure;
+      if (this.#reserved) {
+        await this.#reserved.promise;
+        continue;
+      }
+      const space = this.#filling.reserve(size);
+      if (space) return space;
+      this.#swapped ??= Promise.withResolvers();
+      await this.#swapped.promise;
+    }
+  }
+
+  /** Writes until nothing is queued. Never rejects: a failure is kept and thrown by whoever sends next. */
+  async #drainQueue(): Promise<void> {
+    try {
+      // Lets what is sent in the same turn leave together.
+      await Promise.resolve();
+      while (!this.#filling.empty) {
+        if (this.#reserved) {
+          await this.#reserved.promise;
+          continue;
+        }
+        [this.#filling, this.#writing] = [this.#writing, this.#filling];
+        this.#swapped?.resolve();
+        this.#swapped = undefined;
+        await this.#writeAll(this.#writing.bytes);
+        this.#writing.release();
+      }
+    } catch (error) {
+      this.#failure ??= toFerryError(error);
+      this.#swapped?.resolve();
+    } finally {
+      this.#flushing = undefined;
+    }
+  }
+
+  async #writeAll(bytes: Uint8Array): Promise<void> {
+    for (let done = 0; done < bytes.length;) {
+      done += await this.#conn.write(bytes.subarray(done));
+      this.#progressAt = performance.now();
+    }
+  }
+}

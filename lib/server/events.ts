@@ -1,0 +1,35 @@
+import type { ErrorCode } from "../protocol/errors.ts";
+
+/** What a server tells its operator. `session` numbers the connections of one server from 1. */
+export type ServerEvent =
+  | { readonly event: "open"; readonly session: number; readonly peer: string }
+  | CommandEvent
+  | { readonly event: "say"; readonly session: number; readonly peer: string; readonly text: string }
+  | CloseEvent
+  | { readonly event: "warning"; readonly message: string };
+
+/** A command was answered. */
+export interface CommandEvent {
+  readonly event: "command";
+  readonly session: number;
+  readonly peer: string;
+  readonly command: string;
+  readonly path?: string | undefined;
+  /** Bytes of file content that were moved. */
+  readonly bytes: number;
+  readonly durationMs: number;
+  /** `ok`, or the code of the error. */
+  readonly outcome: "ok" | ErrorCode;
+  /** For `Internal` errors: what really happened. It does not leave the server. */
+  readonly detail?: string | undefined;
+}
+
+/** A connection has ended. */
+export interface CloseEvent {
+  readonly event: "close";
+  readonly session: number;
+  readonly peer: string;
+  readonly durationMs: number;
+  /** Why, when it was not the orderly end. */
+  readonly reason?: string | undefined;
+}

@@ -1,0 +1,128 @@
+import type { Connection } from "../net/connection.ts";
+import type { Entry } from "../protocol/codec.ts";
+import type { CommandName, OkOf, RequestOf } from "../protocol/commands.ts";
+import { FerryError } from "../protocol/errors.ts";
+import { FrameKind } from "../protocol/frames.ts";
+import { MAX_CONTROL_BYTES, MAX_DATA_BYTES } from "../protocol/limits.ts";
+import { parseRemotePath, type RemotePath, ROOT } from "../storage/path.ts";
+import type { Storage } from "../storage/storage.ts";
+import type { Body } from "./body.ts";
+
+/** What a handler may use to answer one request. */
+export interface Context {
+  readonly storage: Storage;
+  readonly connection: Connection;
+  /** Aborted when the client cancels or goes away. */
+  readonly signal: AbortSignal;
+  /** The body that follows the request, for the commands that have one. */
+  readonly body: Body;
+  /** Counts bytes of file content for the log. */
+  moved(bytes: number): void;
+  /** Shows a line to the operator. */
+  say(text: string): void;
+}
+
+type Handlers = { [N in CommandName]: (context: Context, request: RequestOf<N>) => Promise<OkOf<N>> };
+
+/** An entry's share of a JSON array is at most this, besides its path: punctuation, kind, size, time. */
+const ENTRY_OVERHEAD_BYTES = 96;
+
+/** A UTF-16 code unit takes at most this many bytes in JSON (`\u001f`). */
+const JSON_BYTES_PER_UNIT = 6;
+
+function parseOptional(path: string | undefined): RemotePath {
+  return path === undefined ? ROOT : parseRemotePath(path);
+}
+
+async function dir({ storage, connection, signal }: Context, request: RequestOf<"dir">): Promise<OkOf<"dir">> {
+  let entries = 0;
+  let batch: Entry[] = [];
+  let batchBytes = 0;
+  for await (const entry of storage.list(parseOptional(request.path), { recursive: request.recursive })) {
+    signal.throwIfAborted();
+    const bytes = entry.path.length * JSON_BYTES_PER_UNIT + ENTRY_OVERHEAD_BYTES;
+    if (batchBytes + bytes > MAX_CONTROL_BYTES) {
+      await connection.send(FrameKind.entries, batch);
+      batch = [];
+      batchBytes = 0;
+    }
+    batch.push(entry);
+    batchBytes += bytes;
+    entries++;
+  }
+  if (batch.length > 0) await connection.send(FrameKind.entries, batch);
+  return { entries };
+}
+
+async function get(context: Context, { path, offset, length, ifVersion }: RequestOf<"get">): Promise<OkOf<"get">> {
+  const { storage, connection, signal } = context;
+  const reader = await storage.read(parseRemotePath(path), { offset, length, ifVersion });
+  try {
+    const { size, mtimeMs, version } = reader.facts;
+    await connection.send(FrameKind.ready, { size, mtimeMs, version });
+    for (let sent = 0;;) {
+      signal.throwIfAborted();
+      const wanted = Math.min(MAX_DATA_BYTES, reader.length - sent);
+      const n = await connection.sendData(wanted, (space) => reader.read(space));
+      if (n === null) {
+        await connection.send(FrameKind.end, { size: sent });
+        return {};
+      }
+      sent += n;
+      context.moved(n);
+    }
+  } finally {
+    reader.close();
+  }
+}
+
+async function put(context: Context, request: RequestOf<"put">): Promise<OkOf<"put">> {
+  const { storage, connection, body } = context;
+  const { path, size, mtimeMs, overwrite, wait } = request;
+  const upload = await storage.upload(parseRemotePath(path), { size, mtimeMs, overwrite });
+  try {
+    if (wait) await connection.send(FrameKind.ready, {});
+    for (;;) {
+      const bytes = await body.next();
+      if (bytes === null) break;
+      const writing = upload.write(bytes);
+      if (writing) await writing;
+      context.moved(bytes.length);
+    }
+    return await upload.commit();
+  } finally {
+    await upload.abort();
+  }
+}
+
+/** How each command is answered: the handler returns the fields of the `ok` reply, or throws. */
+export const HANDLERS: Handlers = {
+  dir,
+  get,
+  put,
+  stat: ({ storage }, { path }) => storage.stat(parseOptional(path)),
+  sum: ({ storage, signal }, { path }) => storage.digest(parseRemotePath(path), signal),
+  async mkdir({ storage }, { path, parents }) {
+    await storage.mkdir(parseRemotePath(path), { parents });
+    return {};
+  },
+  async rename({ storage }, { path, to }) {
+    await storage.rename(parseRemotePath(path), parseRemotePath(to));
+    return {};
+  },
+  async remove({ storage }, { path }) {
+    await storage.remove(parseRemotePath(path));
+    return {};
+  },
+  async say({ say }, { text }) {
+    if (text.length > MAX_SAY_LENGTH) {
+      throw new FerryError("TooLarge", `a line has at most ${MAX_SAY_LENGTH} characters`);
+    }
+    say(text);
+    return {};
+  },
+  close: () => Promise.resolve({}),
+};
+
+/** The longest line that a client may send to the operator, in UTF-16 code units. */
+const MAX_SAY_LENGTH = 4096;

@@ -1,0 +1,164 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { formatAddress } from "../net/address.ts";
+import { Connection } from "../net/connection.ts";
+import { FerryError, toFerryError } from "../protocol/errors.ts";
+import { DirectoryStorage } from "../storage/directory.ts";
+import type { Storage } from "../storage/storage.ts";
+import type { ServerEvent } from "./events.ts";
+import { Session } from "./session.ts";
+
+/** How to serve. */
+export interface ServeOptions {
+  /** The directory to serve, which must exist, or another storage. */
+  readonly root: string | Storage;
+  /** The address to listen on; `127.0.0.1` when absent. */
+  readonly hostname?: string | undefined;
+  /** The port to listen on; 7878 when absent, any free one for 0. */
+  readonly port?: number | undefined;
+  /** Whether commands that change the directory are refused. */
+  readonly readOnly?: boolean | undefined;
+  /** Told of connections, commands and trouble. Must not throw. */
+  readonly onEvent?: ((event: ServerEvent) => void) | undefined;
+}
+
+/** The port that server and client use when none is named. */
+export const DEFAULT_PORT = 7878;
+
+/** The pause after a failed accept, in ms: file descriptors may be free again then. */
+const ACCEPT_PAUSE_MS = 100;
+
+/** How often deadlines are checked, in ms. */
+const DEADLINE_CHECK_MS = 1_000;
+
+/** How long transfers may take to finish after `shutdown` by default, in ms. */
+export const SHUTDOWN_GRACE_MS = 10_000;
+
+/** A running server. */
+export class FerryServer implements AsyncDisposable {
+  /** Where it listens; the port is the real one. */
+  readonly address: { readonly hostname: string; readonly port: number };
+  readonly #listener: Deno.TcpListener;
+  readonly #sessions = new Map<Session, Promise<void>>();
+  readonly #options: { storage: Storage; readOnly: boolean; onEvent: (event: ServerEvent) => void };
+  readonly #accepting: Promise<void>;
+  readonly #deadlines: ReturnType<typeof setInterval>;
+  #lastId = 0;
+  #shutdown: Promise<void> | undefined;
+
+  /** Use {@linkcode serve}. */
+  constructor(listener: Deno.TcpListener, storage: Storage, options: ServeOptions) {
+    const { hostname, port } = listener.addr;
+    this.address = { hostname, port };
+    this.#listener = listener;
+    this.#options = { storage, readOnly: options.readOnly ?? false, onEvent: options.onEvent ?? (() => {}) };
+    this.#deadlines = setInterval(() => this.#checkDeadlines(), DEADLINE_CHECK_MS);
+    this.#accepting = this.#acceptAll();
+  }
+
+  /** The sessions that are open now. */
+  get sessions(): readonly Session[] {
+    return [...this.#sessions.keys()];
+  }
+
+  /** Sends a line to every client. */
+  async say(text: string): Promise<void> {
+    await Promise.all(this.sessions.map((session) => session.notify(text)));
+  }
+
+  /**
+   * Stops accepting, tells the clients, lets commands that are under way finish, and ends all sessions.
+   *
+   * @param graceMs How long they may take, in ms, before their connections are closed.
+   */
+  shutdown(graceMs = SHUTDOWN_GRACE_MS): Promise<void> {
+    this.#shutdown ??= this.#stop(graceMs);
+    return this.#shutdown;
+  }
+
+  /** Ends everything at once. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.shutdown(0);
+  }
+
+  async #stop(graceMs: number): Promise<void> {
+    this.#listener.close();
+    await this.#accepting;
+    for (const session of this.sessions) {
+      // Not awaited: a client that does not read must not hold up the others; the deadline below ends it.
+      void session.notify("the server is shutting down", "shutdown").then(() => session.shutdown());
+    }
+    const deadline = new AbortController();
+    const late = delay(graceMs, "late", { signal: deadline.signal }).catch(() => "stopped");
+    await Promise.race([late, Promise.all(this.#sessions.values())]);
+    deadline.abort();
+    for (const session of this.sessions) session.close("the server was stopped");
+    await Promise.all(this.#sessions.values());
+    clearInterval(this.#deadlines);
+  }
+
+  /** Accepts until the listener is closed. Whatever else goes wrong concerns one peer, or passes. */
+  async #acceptAll(): Promise<void> {
+    for (;;) {
+      try {
+        this.#open(await this.#listener.accept());
+      } catch (error) {
+        if (error instanceof Deno.errors.BadResource) return;
+        if (error instanceof Deno.errors.NotConnected || error instanceof Deno.errors.ConnectionAborted) continue;
+        if (error instanceof Deno.errors.ConnectionReset) continue;
+        this.#options.onEvent({
+          event: "warning",
+          message: `Cannot accept a connection: ${toFerryError(error).message}`,
+        });
+        await delay(ACCEPT_PAUSE_MS);
+      }
+    }
+  }
+
+  #open(conn: Deno.TcpConn): void {
+    try {
+      conn.setNoDelay(true);
+      conn.setKeepAlive(true);
+    } catch {
+      // The peer is gone already; the session will find out.
+    }
+    const session = new Session(++this.#lastId, new Connection(conn), this.#options);
+    const running = session.run().finally(() => this.#sessions.delete(session));
+    this.#sessions.set(session, running);
+  }
+
+  #checkDeadlines(): void {
+    const now = performance.now();
+    for (const session of this.sessions) session.checkDeadlines(now);
+  }
+}
+
+/**
+ * Serves a directory until `shutdown` is called.
+ *
+ * @throws {FerryError} `NotFound`, `NotADirectory` or `Refused` for the directory; `Unreachable` when the address
+ * cannot be listened on.
+ *
+ * @example
+ * ```ts
+ * import { connect, serve } from "./lib/mod.ts";
+ *
+ * const root = await Deno.makeTempDir();
+ * await using server = serve({ root, port: 0 });
+ * await using client = await connect(server.address);
+ * await client.mkdir("reports");
+ * ```
+ */
+export function serve(options: ServeOptions): FerryServer {
+  const { root, hostname = "127.0.0.1", port = DEFAULT_PORT } = options;
+  const storage = typeof root === "string" ? DirectoryStorage.open(root) : root;
+  try {
+    return new FerryServer(Deno.listen({ hostname, port }), storage, options);
+  } catch (error) {
+    const where = formatAddress({ hostname, port });
+    if (error instanceof Deno.errors.AddrInUse) {
+      throw new FerryError("Unreachable", `Cannot listen on ${where}: the port is in use; choose another with --port`);
+    }
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new FerryError("Unreachable", `Cannot listen on ${where}: ${reason}`, { cause: error });
+  }
+}
