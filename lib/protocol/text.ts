@@ -3,7 +3,7 @@
  * invisible formatting that can reorder or hide text (Unicode TR36, "Bidirectional Text Spoofing"), lone surrogates.
  * The two joiners stay, since Persian words and many emoji are written with them.
  */
-const UNSAFE = /[\p{Cc}[\p{Cf}--[\u200c\u200d]]\p{Zl}\p{Zp}\p{Cs}]/gv;
+const UNSAFE = /[\p{Cc}\p{Zl}\p{Zp}\p{Cs}]|(?![\u200c\u200d])\p{Cf}/gu;
 
 const SHORT: Record<string, string> = { "\n": "\\n", "\r": "\\r", "\t": "\\t" };
 

@@ -59,6 +59,6 @@ function whyNot(path: string, windows: boolean): string | undefined {
  */
 export function parseRemotePath(path: string, windows = Deno.build.os === "windows"): RemotePath {
   const reason = whyNot(path, windows);
-  if (reason) throw new FerryError("InvalidPath", reason, { path: path.slice(0, MAX_NAME_BYTES) });
+  if (reason) throw new FerryError("InvalidPath", reason);
   return path as RemotePath;
 }

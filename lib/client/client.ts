@@ -1,0 +1,206 @@
+import { formatAddress } from "../net/address.ts";
+import { Connection } from "../net/connection.ts";
+import { type Entry, MESSAGES, type Messages } from "../protocol/codec.ts";
+import type { FileFacts, OkOf, Receipt } from "../protocol/commands.ts";
+import { FerryError, toFerryError } from "../protocol/errors.ts";
+import { FrameKind } from "../protocol/frames.ts";
+import { PROTOCOL_VERSION } from "../protocol/limits.ts";
+import { Exchange } from "./exchange.ts";
+import { listing } from "./listing.ts";
+import { download, upload } from "./transfer.ts";
+
+/** How long the server may take to accept a connection and to say hello, in ms. */
+const CONNECT_TIMEOUT_MS = 10_000;
+
+/** How long the server may take to close its side after `close`, in ms. */
+const CLOSE_TIMEOUT_MS = 2_000;
+
+/** Where and how to connect. */
+export interface ConnectOptions {
+  readonly hostname: string;
+  readonly port: number;
+  /** Gives up connecting when it is aborted. */
+  readonly signal?: AbortSignal | undefined;
+  /** Told of lines from the operator of the server. */
+  readonly onNotice?: ((notice: Messages["notice"]) => void) | undefined;
+}
+
+/** Options that every command has. */
+export interface CommandOptions {
+  /** Cancels the command when it is aborted; it then fails with `Cancelled`. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Options of `get` and `put`. */
+export interface TransferOptions extends CommandOptions {
+  /** Told how many bytes were moved and how many there are in all, where that is known. Must not throw. */
+  readonly onProgress?: ((moved: number, total: number | undefined) => void) | undefined;
+  /** Whether an existing file is replaced (the default) or the command fails with `AlreadyExists`. */
+  readonly overwrite?: boolean | undefined;
+}
+
+/** Options of `put` for a source that is not a file. */
+export interface PutOptions extends TransferOptions {
+  /** The time of last change that the file shall have, in ms since 1970; that of the source file when absent. */
+  readonly mtimeMs?: number | undefined;
+}
+
+/**
+ * One connection to a server. Commands may be started without waiting for earlier ones; they are pipelined. Every
+ * failure is a `FerryError`; one that the server answered leaves the connection usable.
+ */
+export class Client implements AsyncDisposable {
+  /** The address of the server, `host:port`. */
+  readonly peer: string;
+  /** What the server allows. */
+  readonly welcome: Messages["welcome"];
+  readonly #connection: Connection;
+  readonly #exchange: Exchange;
+
+  /** Use {@linkcode connect}. */
+  constructor(connection: Connection, welcome: Messages["welcome"], onNotice: (notice: Messages["notice"]) => void) {
+    this.peer = connection.peer;
+    this.welcome = welcome;
+    this.#connection = connection;
+    this.#exchange = new Exchange(connection, welcome.window, onNotice);
+  }
+
+  /** Fulfilled with the reason when the connection has ended, whoever ended it. */
+  get ended(): Promise<FerryError> {
+    return this.#exchange.ended;
+  }
+
+  /**
+   * The entries of a directory, streamed, sorted by name; with `recursive` those of all directories in it, each
+   * after its parent.
+   *
+   * @param path The directory; the served one when absent. The entries' paths are relative to it.
+   */
+  dir(path?: string, options: CommandOptions & { recursive?: boolean } = {}): AsyncIterableIterator<Entry> {
+    return listing(this.#exchange, path, options);
+  }
+
+  /** Kind, size, time and version of a file or directory; of the served directory when `path` is absent. */
+  stat(path?: string, { signal }: CommandOptions = {}): Promise<FileFacts> {
+    return this.#exchange.request({ command: "stat", path }, { signal });
+  }
+
+  /**
+   * Downloads a file.
+   *
+   * @param path The file on the server.
+   * @param target A local path, which shows the file only when it is complete; or a stream, which gets the bytes
+   * in pieces of up to 1 MiB and is closed at the end, or aborted.
+   * @returns The facts of the file.
+   */
+  get(path: string, target: string | WritableStream<Uint8Array>, options: TransferOptions = {}): Promise<FileFacts> {
+    return download(this.#exchange, path, target, options);
+  }
+
+  /**
+   * Uploads a file.
+   *
+   * @param source A local path, or a stream of bytes.
+   * @param path The name that it gets on the server, where it shows only when it is complete.
+   */
+  put(source: string | ReadableStream<Uint8Array>, path: string, options: PutOptions = {}): Promise<Receipt> {
+    return upload(this.#exchange, source, path, options);
+  }
+
+  /** The SHA-256 of a file on the server, in lower-case hex, with its size in bytes and version. */
+  sum(path: string, { signal }: CommandOptions = {}): Promise<OkOf<"sum">> {
+    return this.#exchange.request({ command: "sum", path }, { signal });
+  }
+
+  /** Makes a directory; with `parents` also those above it, and none of them is an error when it exists. */
+  async mkdir(path: string, { signal, parents }: CommandOptions & { parents?: boolean } = {}): Promise<void> {
+    await this.#exchange.request({ command: "mkdir", path, parents }, { signal });
+  }
+
+  /** Renames or moves a file or directory; never onto something that exists. */
+  async rename(path: string, to: string, { signal }: CommandOptions = {}): Promise<void> {
+    await this.#exchange.request({ command: "rename", path, to }, { signal });
+  }
+
+  /** Removes a file or an empty directory. */
+  async remove(path: string, { signal }: CommandOptions = {}): Promise<void> {
+    await this.#exchange.request({ command: "remove", path }, { signal });
+  }
+
+  /** Sends a line to the operator of the server. */
+  async say(text: string, { signal }: CommandOptions = {}): Promise<void> {
+    await this.#exchange.request({ command: "say", text }, { signal });
+  }
+
+  /** Ends the session: waits for the answers to all earlier commands, then both sides close. */
+  async close(): Promise<void> {
+    const deadline = setTimeout(() => this.#connection.close(), CLOSE_TIMEOUT_MS);
+    try {
+      await this.#exchange.request({ command: "close" });
+      await this.#connection.end();
+      await this.#exchange.ended;
+    } finally {
+      clearTimeout(deadline);
+      this.#connection.close();
+    }
+  }
+
+  /** Ends the session; never throws. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      await this.close();
+    } catch {
+      // It has ended already.
+    }
+  }
+}
+
+async function greet(connection: Connection): Promise<Messages["welcome"]> {
+  const { ferry } = MESSAGES.serverHello(await connection.receiveControl(FrameKind.hello), "hello");
+  if (!ferry.includes(PROTOCOL_VERSION)) {
+    throw new FerryError("Unsupported", `the server speaks other versions of the protocol (${ferry.join(", ")})`);
+  }
+  await connection.send(FrameKind.hello, { ferry: PROTOCOL_VERSION });
+  return MESSAGES.welcome(await connection.receiveControl(FrameKind.ok), "welcome");
+}
+
+/**
+ * Connects to a server.
+ *
+ * @throws {FerryError} `Unreachable` when nobody answers there or it is not a Ferry server; `Unsupported` when it
+ * speaks another version; `Cancelled`.
+ */
+export async function connect(options: ConnectOptions): Promise<Client> {
+  const { hostname, port, onNotice = () => {} } = options;
+  const where = formatAddress({ hostname, port });
+  const timeout = AbortSignal.timeout(CONNECT_TIMEOUT_MS);
+  const signal = options.signal ? AbortSignal.any([options.signal, timeout]) : timeout;
+  let connection: Connection | undefined;
+  const abort = () => connection?.close();
+  try {
+    const conn = await Deno.connect({ hostname, port, signal });
+    conn.setNoDelay(true);
+    conn.setKeepAlive(true);
+    connection = new Connection(conn);
+    signal.addEventListener("abort", abort);
+    const welcome = await greet(connection);
+    return new Client(connection, welcome, onNotice);
+  } catch (error) {
+    connection?.close();
+    if (options.signal?.aborted) throw new FerryError("Cancelled", `Cannot connect to ${where}: cancelled`);
+    throw unreachable(where, timeout.aborted ? new FerryError("Timeout", "nobody answered in time") : error);
+  } finally {
+    signal.removeEventListener("abort", abort);
+  }
+}
+
+function unreachable(where: string, thrown: unknown): FerryError {
+  const { code, message } = toFerryError(thrown);
+  if (code === "Unsupported") return new FerryError(code, `Cannot connect to ${where}: ${message}`);
+  if (thrown instanceof Deno.errors.ConnectionRefused) {
+    return new FerryError("Unreachable", `Cannot connect to ${where}: nobody listens there; is the server running?`);
+  }
+  if (thrown instanceof FerryError) return new FerryError("Unreachable", `Cannot connect to ${where}: ${message}`);
+  const reason = thrown instanceof Error ? thrown.message : String(thrown);
+  return new FerryError("Unreachable", `Cannot connect to ${where}: ${reason}`, { cause: thrown });
+}

@@ -1,0 +1,246 @@
+import type { Connection } from "../net/connection.ts";
+import { decodeControl, decodeError, MESSAGES, type Messages } from "../protocol/codec.ts";
+import { type CommandName, okCheck, type OkOf, type RequestOf } from "../protocol/commands.ts";
+import { cannot, FerryError, toFerryError } from "../protocol/errors.ts";
+import { type Frame, FrameKind, frameName } from "../protocol/frames.ts";
+
+type Wait = Promise<void> | void;
+
+/** Takes what comes before the `ok` of one request. A promise holds up receiving until it is fulfilled. */
+export interface Sink {
+  ready?(value: unknown): Wait;
+  entries?(entries: Messages["entries"]): Wait;
+  data?(bytes: Uint8Array): Wait;
+  end?(size: number): Wait;
+}
+
+/** The request that a body belongs to. */
+export interface Sending {
+  /** The answer is there already, or nobody wants it any more: the rest of the body is not needed. */
+  readonly settled: boolean;
+  /** Fulfilled when `settled` becomes true. */
+  readonly settling: Promise<void>;
+}
+
+/** Sends the data frames of a body and gives its size in bytes. */
+export type BodySender = (connection: Connection, request: Sending) => Promise<number>;
+
+/** How to make a request. */
+export interface Exchanging {
+  readonly sink?: Sink;
+  /** Sends the body. Whatever it throws is what the request fails with. */
+  readonly body?: BodySender;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** A request that was sent and not answered in full. */
+class Pending implements Sending {
+  readonly command: CommandName;
+  readonly path: string | undefined;
+  readonly answer = Promise.withResolvers<unknown>();
+  readonly settling: Promise<void>;
+  readonly sink: Sink;
+  settled = false;
+  /** Nobody waits for the answer any more; what still comes of it is ignored. */
+  abandoned = false;
+
+  constructor(request: RequestOf<CommandName>, sink: Sink) {
+    this.command = request.command;
+    this.path = "path" in request && typeof request.path === "string" ? request.path : undefined;
+    this.sink = sink;
+    // It may fail while the body is still being sent, before anyone else awaits it.
+    this.settling = this.answer.promise.then(() => {}, () => {});
+  }
+
+  resolve(value: unknown): void {
+    this.settled = true;
+    this.answer.resolve(value);
+  }
+
+  reject(error: FerryError): void {
+    this.settled = true;
+    this.answer.reject(error);
+  }
+
+  abandon(error: FerryError): void {
+    this.abandoned = true;
+    this.reject(error);
+  }
+}
+
+/**
+ * Requests and their answers on one connection: requests are sent one after the other without waiting for answers,
+ * and answers are taken in the same order.
+ */
+export class Exchange {
+  readonly #connection: Connection;
+  readonly #window: number;
+  readonly #onNotice: (notice: Messages["notice"]) => void;
+  readonly #pending: Pending[] = [];
+  /** The turn of the last one who asked to send. */
+  #lastTurn: Promise<void> = Promise.resolve();
+  /** Resolved when the list of pending requests has become longer or shorter. */
+  #changed = Promise.withResolvers<void>();
+  #failure: FerryError | undefined;
+  /** Fulfilled with the reason when the connection has ended. */
+  readonly ended: Promise<FerryError>;
+
+  constructor(connection: Connection, window: number, onNotice: (notice: Messages["notice"]) => void) {
+    this.#connection = connection;
+    this.#window = window;
+    this.#onNotice = onNotice;
+    this.ended = this.#receiveAll();
+  }
+
+  /**
+   * Sends a request and gives the fields of its `ok`.
+   *
+   * @throws {FerryError} What the server answered; what the body or the sink threw; `Cancelled`; `Disconnected`.
+   */
+  async request<N extends CommandName>(
+    request: RequestOf<N> & RequestOf<CommandName>,
+    { sink = {}, body, signal }: Exchanging = {},
+  ): Promise<OkOf<N>> {
+    const pending = new Pending(request, sink);
+    const onAbort = () => this.#abandon(pending, new FerryError("Cancelled", "cancelled"));
+    const yieldTurn = await this.#turn();
+    try {
+      while (this.#pending.length >= this.#window && !this.#failure) await this.#changed.promise;
+      if (this.#failure) throw this.#failure;
+      if (signal?.aborted) throw new FerryError("Cancelled", "cancelled");
+      signal?.addEventListener("abort", onAbort);
+      this.#pending.push(pending);
+      this.#wake();
+      await this.#connection.send(FrameKind.request, request);
+      if (body) await this.#sendBody(pending, body);
+    } catch (error) {
+      signal?.removeEventListener("abort", onAbort);
+      throw cannot(request.command, pending.path, error);
+    } finally {
+      yieldTurn();
+    }
+    try {
+      return await pending.answer.promise as OkOf<N>;
+    } finally {
+      signal?.removeEventListener("abort", onAbort);
+    }
+  }
+
+  /** Whether a request waits behind the one that is being answered now. */
+  get crowded(): boolean {
+    return this.#pending.length > 1;
+  }
+
+  /** Fulfilled when a request is made or answered next, or the connection ends. */
+  get changed(): Promise<void> {
+    return this.#changed.promise;
+  }
+
+  async #turn(): Promise<() => void> {
+    const before = this.#lastTurn;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#lastTurn = promise;
+    await before;
+    return resolve;
+  }
+
+  async #sendBody(pending: Pending, body: BodySender): Promise<void> {
+    try {
+      const size = await body(this.#connection, pending);
+      if (!pending.settled) return await this.#connection.send(FrameKind.end, { size });
+    } catch (error) {
+      this.#abandon(pending, cannot(pending.command, pending.path, error));
+    }
+    await this.#connection.send(FrameKind.error, { code: "Cancelled", message: "the client gave up" });
+  }
+
+  async #receiveAll(): Promise<FerryError> {
+    try {
+      for (;;) {
+        const frame = await this.#connection.receive();
+        if (!frame) throw new FerryError("Disconnected", "the server closed the connection");
+        const waiting = this.#dispatch(frame);
+        if (waiting) await waiting;
+      }
+    } catch (error) {
+      return this.#fail(toFerryError(error));
+    }
+  }
+
+  #dispatch({ kind, payload }: Frame): Wait {
+    if (kind === FrameKind.notice) return this.#onNotice(MESSAGES.notice(decodeControl(payload), "notice"));
+    const pending = this.#pending[0];
+    if (kind === FrameKind.error) {
+      const error = decodeError(payload);
+      if (!pending) throw error;
+      return this.#next().reject(error);
+    }
+    if (!pending) throw new FerryError("BadRequest", `the server sent ${frameName(kind)} without being asked`);
+    if (kind === FrameKind.ok) {
+      return this.#next().resolve(okCheck(pending.command)(decodeControl(payload), "ok"));
+    }
+    if (pending.abandoned) return;
+    try {
+      const waiting = this.#pour(pending, kind, payload);
+      return waiting?.catch((error) => this.#abandon(pending, toFerryError(error)));
+    } catch (error) {
+      if (error instanceof ProtocolViolation) throw error;
+      this.#abandon(pending, toFerryError(error));
+    }
+  }
+
+  #pour({ sink, command }: Pending, kind: FrameKind, payload: Uint8Array): Wait {
+    if (kind === FrameKind.data && sink.data) return sink.data(payload);
+    if (kind === FrameKind.ready && sink.ready) return sink.ready(decodeControl(payload));
+    if (kind === FrameKind.entries && sink.entries) {
+      return sink.entries(MESSAGES.entries(decodeControl(payload), "entries"));
+    }
+    if (kind === FrameKind.end && sink.end) return sink.end(MESSAGES.end(decodeControl(payload), "end").size);
+    throw new ProtocolViolation("BadRequest", `the server answered ${command} with ${frameName(kind)}`);
+  }
+
+  /** Takes the request that has now been answered off the list. */
+  #next(): Pending {
+    const pending = this.#pending.shift();
+    if (!pending) throw new TypeError("no request is pending");
+    this.#wake();
+    return pending;
+  }
+
+  /** Stops waiting for an answer, and tells the server when nobody waits for any other either. */
+  #abandon(pending: Pending, error: FerryError): void {
+    if (pending.settled) return;
+    pending.abandon(error);
+    void this.#cancel();
+  }
+
+  async #cancel(): Promise<void> {
+    const yieldTurn = await this.#turn();
+    try {
+      const wanted = this.#pending.some((each) => !each.abandoned);
+      if (this.#pending.length > 0 && !wanted) await this.#connection.send(FrameKind.cancel);
+    } catch {
+      // The connection is lost, and with it what was to be cancelled.
+    } finally {
+      yieldTurn();
+    }
+  }
+
+  #fail(error: FerryError): FerryError {
+    this.#failure = error;
+    this.#connection.close();
+    for (const pending of this.#pending.splice(0)) {
+      if (!pending.settled) pending.reject(cannot(pending.command, pending.path, error));
+    }
+    this.#wake();
+    return error;
+  }
+
+  #wake(): void {
+    this.#changed.resolve();
+    this.#changed = Promise.withResolvers();
+  }
+}
+
+/** The server sent something that the protocol does not allow; nothing it says after that can be trusted. */
+class ProtocolViolation extends FerryError {}

@@ -1,0 +1,12 @@
+/**
+ * Ferry as a library: serve a directory, or talk to a server.
+ *
+ * @module
+ */
+export { type Client, type CommandOptions, connect, type ConnectOptions } from "./client/client.ts";
+export type { PutOptions, TransferOptions } from "./client/client.ts";
+export { serve, type ServeOptions } from "./server/server.ts";
+export type { FerryServer } from "./server/server.ts";
+export type { ServerEvent } from "./server/events.ts";
+export { ERROR_CODES, type ErrorCode, FerryError } from "./protocol/errors.ts";
+export type { Entry, FileFacts, Receipt, Storage } from "./storage/storage.ts";
