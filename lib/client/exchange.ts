@@ -102,12 +102,13 @@ export class Exchange {
     { sink = {}, body, signal }: Exchanging = {},
   ): Promise<OkOf<N>> {
     const pending = new Pending(request, sink);
-    const onAbort = () => this.#abandon(pending, new FerryError("Cancelled", "cancelled"));
+    const cancelled = () => cannot(request.command, pending.path, new FerryError("Cancelled", "cancelled"));
+    const onAbort = () => this.#abandon(pending, cancelled());
     const yieldTurn = await this.#turn();
     try {
       while (this.#pending.length >= this.#window && !this.#failure) await this.#changed.promise;
       if (this.#failure) throw this.#failure;
-      if (signal?.aborted) throw new FerryError("Cancelled", "cancelled");
+      if (signal?.aborted) throw cancelled();
       signal?.addEventListener("abort", onAbort);
       this.#pending.push(pending);
       this.#wake();

@@ -1,0 +1,48 @@
+import { quoteWord } from "./words.ts";
+
+/** What a server needs: the network, and one directory. */
+export interface Needs {
+  readonly directory: string;
+  readonly write: boolean;
+  readonly args: readonly string[];
+}
+
+function descriptors({ directory, write }: Needs): Deno.PermissionDescriptor[] {
+  const read = { name: "read", path: directory } as const;
+  return write ? [read, { name: "write", path: directory }] : [read];
+}
+
+/** The command line that grants a server exactly what it needs. */
+export function grantingCommand({ directory, write, args }: Needs): string {
+  const allow = [`--allow-read=${quoteWord(directory)}`, ...(write ? [`--allow-write=${quoteWord(directory)}`] : [])];
+  return ["deno run --allow-net", ...allow, "server.ts", ...args.map(quoteWord)].join(" ");
+}
+
+/**
+ * Gets access to the directory, by asking on a terminal. To be called before listening, since a question stops
+ * everything else.
+ *
+ * @returns Whether access was granted.
+ */
+export async function obtain(needs: Needs): Promise<boolean> {
+  for (const descriptor of descriptors(needs)) {
+    // Without a terminal this answers at once.
+    const { state } = await Deno.permissions.request(descriptor);
+    if (state !== "granted") return false;
+  }
+  return true;
+}
+
+/** What the process may do beyond serving the directory, for people; empty when that is nothing. */
+export async function excess(): Promise<string[]> {
+  const rights: [Deno.PermissionDescriptor, string][] = [
+    [{ name: "read" }, "read every file"],
+    [{ name: "write" }, "write every file"],
+    [{ name: "run" }, "run programs"],
+    [{ name: "env" }, "see the environment"],
+    [{ name: "sys" }, "see details of the system"],
+    [{ name: "ffi" }, "load native libraries"],
+  ];
+  const states = await Promise.all(rights.map(([descriptor]) => Deno.permissions.query(descriptor)));
+  return rights.filter((_, i) => states[i]?.state === "granted").map(([, right]) => right);
+}

@@ -1,0 +1,89 @@
+import process from "node:process";
+import { createInterface, type Interface } from "node:readline";
+import { formatAddress } from "../net/address.ts";
+import { printable } from "../protocol/text.ts";
+import { execute } from "./commands.ts";
+import { complete } from "./complete.ts";
+import { Exit } from "./exit.ts";
+import type { Address } from "./options.ts";
+import { Shell } from "./shell.ts";
+import { explain, print } from "./terminal.ts";
+import { splitWords } from "./words.ts";
+
+/** A prompt on a terminal: history, completion, notices above the line, Ctrl-C for the command under way. */
+class Prompt {
+  readonly #shell: Shell;
+  readonly #lines: Interface;
+  /** The command under way. */
+  #running: AbortController | undefined;
+
+  constructor(address: Address) {
+    const output = { print, inform: (line: string) => this.#above(line) };
+    this.#shell = new Shell(address, output, false);
+    this.#lines = createInterface({
+      input: process.stdin,
+      output: process.stdout,
+      terminal: true,
+      historySize: 1000,
+      removeHistoryDuplicates: true,
+      completer: (line: string, done: (error: null, result: [string[], string]) => void) => {
+        void complete(this.#shell, line).then((result) => done(null, result));
+      },
+    });
+    this.#lines.on("SIGINT", () => this.#interrupt());
+  }
+
+  async run(): Promise<number> {
+    try {
+      await this.#shell.client();
+    } catch (error) {
+      this.#lines.close();
+      const { message, code } = explain(error);
+      console.error(message);
+      return code;
+    }
+    console.error(`Connected to ${formatAddress(this.#shell.address)}. Type "help" for the commands.`);
+    const lines = this.#lines[Symbol.asyncIterator]();
+    for (;;) {
+      this.#lines.setPrompt(`ferry:/${printable(this.#shell.remoteDirectory)}> `);
+      this.#lines.prompt();
+      const { value, done } = await lines.next();
+      if (done) break;
+      await this.#execute(value);
+      if (this.#shell.leaving) break;
+    }
+    await this.#shell.close();
+    this.#lines.close();
+    return Exit.done;
+  }
+
+  async #execute(line: string): Promise<void> {
+    this.#running = new AbortController();
+    try {
+      await execute(this.#shell, splitWords(line), this.#running.signal);
+    } catch (error) {
+      console.error(explain(error).message);
+    } finally {
+      this.#running = undefined;
+    }
+  }
+
+  #interrupt(): void {
+    if (this.#running) return this.#running.abort();
+    // Empties the line; what was typed stays visible above.
+    this.#lines.write(null, { ctrl: true, name: "e" });
+    this.#lines.write(null, { ctrl: true, name: "u" });
+    this.#above('Type "quit" to leave.');
+  }
+
+  /** Shows a line above the prompt and what has been typed there. */
+  #above(line: string): void {
+    console.error(`\r\x1b[K${line}`);
+    if (!this.#running) this.#lines.prompt(true);
+  }
+}
+
+/** Opens a prompt. @returns The exit code. */
+export function runPrompt(address: Address): Promise<number> {
+  return new Prompt(address).run();
+}

@@ -1,0 +1,51 @@
+import process from "node:process";
+import { createInterface } from "node:readline";
+import { execute } from "./commands.ts";
+import { Exit } from "./exit.ts";
+import type { Address } from "./options.ts";
+import { Shell } from "./shell.ts";
+import { explain, print } from "./terminal.ts";
+import { splitWords } from "./words.ts";
+
+/** Runs commands one after the other until one fails. @returns The exit code. */
+async function runAll(
+  address: Address,
+  commands: AsyncIterable<string[]> | Iterable<string[]>,
+  inputIsFree: boolean,
+): Promise<number> {
+  const shell = new Shell(address, { print, inform: (line) => console.error(line) }, inputIsFree);
+  const interrupted = new AbortController();
+  const onInterrupt = () => interrupted.abort();
+  Deno.addSignalListener("SIGINT", onInterrupt);
+  try {
+    for await (const words of commands) {
+      await execute(shell, words, interrupted.signal);
+      if (shell.leaving) break;
+    }
+    return Exit.done;
+  } catch (error) {
+    const { message, code } = explain(error);
+    console.error(message);
+    return code;
+  } finally {
+    await shell.close();
+    Deno.removeSignalListener("SIGINT", onInterrupt);
+  }
+}
+
+/** The commands on standard input, one a line. Lines that begin with `#` are comments. */
+async function* typedCommands(): AsyncIterable<string[]> {
+  for await (const line of createInterface({ input: process.stdin, terminal: false })) {
+    if (!line.trimStart().startsWith("#")) yield splitWords(line);
+  }
+}
+
+/** Runs the commands on standard input. @returns The exit code. */
+export function runScript(address: Address): Promise<number> {
+  return runAll(address, typedCommands(), false);
+}
+
+/** Runs one command. @returns The exit code. */
+export function runOnce(address: Address, words: string[]): Promise<number> {
+  return runAll(address, [words], true);
+}

@@ -1,0 +1,38 @@
+import { FerryError } from "../protocol/errors.ts";
+import { printable } from "../protocol/text.ts";
+import { DEFAULT_PORT } from "../server/server.ts";
+import { Exit, exitCode } from "./exit.ts";
+import { type Address, parseAddress, parsePort, UsageError } from "./options.ts";
+
+const encoder = new TextEncoder();
+
+/** Writes everything to standard output. */
+export async function print(text: string): Promise<void> {
+  const bytes = encoder.encode(text);
+  for (let done = 0; done < bytes.length;) done += await Deno.stdout.write(bytes.subarray(done));
+}
+
+/** The sentence for a failure that the user is to see. Any other is a defect and is thrown again. */
+export function explain(error: unknown): { message: string; code: number } {
+  if (error instanceof UsageError) return { message: error.message, code: Exit.usage };
+  if (error instanceof FerryError) return { message: printable(error.message), code: exitCode(error.code) };
+  throw error;
+}
+
+/**
+ * Asks for an address, with defaults.
+ *
+ * @returns Undefined when the input ends.
+ */
+export function askAddress(): Address | undefined {
+  for (;;) {
+    const host = prompt("Host", "127.0.0.1");
+    const port = host === null ? null : prompt("Port", String(DEFAULT_PORT));
+    if (host === null || port === null) return undefined;
+    try {
+      return { hostname: parseAddress(host.trim()).hostname, port: parsePort(port.trim()) };
+    } catch (error) {
+      console.error(explain(error).message);
+    }
+  }
+}

@@ -1,0 +1,112 @@
+import { ensureDir } from "@std/fs/ensure-dir";
+import { logLine } from "./lib/cli/events.ts";
+import { Exit } from "./lib/cli/exit.ts";
+import { runOperator } from "./lib/cli/operator.ts";
+import { parseServerArguments, type ServerArguments, UsageError } from "./lib/cli/options.ts";
+import { excess, grantingCommand, obtain } from "./lib/cli/permissions.ts";
+import { VERSION } from "./lib/cli/version.ts";
+import { formatAddress } from "./lib/net/address.ts";
+import { cannot, FerryError } from "./lib/protocol/errors.ts";
+import { type FerryServer, serve } from "./lib/server/server.ts";
+import { DirectoryStorage } from "./lib/storage/directory.ts";
+
+const HELP = `Serves one directory to Ferry clients.
+
+Usage: server.ts [DIR] [OPTION...]
+
+DIR is ./files if it is not given; it is created if it is missing.
+
+  --host HOST          the address to listen on (127.0.0.1)
+  --port PORT          the port to listen on (7878); 0 for any free one
+  --read-only          refuse everything that changes the directory
+  --log-format FORMAT  text or json
+  --quiet              log nothing but warnings
+  --help, --version
+
+At its terminal: say TEXT, who, quit.`;
+
+/** Gets access to the directory and opens it; prints what to do when that is not possible. */
+async function openDirectory(options: ServerArguments): Promise<DirectoryStorage | undefined> {
+  const { directory, readOnly } = options;
+  const needs = { directory, write: !readOnly, args: Deno.args };
+  const denied = () => {
+    console.error(
+      `Ferry needs access to the directory it serves. This command grants it:\n  ${grantingCommand(needs)}`,
+    );
+    return undefined;
+  };
+  if (!await obtain(needs)) return denied();
+  try {
+    if (!readOnly) await ensureDir(directory);
+    const storage = DirectoryStorage.open(directory);
+    // The directory may be a link; permissions are about real paths.
+    return await obtain({ ...needs, directory: storage.root }) ? storage : denied();
+  } catch (error) {
+    throw cannot("serve", directory, error);
+  }
+}
+
+async function announce({ address }: FerryServer, root: string, { json, readOnly }: ServerArguments): Promise<void> {
+  const { hostname, port } = address;
+  console.log(
+    json
+      ? JSON.stringify({ event: "listening", hostname, port, root })
+      : `Serving ${root} on ${formatAddress(address)}`,
+  );
+  console.error(`It may ${readOnly ? "read" : "read and write"} ${root}, and nothing else.`);
+  const more = await excess();
+  if (more.length > 0) {
+    const needs = { directory: root, write: !readOnly, args: Deno.args };
+    console.error(`Deno was told to let it do more than it needs: ${more.join(", ")}.`);
+    if (!Deno.build.standalone) console.error(`This would be enough:\n  ${grantingCommand(needs)}`);
+  }
+}
+
+/** Calls `stop` on the first signal and exits at once on the second. */
+function onSignals(stop: () => void): void {
+  let seen = false;
+  for (const signal of Deno.build.os === "windows" ? ["SIGINT"] as const : ["SIGINT", "SIGTERM"] as const) {
+    Deno.addSignalListener(signal, () => {
+      if (seen) Deno.exit(Exit.interrupted);
+      seen = true;
+      stop();
+    });
+  }
+}
+
+async function run(options: ServerArguments): Promise<number> {
+  const storage = await openDirectory(options);
+  if (!storage) return Exit.usage;
+  const { hostname, port, readOnly, json, quiet } = options;
+  const server = serve({
+    root: storage,
+    hostname,
+    port,
+    readOnly,
+    onEvent: (event) => {
+      if (!quiet || event.event === "warning") console.error(logLine(event, json));
+    },
+  });
+  const stopped = Promise.withResolvers<void>();
+  onSignals(stopped.resolve);
+  await announce(server, storage.root, options);
+  if (Deno.stdin.isTerminal()) void runOperator(server, console.error, stopped.resolve);
+  await stopped.promise;
+  await server.shutdown();
+  return Exit.done;
+}
+
+async function main(): Promise<number> {
+  try {
+    const options = parseServerArguments(Deno.args);
+    if (typeof options === "object") return await run(options);
+    console.log(options === "help" ? HELP : VERSION);
+    return Exit.done;
+  } catch (error) {
+    if (!(error instanceof UsageError || error instanceof FerryError)) throw error;
+    console.error(error.message);
+    return error instanceof UsageError ? Exit.usage : Exit.failed;
+  }
+}
+
+if (import.meta.main) Deno.exit(await main());
