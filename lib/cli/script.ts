@@ -2,6 +2,7 @@ import process from "node:process";
 import { createInterface } from "node:readline";
 import { execute } from "./commands.ts";
 import { Exit } from "./exit.ts";
+import { printable } from "../protocol/text.ts";
 import type { Address } from "./options.ts";
 import { Shell } from "./shell.ts";
 import { explain, print } from "./terminal.ts";
@@ -33,10 +34,12 @@ async function runAll(
   }
 }
 
-/** The commands on standard input, one a line. Lines that begin with `#` are comments. */
+/** The commands on standard input, one a line, each shown on standard error before it runs. Lines that begin with `#` are comments. */
 async function* typedCommands(): AsyncIterable<string[]> {
   for await (const line of createInterface({ input: process.stdin, terminal: false })) {
-    if (!line.trimStart().startsWith("#")) yield splitWords(line);
+    if (line.trim() === "" || line.trimStart().startsWith("#")) continue;
+    console.error(`> ${printable(line)}`);
+    yield splitWords(line);
   }
 }
 
