@@ -3,8 +3,9 @@
  *
  * @module
  */
-export { type Client, type CommandOptions, connect, type ConnectOptions } from "./client/client.ts";
-export type { PutOptions, TransferOptions } from "./client/client.ts";
+export { type Client, connect, type ConnectOptions } from "./client/client.ts";
+export { Link, type LinkOptions } from "./client/link.ts";
+export type { CommandOptions, PutOptions, TransferOptions } from "./client/options.ts";
 export { serve, type ServeOptions } from "./server/server.ts";
 export type { FerryServer } from "./server/server.ts";
 export type { ServerEvent } from "./server/events.ts";

@@ -1,13 +1,16 @@
 import { formatAddress } from "../net/address.ts";
 import { Connection } from "../net/connection.ts";
-import { type Entry, MESSAGES, type Messages } from "../protocol/codec.ts";
+import { decodeControl, decodeError, type Entry, MESSAGES, type Messages } from "../protocol/codec.ts";
 import type { FileFacts, OkOf, Receipt } from "../protocol/commands.ts";
 import { FerryError, toFerryError } from "../protocol/errors.ts";
 import { FrameKind } from "../protocol/frames.ts";
 import { PROTOCOL_VERSION } from "../protocol/limits.ts";
+import { download } from "./download.ts";
 import { Exchange } from "./exchange.ts";
 import { listing } from "./listing.ts";
-import { download, upload } from "./transfer.ts";
+import type { LocalFile } from "./local.ts";
+import type { CommandOptions, PutOptions, TransferOptions } from "./options.ts";
+import { upload } from "./upload.ts";
 
 /** How long the server may take to accept a connection and to say hello, in ms. */
 const CONNECT_TIMEOUT_MS = 10_000;
@@ -23,26 +26,6 @@ export interface ConnectOptions {
   readonly signal?: AbortSignal | undefined;
   /** Told of lines from the operator of the server. */
   readonly onNotice?: ((notice: Messages["notice"]) => void) | undefined;
-}
-
-/** Options that every command has. */
-export interface CommandOptions {
-  /** Cancels the command when it is aborted; it then fails with `Cancelled`. */
-  readonly signal?: AbortSignal | undefined;
-}
-
-/** Options of `get` and `put`. */
-export interface TransferOptions extends CommandOptions {
-  /** Told how many bytes were moved and how many there are in all, where that is known. Must not throw. */
-  readonly onProgress?: ((moved: number, total: number | undefined) => void) | undefined;
-  /** Whether an existing file is replaced (the default) or the command fails with `AlreadyExists`. */
-  readonly overwrite?: boolean | undefined;
-}
-
-/** Options of `put` for a source that is not a file. */
-export interface PutOptions extends TransferOptions {
-  /** The time of last change that the file shall have, in ms since 1970; that of the source file when absent. */
-  readonly mtimeMs?: number | undefined;
 }
 
 /**
@@ -93,7 +76,11 @@ export class Client implements AsyncDisposable {
    * in pieces of up to 1 MiB and is closed at the end, or aborted.
    * @returns The facts of the file.
    */
-  get(path: string, target: string | WritableStream<Uint8Array>, options: TransferOptions = {}): Promise<FileFacts> {
+  get(
+    path: string,
+    target: string | LocalFile | WritableStream<Uint8Array>,
+    options: TransferOptions = {},
+  ): Promise<FileFacts> {
     return download(this.#exchange, path, target, options);
   }
 
@@ -103,7 +90,11 @@ export class Client implements AsyncDisposable {
    * @param source A local path, or a stream of bytes.
    * @param path The name that it gets on the server, where it shows only when it is complete.
    */
-  put(source: string | ReadableStream<Uint8Array>, path: string, options: PutOptions = {}): Promise<Receipt> {
+  put(
+    source: string | LocalFile | ReadableStream<Uint8Array>,
+    path: string,
+    options: PutOptions = {},
+  ): Promise<Receipt> {
     return upload(this.#exchange, source, path, options);
   }
 
@@ -122,9 +113,9 @@ export class Client implements AsyncDisposable {
     await this.#exchange.request({ command: "rename", path, to }, { signal });
   }
 
-  /** Removes a file or an empty directory. */
-  async remove(path: string, { signal }: CommandOptions = {}): Promise<void> {
-    await this.#exchange.request({ command: "remove", path }, { signal });
+  /** Removes a file or an empty directory; with `recursive` also what is in a directory. */
+  async remove(path: string, { signal, recursive }: CommandOptions & { recursive?: boolean } = {}): Promise<void> {
+    await this.#exchange.request({ command: "remove", path, recursive }, { signal });
   }
 
   /** Sends a line to the operator of the server. */
@@ -134,7 +125,8 @@ export class Client implements AsyncDisposable {
 
   /** Ends the session: waits for the answers to all earlier commands, then both sides close. */
   async close(): Promise<void> {
-    const deadline = setTimeout(() => this.#connection.close(), CLOSE_TIMEOUT_MS);
+    const late = new FerryError("Disconnected", "the server did not close in time");
+    const deadline = setTimeout(() => this.#exchange.fail(late), CLOSE_TIMEOUT_MS);
     try {
       await this.#exchange.request({ command: "close" });
       await this.#connection.end();
@@ -161,7 +153,13 @@ async function greet(connection: Connection): Promise<Messages["welcome"]> {
     throw new FerryError("Unsupported", `the server speaks other versions of the protocol (${ferry.join(", ")})`);
   }
   await connection.send(FrameKind.hello, { ferry: PROTOCOL_VERSION });
-  return MESSAGES.welcome(await connection.receiveControl(FrameKind.ok), "welcome");
+  const frame = await connection.receive();
+  if (frame?.kind === FrameKind.error) throw decodeError(frame.payload);
+  if (!frame) throw new FerryError("Disconnected", "the other end closed the connection");
+  if (frame.kind !== FrameKind.ok) throw new FerryError("BadRequest", "this message was not expected here");
+  const welcome = MESSAGES.welcome(decodeControl(frame.payload), "welcome");
+  if (welcome.window < 1) throw new FerryError("BadRequest", "the server allows no requests");
+  return welcome;
 }
 
 /**

@@ -1,6 +1,6 @@
 import type { Connection } from "../net/connection.ts";
 import { decodeControl, decodeError, MESSAGES, type Messages } from "../protocol/codec.ts";
-import { type CommandName, okCheck, type OkOf, type RequestOf } from "../protocol/commands.ts";
+import { type CommandName, okCheck, type OkOf, type RequestOf, verbOf } from "../protocol/commands.ts";
 import { cannot, FerryError, toFerryError } from "../protocol/errors.ts";
 import { type Frame, FrameKind, frameName } from "../protocol/frames.ts";
 
@@ -41,6 +41,8 @@ class Pending implements Sending {
   readonly settling: Promise<void>;
   readonly sink: Sink;
   settled = false;
+  /** The end of the body was not sent yet, so there cannot be an `ok`. */
+  sending = false;
   /** Nobody waits for the answer any more; what still comes of it is ignored. */
   abandoned = false;
 
@@ -102,26 +104,14 @@ export class Exchange {
     { sink = {}, body, signal }: Exchanging = {},
   ): Promise<OkOf<N>> {
     const pending = new Pending(request, sink);
-    const cancelled = () => cannot(request.command, pending.path, new FerryError("Cancelled", "cancelled"));
-    const onAbort = () => this.#abandon(pending, cancelled());
-    const yieldTurn = await this.#turn();
+    const onAbort = () => this.#abandon(pending, new FerryError("Cancelled", "cancelled"));
+    signal?.addEventListener("abort", onAbort);
+    if (signal?.aborted) onAbort();
     try {
-      while (this.#pending.length >= this.#window && !this.#failure) await this.#changed.promise;
-      if (this.#failure) throw this.#failure;
-      if (signal?.aborted) throw cancelled();
-      signal?.addEventListener("abort", onAbort);
-      this.#pending.push(pending);
-      this.#wake();
-      await this.#connection.send(FrameKind.request, request);
-      if (body) await this.#sendBody(pending, body);
-    } catch (error) {
-      signal?.removeEventListener("abort", onAbort);
-      throw cannot(request.command, pending.path, error);
-    } finally {
-      yieldTurn();
-    }
-    try {
+      await this.#submit(pending, request, body);
       return await pending.answer.promise as OkOf<N>;
+    } catch (error) {
+      throw cannot(verbOf(request.command), pending.path, error);
     } finally {
       signal?.removeEventListener("abort", onAbort);
     }
@@ -137,20 +127,54 @@ export class Exchange {
     return this.#changed.promise;
   }
 
-  async #turn(): Promise<() => void> {
+  /** Sends a request and its body when it is its turn; nothing when it has been given up by then. */
+  async #submit(pending: Pending, request: RequestOf<CommandName>, body: BodySender | undefined): Promise<void> {
+    const yieldTurn = await this.#turn(pending);
+    try {
+      while (this.#pending.length >= this.#window && !this.#failure && !pending.settled) await this.#changed.promise;
+      if (this.#failure) throw this.#failure;
+      if (pending.settled) return;
+      pending.sending = body !== undefined;
+      this.#pending.push(pending);
+      this.#wake();
+      await this.#sendRequest(pending, request);
+      if (body) await this.#sendBody(pending, body);
+    } finally {
+      yieldTurn();
+    }
+  }
+
+  /** Waits for the turn to send, or until `pending` is given up. */
+  async #turn(pending?: Pending): Promise<() => void> {
     const before = this.#lastTurn;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#lastTurn = promise;
-    await before;
-    return resolve;
+    await (pending ? Promise.race([before, pending.settling]) : before);
+    return () => void before.then(resolve);
+  }
+
+  async #sendRequest(pending: Pending, request: RequestOf<CommandName>): Promise<void> {
+    try {
+      await this.#connection.send(FrameKind.request, request);
+    } catch (error) {
+      // It was not sent, so it will not be answered.
+      const at = this.#pending.indexOf(pending);
+      if (at !== -1) this.#pending.splice(at, 1);
+      this.#wake();
+      throw error;
+    }
   }
 
   async #sendBody(pending: Pending, body: BodySender): Promise<void> {
     try {
       const size = await body(this.#connection, pending);
-      if (!pending.settled) return await this.#connection.send(FrameKind.end, { size });
+      if (!pending.settled) {
+        await this.#connection.send(FrameKind.end, { size });
+        pending.sending = false;
+        return;
+      }
     } catch (error) {
-      this.#abandon(pending, cannot(pending.command, pending.path, error));
+      this.#abandon(pending, toFerryError(error));
     }
     await this.#connection.send(FrameKind.error, { code: "Cancelled", message: "the client gave up" });
   }
@@ -164,7 +188,7 @@ export class Exchange {
         if (waiting) await waiting;
       }
     } catch (error) {
-      return this.#fail(toFerryError(error));
+      return this.fail(toFerryError(error));
     }
   }
 
@@ -178,7 +202,9 @@ export class Exchange {
     }
     if (!pending) throw new FerryError("BadRequest", `the server sent ${frameName(kind)} without being asked`);
     if (kind === FrameKind.ok) {
-      return this.#next().resolve(okCheck(pending.command)(decodeControl(payload), "ok"));
+      if (pending.sending) throw new FerryError("BadRequest", "the server confirmed a file that it cannot have");
+      const value = okCheck(pending.command)(decodeControl(payload), "ok");
+      return this.#next().resolve(value);
     }
     if (pending.abandoned) return;
     try {
@@ -212,6 +238,7 @@ export class Exchange {
   #abandon(pending: Pending, error: FerryError): void {
     if (pending.settled) return;
     pending.abandon(error);
+    this.#wake();
     void this.#cancel();
   }
 
@@ -227,11 +254,12 @@ export class Exchange {
     }
   }
 
-  #fail(error: FerryError): FerryError {
-    this.#failure = error;
+  /** Closes the connection; every request that is not answered fails with `error`. */
+  fail(error: FerryError): FerryError {
+    this.#failure ??= error;
     this.#connection.close();
     for (const pending of this.#pending.splice(0)) {
-      if (!pending.settled) pending.reject(cannot(pending.command, pending.path, error));
+      if (!pending.settled) pending.reject(error);
     }
     this.#wake();
     return error;

@@ -23,9 +23,11 @@ export async function* listing(
   };
   const stop = new AbortController();
   let finished = false;
+  let count = 0;
   const sink = {
     async entries(entries: Entry[]) {
       for (const entry of entries) waiting.push(checkEntry(entry));
+      count += entries.length;
       wake();
       while (waiting.length >= MAX_WAITING_ENTRIES && !exchange.crowded && !stop.signal.aborted) {
         await Promise.race([changed.promise, exchange.changed]);
@@ -48,7 +50,8 @@ export async function* listing(
       yield* batch;
       if (!finished && waiting.length === 0) await changed.promise;
     }
-    await answer;
+    const { entries } = await answer;
+    if (entries !== count) throw new FerryError("Corrupt", "part of the listing is missing");
   } finally {
     stop.abort();
     wake();

@@ -1,5 +1,5 @@
 import { basename, dirname, resolve } from "@std/path";
-import { cannot, FerryError } from "../protocol/errors.ts";
+import { cannot } from "../protocol/errors.ts";
 import { DirectoryStorage } from "../storage/directory.ts";
 import { parseRemotePath, type RemotePath } from "../storage/path.ts";
 
@@ -7,6 +7,25 @@ import { parseRemotePath, type RemotePath } from "../storage/path.ts";
 export interface LocalFile {
   readonly storage: DirectoryStorage;
   readonly name: RemotePath;
+  /** The path as the user knows it, for messages. */
+  readonly shown: string;
+}
+
+/** Runs a file operation; a failure says which local file it was. */
+export async function on<T>(
+  verb: "read" | "write",
+  shown: string | undefined,
+  operation: () => Promise<T> | T,
+): Promise<T> {
+  try {
+    return await operation();
+  } catch (error) {
+    throw cannot(verb, shown, error);
+  }
+}
+
+function inDirectory(path: string, shown: string): LocalFile {
+  return { storage: DirectoryStorage.open(dirname(path)), name: parseRemotePath(basename(path)), shown };
 }
 
 /**
@@ -16,8 +35,7 @@ export interface LocalFile {
  */
 export function localTarget(path: string): LocalFile {
   try {
-    const full = resolve(path);
-    return { storage: DirectoryStorage.open(dirname(full)), name: parseRemotePath(basename(full)) };
+    return inDirectory(resolve(path), path);
   } catch (error) {
     throw cannot("write", path, error);
   }
@@ -30,10 +48,8 @@ export function localTarget(path: string): LocalFile {
  */
 export function localSource(path: string): LocalFile {
   try {
-    const real = Deno.realPathSync(path);
-    if (Deno.statSync(real).isDirectory) throw new FerryError("IsADirectory", "it is a directory");
-    return localTarget(real);
+    return inDirectory(Deno.realPathSync(path), path);
   } catch (error) {
-    throw error instanceof FerryError && error.path !== undefined ? error : cannot("read", path, error);
+    throw cannot("read", path, error);
   }
 }

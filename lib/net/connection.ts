@@ -28,6 +28,7 @@ export class Connection {
   /** Resolved when the one who is filling a frame in place has finished. */
   #reserved: PromiseWithResolvers<void> | undefined;
   #failure: FerryError | undefined;
+  #reading = false;
   #progressAt = performance.now();
 
   constructor(conn: Deno.Conn) {
@@ -42,7 +43,12 @@ export class Connection {
 
   /** Whether something is half done: a frame that has arrived in part, or a write that the peer does not take. */
   get midway(): boolean {
-    return this.#decoder.pending > 0 || this.#flushing !== undefined;
+    return (this.#reading && this.#decoder.pending > 0) || this.#flushing !== undefined;
+  }
+
+  /** Whether it is the other end's turn to send. */
+  get reading(): boolean {
+    return this.#reading;
   }
 
   /**
@@ -138,18 +144,20 @@ export class Connection {
   }
 
   async #read(space: Uint8Array): Promise<number | null> {
+    this.#reading = true;
     try {
       const n = await this.#conn.read(space);
       this.#progressAt = performance.now();
       return n;
     } catch (error) {
       throw toFerryError(error);
+    } finally {
+      this.#reading = false;
     }
   }
 
   async #place(size: number, fill: Fill, kind: FrameKind): Promise<number | null> {
-    const space = await this.#room(size);
-    this.#reserved = Promise.withResolvers();
+    const { space, reserved } = await this.#room(size);
     try {
       const n = await fill(space);
       if (this.#failure) throw this.#failure;
@@ -160,12 +168,13 @@ export class Connection {
       return n;
     } finally {
       if (this.#filling.empty) this.#filling.release();
-      this.#reserved.resolve();
       this.#reserved = undefined;
+      reserved.resolve();
     }
   }
 
-  async #room(size: number): Promise<Uint8Array<ArrayBuffer>> {
+  /** Waits for room and takes it in the same turn: between the look and the taking nobody else may run. */
+  async #room(size: number): Promise<{ space: Uint8Array<ArrayBuffer>; reserved: PromiseWithResolvers<void> }> {
     for (;;) {
       if (this.#failure) throw this.#failure;
       if (this.#reserved) {
@@ -173,7 +182,10 @@ export class Connection {
         continue;
       }
       const space = this.#filling.reserve(size);
-      if (space) return space;
+      if (space) {
+        const reserved = this.#reserved = Promise.withResolvers<void>();
+        return { space, reserved };
+      }
       this.#swapped ??= Promise.withResolvers();
       await this.#swapped.promise;
     }

@@ -1,3 +1,4 @@
+import { BLOCK_FIELDS } from "./blocks.ts";
 import { count, type Fields, flag, listOf, object, oneOf, optional, text, time } from "./checks.ts";
 import { COMMANDS, isCommandName, type Request } from "./commands.ts";
 import { ERROR_CODES, FerryError } from "./errors.ts";
@@ -14,8 +15,10 @@ export const MESSAGES = {
   welcome: object({ readOnly: flag, window: count }),
   /** Answers `get`: the facts of the file. */
   readyToSend: object({ size: count, mtimeMs: time, version: text }),
-  /** Answers a `put` with `wait`: the body may come. */
-  readyToReceive: object({}),
+  /** Answers a `put` with `wait`: the body may come; `kept` is what the server has of an earlier attempt. */
+  readyToReceive: object({ kept: optional(object(BLOCK_FIELDS)) }),
+  /** The client's answer to `kept`: the body begins at this offset. */
+  resume: object({ offset: count }),
   /** The body is complete; `size` is the number of bytes it had. */
   end: object({ size: count }),
   /** A request or a body failed. */

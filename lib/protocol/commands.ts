@@ -1,3 +1,4 @@
+import { BLOCK_FIELDS } from "./blocks.ts";
 import { type Check, count, type Fields, flag, type Infer, object, oneOf, optional, text, time } from "./checks.ts";
 
 /** What is known of a file or directory. `size` is in bytes (0 for a directory), `mtimeMs` in ms since 1970. */
@@ -27,6 +28,8 @@ interface Command<Request extends Fields, Ok extends Fields> {
   readonly body?: true;
   /** One line for people. */
   readonly summary: string;
+  /** What could not be done when it fails: `Cannot VERB "name"`; the command's name when absent. */
+  readonly verb?: string;
 }
 
 function command<R extends Fields, O extends Fields>(definition: Command<R, O>): Command<R, O> {
@@ -40,6 +43,7 @@ export const COMMANDS = {
     ok: { entries: count },
     writes: false,
     summary: "list a directory",
+    verb: "list",
   }),
   stat: command({
     fields: { path: optional(text) },
@@ -59,7 +63,9 @@ export const COMMANDS = {
       size: optional(count),
       mtimeMs: optional(time),
       overwrite: optional(flag),
+      durable: optional(flag),
       wait: optional(flag),
+      resume: optional(flag),
     },
     ok: RECEIPT,
     writes: true,
@@ -71,6 +77,13 @@ export const COMMANDS = {
     ok: { sha256: text, size: count, version: text },
     writes: false,
     summary: "show the SHA-256 of a file's content",
+  }),
+  blocks: command({
+    fields: { path: text, length: count },
+    ok: { ...BLOCK_FIELDS, size: count, mtimeMs: time, version: text },
+    writes: false,
+    summary: "give the CRC-32 of each block of the beginning of a file",
+    verb: "get",
   }),
   mkdir: command({
     fields: { path: text, parents: optional(flag) },
@@ -85,7 +98,7 @@ export const COMMANDS = {
     summary: "rename or move a file or directory",
   }),
   remove: command({
-    fields: { path: text },
+    fields: { path: text, recursive: optional(flag) },
     ok: {},
     writes: true,
     summary: "remove a file or an empty directory",
@@ -119,6 +132,12 @@ export type OkOf<N extends CommandName> = Infer<typeof COMMANDS[N]["ok"]>;
 /** Whether `name` is a command of this version. */
 export function isCommandName(name: string): name is CommandName {
   return Object.hasOwn(COMMANDS, name);
+}
+
+/** What could not be done when command `name` fails. */
+export function verbOf(name: CommandName): string {
+  const command: Command<Fields, Fields> = COMMANDS[name];
+  return command.verb ?? name;
 }
 
 /** The check for the `ok` payload of command `name`. */

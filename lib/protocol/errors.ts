@@ -95,7 +95,7 @@ export function toFerryError(thrown: unknown): FerryError {
   if (thrown instanceof FerryError) return thrown;
   const errno = thrown instanceof Error && "code" in thrown ? BY_ERRNO[String(thrown.code)] : undefined;
   if (errno) return new FerryError(errno[0], errno[1], { cause: thrown });
-  if (thrown instanceof DOMException && thrown.name === "AbortError") {
+  if (thrown instanceof Error && thrown.name === "AbortError") {
     return new FerryError("Cancelled", "cancelled", { cause: thrown });
   }
   for (const [type, code, reason] of BY_CLASS) {

@@ -14,10 +14,22 @@ export class Body {
   #failure: FerryError | undefined;
   #discarding = false;
   #size = 0;
+  readonly #begun = Promise.withResolvers<number>();
+
+  /** Fulfilled with the offset that the client has chosen; 0 when the body began without a word about it. */
+  get offset(): Promise<number> {
+    return this.#begun.promise;
+  }
+
+  /** Says at which offset of the file the body begins. */
+  begin(offset: number): void {
+    this.#begun.resolve(offset);
+  }
 
   /** Hands bytes over; resolves when they are no longer needed. */
   async deliver(bytes: Uint8Array): Promise<void> {
     this.#size += bytes.length;
+    this.begin(0);
     if (this.#discarding || this.#failure) return;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#release = resolve;
@@ -27,6 +39,7 @@ export class Body {
 
   /** Says that the body is complete and had `size` bytes; a body that had not fails. */
   end(size: number): void {
+    this.begin(0);
     if (size === this.#size) this.#offer(null);
     else this.fail(new FerryError("Corrupt", `${this.#size} bytes arrived of ${size} that were sent`));
   }
@@ -34,6 +47,7 @@ export class Body {
   /** Says that the body will not be completed; the handler's `next` throws `error`. */
   fail(error: FerryError): void {
     this.#failure ??= error;
+    this.begin(0);
     this.#waiting?.reject(error);
     this.#waiting = undefined;
     this.#letGo();

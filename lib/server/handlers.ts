@@ -1,4 +1,5 @@
 import type { Connection } from "../net/connection.ts";
+import { encodeBlocks } from "../protocol/blocks.ts";
 import type { Entry } from "../protocol/codec.ts";
 import type { CommandName, OkOf, RequestOf } from "../protocol/commands.ts";
 import { FerryError } from "../protocol/errors.ts";
@@ -77,11 +78,15 @@ async function get(context: Context, { path, offset, length, ifVersion }: Reques
 }
 
 async function put(context: Context, request: RequestOf<"put">): Promise<OkOf<"put">> {
-  const { storage, connection, body } = context;
-  const { path, size, mtimeMs, overwrite, wait } = request;
-  const upload = await storage.upload(parseRemotePath(path), { size, mtimeMs, overwrite });
+  const { storage, connection, signal, body } = context;
+  const { path, wait, resume, ...options } = request;
+  const upload = await storage.upload(parseRemotePath(path), { ...options, resume: wait && resume });
   try {
-    if (wait) await connection.send(FrameKind.ready, {});
+    if (wait) {
+      const kept = upload.kept > 0 ? encodeBlocks(await upload.keptSums({ signal })) : undefined;
+      await connection.send(FrameKind.ready, { kept });
+      if (kept) upload.startAt(await body.offset);
+    }
     for (;;) {
       const bytes = await body.next();
       if (bytes === null) break;
@@ -101,6 +106,10 @@ export const HANDLERS: Handlers = {
   get,
   put,
   stat: ({ storage }, { path }) => storage.stat(parseOptional(path)),
+  async blocks({ storage, signal }, { path, length }) {
+    const { sums, facts: { size, mtimeMs, version } } = await storage.blocks(parseRemotePath(path), { length, signal });
+    return { ...encodeBlocks(sums), size, mtimeMs, version };
+  },
   sum: ({ storage, signal }, { path }) => storage.digest(parseRemotePath(path), signal),
   async mkdir({ storage }, { path, parents }) {
     await storage.mkdir(parseRemotePath(path), { parents });
@@ -110,8 +119,8 @@ export const HANDLERS: Handlers = {
     await storage.rename(parseRemotePath(path), parseRemotePath(to));
     return {};
   },
-  async remove({ storage }, { path }) {
-    await storage.remove(parseRemotePath(path));
+  async remove({ storage }, { path, recursive }) {
+    await storage.remove(parseRemotePath(path), { recursive });
     return {};
   },
   async say({ say }, { text }) {

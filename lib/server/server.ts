@@ -44,6 +44,7 @@ export class FerryServer implements AsyncDisposable {
   readonly #deadlines: ReturnType<typeof setInterval>;
   #lastId = 0;
   #shutdown: Promise<void> | undefined;
+  readonly #deadline = new AbortController();
 
   /** Use {@linkcode serve}. */
   constructor(listener: Deno.TcpListener, storage: Storage, options: ServeOptions) {
@@ -77,7 +78,9 @@ export class FerryServer implements AsyncDisposable {
 
   /** Ends everything at once. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.shutdown(0);
+    const stopped = this.shutdown(0);
+    this.#deadline.abort();
+    await stopped;
   }
 
   async #stop(graceMs: number): Promise<void> {
@@ -87,10 +90,9 @@ export class FerryServer implements AsyncDisposable {
       // Not awaited: a client that does not read must not hold up the others; the deadline below ends it.
       void session.notify("the server is shutting down", "shutdown").then(() => session.shutdown());
     }
-    const deadline = new AbortController();
-    const late = delay(graceMs, "late", { signal: deadline.signal }).catch(() => "stopped");
+    const late = delay(graceMs, "late", { signal: this.#deadline.signal }).catch(() => "stopped");
     await Promise.race([late, Promise.all(this.#sessions.values())]);
-    deadline.abort();
+    this.#deadline.abort();
     for (const session of this.sessions) session.close("the server was stopped");
     await Promise.all(this.#sessions.values());
     clearInterval(this.#deadlines);

@@ -1,6 +1,6 @@
 import type { Connection } from "../net/connection.ts";
 import { decodeControl, decodeRequest, errorMessage, MESSAGES } from "../protocol/codec.ts";
-import { type CommandName, COMMANDS, type Request } from "../protocol/commands.ts";
+import { type CommandName, COMMANDS, type Request, verbOf } from "../protocol/commands.ts";
 import { cannot, FerryError, toFerryError } from "../protocol/errors.ts";
 import { type Frame, FrameKind, frameName } from "../protocol/frames.ts";
 import { PROTOCOL_VERSION, REQUEST_WINDOW } from "../protocol/limits.ts";
@@ -116,7 +116,9 @@ export class Session {
   checkDeadlines(now: number): void {
     const still = now - this.#connection.progressAt;
     if (!this.#greeted && still > HELLO_TIMEOUT_MS) this.close("no hello in time");
-    else if ((this.#connection.midway || this.#body instanceof Body) && still > STALL_TIMEOUT_MS) this.close("stalled");
+    else if (
+      (this.#connection.midway || (this.#body instanceof Body && this.#connection.reading)) && still > STALL_TIMEOUT_MS
+    ) this.close("stalled");
   }
 
   async #greet(): Promise<void> {
@@ -144,6 +146,11 @@ export class Session {
         return await this.#enqueue(payload);
       case FrameKind.data:
         if (this.#body instanceof Body) return await this.#body.deliver(payload);
+        break;
+      case FrameKind.ready:
+        if (this.#body instanceof Body) {
+          return this.#body.begin(MESSAGES.resume(decodeControl(payload), "ready").offset);
+        }
         break;
       case FrameKind.end:
         return this.#endBody(MESSAGES.end(decodeControl(payload), "end").size);
@@ -223,8 +230,8 @@ export class Session {
       const ok = await this.#handle(context, request);
       await this.#connection.send(FrameKind.ok, ok);
     } catch (error) {
-      failure = cannot(command, path, error);
-      await this.#connection.send(FrameKind.error, errorMessage(failure));
+      failure = cannot(failed ? "understand the request" : verbOf(request.command), path, error);
+      if (!this.#closing) await this.#connection.send(FrameKind.error, errorMessage(failure));
     } finally {
       body.discard();
       this.#busyWith = undefined;

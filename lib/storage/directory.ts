@@ -1,14 +1,17 @@
 import { createHash } from "node:crypto";
 import { setImmediate } from "node:timers/promises";
 import { basename, dirname, join, SEPARATOR } from "@std/path";
+import type { BlockSums } from "../protocol/blocks.ts";
 import { FerryError, toFerryError } from "../protocol/errors.ts";
+import { sumBlocks } from "./blocks.ts";
 import { DirectoryReader } from "./directory_reader.ts";
 import { DirectoryUpload } from "./directory_upload.ts";
 import { listTree } from "./directory_list.ts";
 import { facts } from "./facts.ts";
 import { isSameFile, lstatOrNothing, realPathOrNothing } from "./lookup.ts";
+import { partialName } from "./partial.ts";
 import { isReserved, type RemotePath, ROOT } from "./path.ts";
-import type { Entry, FileFacts, Reader, ReadOptions, Storage, Upload, UploadOptions } from "./storage.ts";
+import type { BlockOptions, Entry, FileFacts, Reader, ReadOptions, Storage, Upload, UploadOptions } from "./storage.ts";
 
 /** Where a path leads: `info` is what is there now, or undefined when there is nothing. */
 interface Location {
@@ -130,12 +133,40 @@ export class DirectoryStorage implements Storage {
     });
   }
 
-  async remove(path: RemotePath): Promise<void> {
-    guarded(() => {
+  async remove(path: RemotePath, { recursive = false }: { recursive?: boolean | undefined } = {}): Promise<void> {
+    const entry = guarded(() => {
       if (path === ROOT) throw new FerryError("Refused", "it is the served directory itself");
-      const entry = this.#locateEntry(path);
-      if (!entry) throw new FerryError("NotFound", NOT_FOUND);
-      Deno.removeSync(join(entry.directory, entry.name));
+      const { directory, name } = this.#locateEntry(path) ?? {};
+      if (directory === undefined || name === undefined) throw new FerryError("NotFound", NOT_FOUND);
+      return join(directory, name);
+    });
+    try {
+      // The asynchronous call never follows a link that is put in a directory's place while it works.
+      if (recursive) await Deno.remove(entry, { recursive });
+      else Deno.removeSync(entry);
+    } catch (error) {
+      throw toFerryError(error);
+    }
+  }
+
+  async blocks(path: RemotePath, options: BlockOptions): Promise<{ sums: BlockSums; facts: FileFacts }> {
+    const reader = await this.read(path, { length: options.length });
+    try {
+      const sums = await sumBlocks((chunk) => reader.read(chunk), { ...options, length: reader.length });
+      return { sums, facts: reader.facts };
+    } catch (error) {
+      throw toFerryError(error);
+    } finally {
+      reader.close();
+    }
+  }
+
+  /** How many bytes an interrupted upload of `path` has left; 0 when there is nothing to resume. */
+  keptBytes(path: RemotePath): number {
+    return guarded(() => {
+      const { directory, name } = this.#locate(path);
+      const info = lstatOrNothing(join(directory, partialName(name)));
+      return info?.isFile ? info.size : 0;
     });
   }
 

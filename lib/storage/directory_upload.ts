@@ -1,11 +1,13 @@
 import { join } from "@std/path";
+import type { BlockSums } from "../protocol/blocks.ts";
 import { FerryError, toFerryError } from "../protocol/errors.ts";
 import { PacedFile } from "./file.ts";
-import { versionOf } from "./facts.ts";
+import { sumBlocks } from "./blocks.ts";
+import { mtimeMs as mtimeMsOf, versionOf } from "./facts.ts";
 import { lstatOrNothing } from "./lookup.ts";
-import { openPartial, type Partial } from "./partial.ts";
+import { openPartial, type PartialFile } from "./partial.ts";
 import type { RemotePath } from "./path.ts";
-import type { Receipt, Upload, UploadOptions } from "./storage.ts";
+import type { BlockOptions, Receipt, Upload, UploadOptions } from "./storage.ts";
 
 /** Where an upload goes: a real directory, a name in it, and what had that name when the upload began. */
 export interface UploadTarget {
@@ -18,13 +20,22 @@ export interface UploadTarget {
 /** The permission bits of a file that are kept when it is replaced. */
 const PERMISSION_BITS = 0o777;
 
+async function syncDirectory(directory: string): Promise<void> {
+  // Windows does not open directories, and has no need to sync them.
+  if (Deno.build.os === "windows") return;
+  using handle = await Deno.open(directory, { read: true });
+  await handle.sync();
+}
+
 /** Writes a partial file beside the target and renames it when it is complete. */
 export class DirectoryUpload implements Upload {
   readonly #target: UploadTarget;
   readonly #options: UploadOptions;
-  readonly #partial: Partial;
+  readonly #partial: PartialFile;
   readonly #file: PacedFile;
+  readonly kept: number;
   #size = 0;
+  #started = false;
   #open = true;
 
   constructor(target: UploadTarget, options: UploadOptions) {
@@ -33,9 +44,33 @@ export class DirectoryUpload implements Upload {
     if (target.replaced) this.#refuseToOverwrite();
     this.#partial = openPartial(target.directory, target.name);
     this.#file = new PacedFile(this.#partial.file);
+    this.kept = options.resume ? this.#partial.size : 0;
+  }
+
+  async keptSums(options: Partial<BlockOptions> = {}): Promise<BlockSums> {
+    const length = Math.min(options.length ?? Infinity, this.kept);
+    try {
+      this.#file.file.seekSync(0, Deno.SeekMode.Start);
+      return await sumBlocks((chunk) => this.#file.read(chunk), { ...options, length });
+    } catch (error) {
+      throw toFerryError(error);
+    }
+  }
+
+  startAt(offset: number): void {
+    if (this.#started || offset > this.kept) throw new FerryError("BadRequest", `${offset} is not a place to go on at`);
+    this.#started = true;
+    this.#size = offset;
+    try {
+      if (this.#partial.size > offset) this.#partial.file.truncateSync(offset);
+      if (offset > 0) this.#partial.file.seekSync(offset, Deno.SeekMode.Start);
+    } catch (error) {
+      throw toFerryError(error);
+    }
   }
 
   write(bytes: Uint8Array): Promise<void> | void {
+    if (!this.#started) this.startAt(0);
     this.#size += bytes.length;
     const limit = this.#options.size;
     if (limit !== undefined && this.#size > limit) {
@@ -50,9 +85,10 @@ export class DirectoryUpload implements Upload {
 
   async commit(): Promise<Receipt> {
     const { path, directory, name, replaced } = this.#target;
-    const { size, mtimeMs } = this.#options;
+    const { size, mtimeMs, durable = false } = this.#options;
     const { file, path: partial } = this.#partial;
     try {
+      if (!this.#started) this.startAt(0);
       if (size !== undefined && this.#size !== size) {
         throw new FerryError("BadRequest", `${this.#size} of the announced ${size} bytes were sent`);
       }
@@ -65,10 +101,12 @@ export class DirectoryUpload implements Upload {
       const now = lstatOrNothing(destination);
       if (now?.isDirectory) throw new FerryError("IsADirectory", "it is a directory");
       if (now) this.#refuseToOverwrite();
+      if (durable) await file.sync();
       Deno.renameSync(partial, destination);
+      if (durable) await syncDirectory(directory);
       const info = file.statSync();
       this.#close();
-      return { path, size: info.size, mtimeMs: info.mtime?.getTime() ?? 0, version: versionOf(info), durable: false };
+      return { path, size: info.size, mtimeMs: mtimeMsOf(info), version: versionOf(info), durable };
     } catch (error) {
       throw toFerryError(error);
     }
@@ -78,7 +116,7 @@ export class DirectoryUpload implements Upload {
     if (!this.#open) return;
     try {
       // While the lock is held the name cannot belong to another upload.
-      Deno.removeSync(this.#partial.path);
+      if (this.#partial.file.statSync().size === 0) Deno.removeSync(this.#partial.path);
     } catch (error) {
       if (!(error instanceof Deno.errors.NotFound)) throw toFerryError(error);
     } finally {

@@ -31,18 +31,20 @@ function openRegular(path: string): Deno.FsFile | undefined {
 }
 
 /** A partial file that this process alone may write. */
-export interface Partial {
+export interface PartialFile {
   readonly file: Deno.FsFile;
   readonly path: string;
+  /** How many bytes it had when it was opened. */
+  readonly size: number;
 }
 
 /**
- * Opens or creates the partial file for `name` in `directory`, empties it, and locks it against every other writer,
- * also one in another process. The lock ends when the file is closed, or with the process.
+ * Opens or creates the partial file for `name` in `directory`, and locks it against every other writer, also one in
+ * another process. The lock ends when the file is closed, or with the process.
  *
  * @throws {FerryError} `Busy` when another writer holds it.
  */
-export function openPartial(directory: string, name: string): Partial {
+export function openPartial(directory: string, name: string): PartialFile {
   const path = join(directory, partialName(name));
   for (let i = 0; i < MAX_TRIES; i++) {
     const file = openRegular(path);
@@ -51,10 +53,8 @@ export function openPartial(directory: string, name: string): Partial {
       if (!file.tryLockSync(true)) throw new FerryError("Busy", "it is being written by someone else; try again later");
       // The last holder may have renamed or removed the file between our open and our lock.
       const named = lstatOrNothing(path);
-      if (named?.isFile && isSameFile(named, file.statSync())) {
-        file.truncateSync(0);
-        return { file, path };
-      }
+      const info = file.statSync();
+      if (named?.isFile && isSameFile(named, info)) return { file, path, size: info.size };
     } catch (error) {
       file.close();
       throw error;

@@ -1,3 +1,4 @@
+import type { BlockSums } from "../protocol/blocks.ts";
 import type { Entry } from "../protocol/codec.ts";
 import type { FileFacts, Receipt } from "../protocol/commands.ts";
 import type { RemotePath } from "./path.ts";
@@ -22,6 +23,19 @@ export interface UploadOptions {
   readonly mtimeMs?: number | undefined;
   /** Whether a file of that name is replaced (the default) or the upload fails with `AlreadyExists`. */
   readonly overwrite?: boolean | undefined;
+  /** Whether what an earlier upload of that name has left may be used; see `Upload.kept`. */
+  readonly resume?: boolean | undefined;
+  /** Whether file and directory are synced to the disk before `commit` is over. */
+  readonly durable?: boolean | undefined;
+}
+
+/** Which blocks to sum up. */
+export interface BlockOptions {
+  /** How many bytes from the beginning, at most. */
+  readonly length: number;
+  /** The size of a block in bytes; chosen by the length when absent. */
+  readonly blockSize?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** A file open for reading. Small or fast calls answer at once, others with a promise. */
@@ -41,11 +55,17 @@ export interface Reader {
 
 /** A file that is being stored. Nothing is visible under its name before `commit`. */
 export interface Upload {
+  /** How many bytes an earlier upload has left. They may be anything: compare `keptSums` with the source. */
+  readonly kept: number;
+  /** The sums of the blocks that were left; of all, or of the first `length` bytes. */
+  keptSums(options?: Partial<BlockOptions>): Promise<BlockSums>;
+  /** Keeps the first `offset` bytes of what was left and goes on there. Without this call nothing is kept. */
+  startAt(offset: number): void;
   /** Appends bytes; the array may be reused as soon as the call is over. */
   write(bytes: Uint8Array): Promise<void> | void;
   /** Checks the size and puts the file in place. */
   commit(): Promise<Receipt>;
-  /** Gives up; may be called after `commit`, and then does nothing. */
+  /** Gives up, and leaves what has arrived for a later attempt; after `commit` it does nothing. */
   abort(): Promise<void>;
 }
 
@@ -58,8 +78,10 @@ export interface Storage {
   upload(path: RemotePath, options?: UploadOptions): Promise<Upload>;
   mkdir(path: RemotePath, options?: { parents?: boolean | undefined }): Promise<void>;
   rename(path: RemotePath, to: RemotePath): Promise<void>;
-  /** Removes a file, a link or an empty directory. */
-  remove(path: RemotePath): Promise<void>;
+  /** Removes a file, a link or an empty directory; with `recursive` also what is in a directory. */
+  remove(path: RemotePath, options?: { recursive?: boolean | undefined }): Promise<void>;
+  /** The sums of the blocks at the beginning of a file. */
+  blocks(path: RemotePath, options: BlockOptions): Promise<{ sums: BlockSums; facts: FileFacts }>;
   /** The SHA-256 of a file's content in lower-case hex. */
   digest(path: RemotePath, signal?: AbortSignal): Promise<{ sha256: string; size: number; version: string }>;
 }

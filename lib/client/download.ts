@@ -1,0 +1,183 @@
+import { decodeBlocks, matchingBytes } from "../protocol/blocks.ts";
+import { MESSAGES } from "../protocol/codec.ts";
+import type { FileFacts } from "../protocol/commands.ts";
+import { cannot, FerryError } from "../protocol/errors.ts";
+import type { Upload } from "../storage/storage.ts";
+import type { Exchange, Sink } from "./exchange.ts";
+import { type LocalFile, localTarget, on } from "./local.ts";
+import type { TransferOptions } from "./options.ts";
+
+/** How often a download that was to go on begins again because the file has changed meanwhile. */
+const MAX_RESTARTS = 3;
+
+/** Where a download goes, whatever it is. */
+interface Target {
+  /** For messages; undefined for a stream. */
+  readonly name: string | undefined;
+  begin(facts: FileFacts): Promise<void>;
+  write(bytes: Uint8Array): Promise<void> | void;
+  commit(): Promise<unknown>;
+  /** Gives up; a `write` that is under way is over then. */
+  abort(error: unknown): Promise<void>;
+}
+
+/** What a download begins with when an earlier one has left a part of the file. */
+interface Start {
+  readonly offset: number;
+  readonly version: string;
+}
+
+function streamTarget(stream: WritableStream<Uint8Array>): Target {
+  const writer = stream.getWriter();
+  let letGo = () => {};
+  return {
+    name: undefined,
+    begin: () => Promise.resolve(),
+    write: (bytes) =>
+      new Promise((resolve, reject) => {
+        letGo = resolve;
+        writer.write(bytes.slice()).then(resolve, reject);
+      }),
+    commit: () => writer.close(),
+    abort(error) {
+      letGo();
+      // Not awaited: a stream that takes nothing does not end either.
+      writer.abort(error).catch(() => {});
+      return Promise.resolve();
+    },
+  };
+}
+
+function fileTarget({ storage, name, shown }: LocalFile, options: TransferOptions, resumed?: Upload): Target {
+  const { overwrite, durable } = options;
+  let upload = resumed;
+  return {
+    name: shown,
+    async begin({ size, mtimeMs }) {
+      upload ??= await storage.upload(name, { size, mtimeMs, overwrite, durable });
+    },
+    write: (bytes) => upload?.write(bytes),
+    commit: async () => await upload?.commit(),
+    abort: async () => await upload?.abort(),
+  };
+}
+
+/** Takes the answer to a `get`: `ready`, `data`…, `end`, in this order. */
+class Receiver implements Sink {
+  facts: FileFacts | undefined;
+  readonly #target: Target;
+  readonly #onProgress: TransferOptions["onProgress"];
+  readonly #offset: number;
+  #moved = 0;
+  #ended = false;
+
+  constructor(target: Target, offset: number, onProgress: TransferOptions["onProgress"]) {
+    this.#target = target;
+    this.#offset = offset;
+    this.#onProgress = onProgress;
+  }
+
+  /** Whether all of it has arrived. */
+  get complete(): boolean {
+    return this.#ended && this.#offset + this.#moved === this.facts?.size;
+  }
+
+  async ready(value: unknown): Promise<void> {
+    if (this.facts) throw new FerryError("BadRequest", "the server sent the size of the file twice");
+    this.facts = { kind: "file", ...MESSAGES.readyToSend(value, "ready") };
+    await on("write", this.#target.name, () => this.#target.begin(this.facts as FileFacts));
+    this.#onProgress?.(this.#offset, this.facts.size);
+  }
+
+  data(bytes: Uint8Array): Promise<void> | void {
+    if (!this.facts) throw new FerryError("BadRequest", "the server sent data before the size of the file");
+    if (this.#ended) throw new FerryError("BadRequest", "the server sent data after the end of the file");
+    this.#moved += bytes.length;
+    this.#onProgress?.(this.#offset + this.#moved, this.facts.size);
+    try {
+      const writing = this.#target.write(bytes);
+      return writing && on("write", this.#target.name, () => writing);
+    } catch (error) {
+      throw cannot("write", this.#target.name, error);
+    }
+  }
+
+  end(size: number): void {
+    if (size !== this.#moved) throw new FerryError("Corrupt", `${this.#moved} bytes arrived of ${size}`);
+    this.#ended = true;
+  }
+}
+
+/** Asks for a file and pours it into a target. */
+async function receive(
+  exchange: Exchange,
+  path: string,
+  target: Target,
+  { signal, onProgress }: TransferOptions,
+  start?: Start,
+): Promise<FileFacts> {
+  const sink = new Receiver(target, start?.offset ?? 0, onProgress);
+  try {
+    const request = { command: "get", path, offset: start?.offset, ifVersion: start?.version } as const;
+    await exchange.request(request, { sink, signal });
+    if (!sink.facts || !sink.complete) throw new FerryError("Corrupt", "the server sent only a part of it");
+    await on("write", target.name, () => target.commit());
+    return sink.facts;
+  } catch (error) {
+    await target.abort(error);
+    throw cannot("get", path, error);
+  }
+}
+
+/** Opens what an earlier download has left, and finds out how much of it is the beginning of the file as it is now. */
+async function resume(
+  exchange: Exchange,
+  path: string,
+  { storage, name, shown }: LocalFile,
+  { signal, overwrite, durable }: TransferOptions,
+): Promise<{ upload: Upload; start: Start }> {
+  const request = { command: "blocks", path, length: storage.keptBytes(name) } as const;
+  const { size, mtimeMs, version, ...fields } = await exchange.request(request, { signal });
+  const theirs = decodeBlocks(fields);
+  return await on("write", shown, async () => {
+    const upload = await storage.upload(name, { size, mtimeMs, overwrite, durable, resume: true });
+    try {
+      const ours = await upload.keptSums({ length: theirs.covered, blockSize: theirs.blockSize, signal });
+      const offset = matchingBytes(ours, theirs);
+      upload.startAt(offset);
+      return { upload, start: { offset, version } };
+    } catch (error) {
+      await upload.abort();
+      throw error;
+    }
+  });
+}
+
+async function downloadToFile(
+  exchange: Exchange,
+  path: string,
+  local: LocalFile,
+  options: TransferOptions,
+): Promise<FileFacts> {
+  const mayResume = options.resume ?? true;
+  for (let i = 0; mayResume && i < MAX_RESTARTS && local.storage.keptBytes(local.name) > 0; i++) {
+    try {
+      const { upload, start } = await resume(exchange, path, local, options);
+      return await receive(exchange, path, fileTarget(local, options, upload), options, start);
+    } catch (error) {
+      if (!(error instanceof FerryError && error.code === "Changed")) throw error;
+    }
+  }
+  return await receive(exchange, path, fileTarget(local, options), options);
+}
+
+/** Downloads one file; see `Client.get`. */
+export async function download(
+  exchange: Exchange,
+  path: string,
+  to: string | LocalFile | WritableStream<Uint8Array>,
+  options: TransferOptions,
+): Promise<FileFacts> {
+  if (to instanceof WritableStream) return await receive(exchange, path, streamTarget(to), options);
+  return await downloadToFile(exchange, path, typeof to === "string" ? localTarget(to) : to, options);
+}

@@ -1,0 +1,134 @@
+import { setTimeout } from "node:timers/promises";
+import { FerryError, toFerryError } from "../protocol/errors.ts";
+import { type Client, connect, type ConnectOptions } from "./client.ts";
+
+/** How often in a row a connection is made again by default. */
+export const DEFAULT_RETRIES = 5;
+
+/** The pause before the first new attempt, in ms; it doubles with each that follows. */
+const FIRST_PAUSE_MS = 200;
+
+/** The longest pause between two attempts, in ms. */
+const MAX_PAUSE_MS = 10_000;
+
+/** How a link keeps connected. */
+export interface LinkOptions extends Omit<ConnectOptions, "signal"> {
+  /** How often in a row, without any progress between, a lost connection is made again. */
+  readonly retries?: number | undefined;
+  /** Told when a connection was lost, whoever ended it. */
+  readonly onLost?: ((reason: FerryError) => void) | undefined;
+}
+
+/** Whether a failure is the connection's and not the command's. */
+function isLoss({ code }: FerryError): boolean {
+  return code === "Disconnected" || code === "Corrupt" || code === "ShuttingDown";
+}
+
+/** A connection to a server that comes back when it is lost. */
+export class Link implements AsyncDisposable {
+  readonly #options: LinkOptions;
+  #client: Client | undefined;
+  #connecting: Promise<Client> | undefined;
+  /** Losses and failed attempts since something last succeeded. */
+  #failures = 0;
+  /** The connection whose loss was counted last; all commands under way report it. */
+  #blamed: Client | undefined;
+  /** The pause before the next attempt, one for all commands, so that they go on in the order they had. */
+  #recovering: Promise<void> | undefined;
+
+  constructor(options: LinkOptions) {
+    this.#options = options;
+  }
+
+  /** Whether there is a connection now. */
+  get connected(): boolean {
+    return this.#client !== undefined;
+  }
+
+  /** The connection; a new one when there is none, or none any more. */
+  async client(signal?: AbortSignal): Promise<Client> {
+    if (this.#client) return this.#client;
+    this.#connecting ??= this.#connect(signal).finally(() => this.#connecting = undefined);
+    return await this.#connecting;
+  }
+
+  /**
+   * Runs an operation, again and again while it fails because the connection was lost. It must do no harm when it
+   * is run twice, and call `progressed` when it gets somewhere, so that it may go on for ever on a bad network.
+   *
+   * @param retries How often in a row without progress; by default what the link was made with.
+   */
+  async run<T>(
+    operation: (client: Client, progressed: () => void) => Promise<T>,
+    { signal, retries = this.#options.retries ?? DEFAULT_RETRIES }: {
+      signal?: AbortSignal | undefined;
+      retries?: number | undefined;
+    } = {},
+  ): Promise<T> {
+    const progressed = () => this.#failures = 0;
+    for (let busy = 0, lost = false;;) {
+      let client: Client | undefined;
+      try {
+        client = await this.client(signal);
+        const result = await operation(client, progressed);
+        progressed();
+        return result;
+      } catch (thrown) {
+        const error = toFerryError(thrown);
+        if (client && isLoss(error)) this.#blame(client);
+        // The server may hold for a moment longer what the lost connection was writing.
+        else if (!lost || !(error.code === "Unreachable" || error.code === "Busy" && busy++ < retries)) throw thrown;
+        if (signal?.aborted || this.#failures > retries) throw thrown;
+        lost = true;
+        await (this.#recovering ??= this.#pause(signal).finally(() => this.#recovering = undefined));
+      }
+    }
+  }
+
+  /** Ends the session with an orderly close. */
+  async close(): Promise<void> {
+    const client = this.#client;
+    this.#client = undefined;
+    await client?.[Symbol.asyncDispose]();
+  }
+
+  /** The same as `close`. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #connect(signal: AbortSignal | undefined): Promise<Client> {
+    try {
+      const client = await connect({ ...this.#options, signal });
+      this.#client = client;
+      void client.ended.then((reason) => this.#drop(client, reason));
+      return client;
+    } catch (error) {
+      this.#failures++;
+      throw error;
+    }
+  }
+
+  #blame(client: Client): void {
+    if (client !== this.#blamed) this.#failures++;
+    this.#blamed = client;
+    this.#drop(client);
+  }
+
+  #drop(client: Client, reason?: FerryError): void {
+    if (this.#client !== client) return;
+    this.#client = undefined;
+    void client[Symbol.asyncDispose]();
+    if (reason) this.#options.onLost?.(reason);
+  }
+
+  async #pause(signal: AbortSignal | undefined): Promise<void> {
+    // Halved at random, so that many clients of a server that comes back do not all come at the same moment.
+    const pause = Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.max(0, this.#failures - 1));
+    try {
+      await setTimeout(pause * (0.5 + Math.random() / 2), undefined, { signal });
+    } catch {
+      throw new FerryError("Cancelled", "cancelled");
+    }
+  }
+}
