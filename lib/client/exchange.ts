@@ -108,7 +108,7 @@ export class Exchange {
     signal?.addEventListener("abort", onAbort);
     if (signal?.aborted) onAbort();
     try {
-      await this.#submit(pending, request, body);
+      await this.#submit(pending, request, body).catch((error) => this.#abandon(pending, toFerryError(error)));
       return await pending.answer.promise as OkOf<N>;
     } catch (error) {
       throw cannot(verbOf(request.command), pending.path, error);
