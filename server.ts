@@ -38,9 +38,10 @@ async function openDirectory(options: ServerArguments): Promise<DirectoryStorage
   if (!await obtain(needs)) return denied();
   try {
     if (!readOnly) await ensureDir(directory);
-    const storage = DirectoryStorage.open(directory);
     // The directory may be a link; permissions are about real paths.
-    return await obtain({ ...needs, directory: storage.root }) ? storage : denied();
+    needs.directory = Deno.realPathSync(directory);
+    needs.args = Deno.args.map((argument) => argument === directory ? needs.directory : argument);
+    return await obtain(needs) ? DirectoryStorage.open(needs.directory) : denied();
   } catch (error) {
     throw cannot("serve", directory, error);
   }
@@ -53,13 +54,12 @@ async function announce({ address }: FerryServer, root: string, { json, readOnly
       ? JSON.stringify({ event: "listening", hostname, port, root })
       : `Serving ${root} on ${formatAddress(address)}`,
   );
-  console.error(`It may ${readOnly ? "read" : "read and write"} ${root}, and nothing else.`);
+  const inform = (message: string) => console.error(json ? JSON.stringify({ event: "permissions", message }) : message);
   const more = await excess();
-  if (more.length > 0) {
-    const needs = { directory: root, write: !readOnly, args: Deno.args };
-    console.error(`Deno was told to let it do more than it needs: ${more.join(", ")}.`);
-    if (!Deno.build.standalone) console.error(`This would be enough:\n  ${grantingCommand(needs)}`);
-  }
+  if (more.length === 0) return inform(`It may ${readOnly ? "read" : "read and write"} ${root}, and nothing else.`);
+  inform(`Deno was told to let it do more than to serve ${root}: ${more.join(", ")}.`);
+  const needs = { directory: root, write: !readOnly, args: Deno.args };
+  if (!Deno.build.standalone) inform(`This would be enough: ${grantingCommand(needs)}`);
 }
 
 /** Calls `stop` on the first signal and exits at once on the second. */

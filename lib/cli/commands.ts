@@ -1,13 +1,14 @@
-import { exists } from "@std/fs/exists";
 import { resolve } from "@std/path";
 import type { Entry } from "../storage/storage.ts";
 import { COMMANDS as PROTOCOL, isCommandName } from "../protocol/commands.ts";
 import { cannot, FerryError } from "../protocol/errors.ts";
 import { printable } from "../protocol/text.ts";
+import { describeFlags, type FlagName, parseFlags } from "./flags.ts";
 import { Columns, time } from "./format.ts";
+import type { Invocation } from "./invocation.ts";
 import { UsageError } from "./options.ts";
 import type { Shell } from "./shell.ts";
-import { get, put } from "./transfer_commands.ts";
+import { get, isLocalDirectory, put } from "./transfer_commands.ts";
 
 /** What kind of names an argument of a command is, for completion. */
 export type ArgumentKind = "remote" | "local" | "none";
@@ -19,21 +20,23 @@ export interface ShellCommand {
   /** What follows the name, for help. */
   readonly parameters: string;
   readonly summary: string;
+  /** The options that it has. */
+  readonly flags: readonly FlagName[];
   /** How many arguments it takes: at least, at most. */
   readonly arity: readonly [number, number];
   /** The kinds of its arguments; the last one stands for all that follow. */
   readonly completes: readonly ArgumentKind[];
-  run(shell: Shell, args: string[], signal: AbortSignal): Promise<void> | void;
+  run(invocation: Invocation): Promise<void> | void;
 }
 
 /** Entries that are kept to find the widest size before the first line is printed. */
 const BATCH_ENTRIES = 1000;
 
-async function dir(shell: Shell, [name = "."]: string[], signal: AbortSignal): Promise<void> {
+async function dir({ shell, args: [name = "."], flags: { recursive }, signal }: Invocation): Promise<void> {
   const columns = new Columns();
   const client = await shell.client(signal);
   let batch: Entry[] = [];
-  for await (const entry of client.dir(shell.remote(name) || undefined, { signal })) {
+  for await (const entry of client.dir(shell.remote(name) || undefined, { recursive, signal })) {
     batch.push(entry);
     if (batch.length < BATCH_ENTRIES) continue;
     await shell.output.print(columns.lines(batch));
@@ -42,7 +45,7 @@ async function dir(shell: Shell, [name = "."]: string[], signal: AbortSignal): P
   await shell.output.print(columns.lines(batch));
 }
 
-async function stat(shell: Shell, [name = "."]: string[], signal: AbortSignal): Promise<void> {
+async function stat({ shell, args: [name = "."], signal }: Invocation): Promise<void> {
   const path = shell.remote(name);
   const { kind, size, mtimeMs, version } = await (await shell.client(signal)).stat(path || undefined, { signal });
   const lines = [`name: ${printable(path || "/")}`, `kind: ${kind}`];
@@ -51,28 +54,28 @@ async function stat(shell: Shell, [name = "."]: string[], signal: AbortSignal): 
   await shell.output.print(`${lines.join("\n")}\n`);
 }
 
-async function sum(shell: Shell, [name = ""]: string[], signal: AbortSignal): Promise<void> {
+async function sum({ shell, args: [name = ""], signal }: Invocation): Promise<void> {
   const path = shell.remote(name);
   const { sha256 } = await (await shell.client(signal)).sum(path, { signal });
   await shell.output.print(`${printable(sha256)}  ${printable(path)}\n`);
 }
 
-async function cd(shell: Shell, [name = "/"]: string[], signal: AbortSignal): Promise<void> {
+async function cd({ shell, args: [name = "/"], signal }: Invocation): Promise<void> {
   const path = shell.remote(name);
   const { kind } = await (await shell.client(signal)).stat(path || undefined, { signal });
   if (kind !== "directory") throw cannot("enter", name, new FerryError("NotADirectory", "it is not a directory"));
   shell.remoteDirectory = path;
 }
 
-async function lcd(shell: Shell, [name = "."]: string[]): Promise<void> {
+function lcd({ shell, args: [name = "."] }: Invocation): void {
   const path = resolve(shell.local(name));
-  if (!await exists(path, { isDirectory: true })) {
+  if (!isLocalDirectory(path)) {
     throw cannot("enter", name, new FerryError("NotADirectory", "there is no such directory here"));
   }
   shell.localDirectory = path;
 }
 
-async function help(shell: Shell, [name]: string[]): Promise<void> {
+async function help({ shell, args: [name] }: Invocation): Promise<void> {
   const chosen = name === undefined ? SHELL_COMMANDS : [findCommand(name)];
   const rows = chosen.map((command) => ({ usage: usage(command), ...command }));
   const width = Math.max(...rows.map((row) => row.usage.length));
@@ -80,8 +83,11 @@ async function help(shell: Shell, [name]: string[]): Promise<void> {
     const also = aliases.length > 0 ? ` (also: ${aliases.join(", ")})` : "";
     return `  ${usage.padEnd(width)}  ${summary}${also}\n`;
   });
-  const quoting = name === undefined ? `Put names with spaces in quotes: get "my file.txt"\n` : "";
-  await shell.output.print(lines.join("") + quoting);
+  const quoting = name === undefined
+    ? `Put names with spaces in quotes: get "my file.txt". "help get" shows the options of get.\n`
+    : "";
+  const flags = name === undefined ? "" : describeFlags(findCommand(name).flags);
+  await shell.output.print(lines.join("") + flags + quoting);
 }
 
 function summaryOf(name: string): string {
@@ -94,44 +100,69 @@ function define(
   arity: readonly [number, number],
   completes: readonly ArgumentKind[],
   run: ShellCommand["run"],
-  { aliases = [], summary = summaryOf(name) }: { aliases?: readonly string[]; summary?: string } = {},
+  { aliases = [], summary = summaryOf(name), flags = [] }: {
+    aliases?: readonly string[];
+    summary?: string;
+    flags?: readonly FlagName[];
+  } = {},
 ): ShellCommand {
-  return { name, aliases, parameters, summary, arity, completes, run };
+  return { name, aliases, parameters, summary, flags, arity, completes, run };
 }
+
+const TRANSFER_FLAGS: readonly FlagName[] = [
+  "recursive",
+  "update",
+  "checksum",
+  "dry-run",
+  "no-clobber",
+  "verify",
+  "durable",
+  "retries",
+  "connections",
+];
 
 /** The commands of the prompt, the command line and scripts, in the order of the help. */
 export const SHELL_COMMANDS: readonly ShellCommand[] = [
-  define("dir", "[DIRECTORY]", [0, 1], ["remote"], dir, { aliases: ["ls"] }),
+  define("dir", "[DIRECTORY]", [0, 1], ["remote"], dir, { aliases: ["ls"], flags: ["recursive"] }),
   define("get", "REMOTE [LOCAL]", [1, 2], ["remote", "local"], get, {
-    summary: "download a file; LOCAL - is standard output",
+    summary: "download a file, a pattern, or with -r a directory; LOCAL - is standard output",
+    flags: TRANSFER_FLAGS,
   }),
-  define("put", "LOCAL [REMOTE]", [1, 2], ["local", "remote"], put, {
-    summary: "upload a file; LOCAL - is standard input",
+  define("put", "LOCAL... [REMOTE]", [1, Infinity], ["local", "remote"], put, {
+    summary: "upload files, patterns, or with -r directories; LOCAL - is standard input",
+    flags: TRANSFER_FLAGS,
   }),
   define("stat", "[NAME]", [0, 1], ["remote"], stat),
   define("sum", "NAME", [1, 1], ["remote"], sum),
-  define("mkdir", "NAME", [1, 1], ["remote"], async (shell, [name = ""], signal) => {
+  define("mkdir", "NAME", [1, 1], ["remote"], async ({ shell, args: [name = ""], signal }) => {
     await (await shell.client(signal)).mkdir(shell.remote(name), { signal });
   }),
-  define("rename", "OLD NEW", [2, 2], ["remote"], async (shell, [from = "", to = ""], signal) => {
+  define("rename", "OLD NEW", [2, 2], ["remote"], async ({ shell, args: [from = "", to = ""], signal }) => {
     await (await shell.client(signal)).rename(shell.remote(from), shell.remote(to), { signal });
   }, { aliases: ["mv"] }),
-  define("remove", "NAME", [1, 1], ["remote"], async (shell, [name = ""], signal) => {
-    await (await shell.client(signal)).remove(shell.remote(name), { signal });
-  }, { aliases: ["rm"] }),
+  define("remove", "NAME", [1, 1], ["remote"], async ({ shell, args: [name = ""], flags: { recursive }, signal }) => {
+    await (await shell.client(signal)).remove(shell.remote(name), { recursive, signal });
+  }, { aliases: ["rm"], flags: ["recursive"] }),
   define("cd", "[DIRECTORY]", [0, 1], ["remote"], cd, { summary: "change the directory on the server" }),
-  define("pwd", "", [0, 0], ["none"], (shell) => shell.output.print(`/${printable(shell.remoteDirectory)}\n`), {
+  define("pwd", "", [0, 0], ["none"], ({ shell }) => shell.output.print(`/${printable(shell.remoteDirectory)}\n`), {
     summary: "show the directory on the server",
   }),
   define("lcd", "[DIRECTORY]", [0, 1], ["local"], lcd, { summary: "change the directory on this side" }),
-  define("lpwd", "", [0, 0], ["none"], (shell) => shell.output.print(`${printable(resolve(shell.localDirectory))}\n`), {
-    summary: "show the directory on this side",
-  }),
-  define("say", "TEXT...", [1, Infinity], ["none"], async (shell, words, signal) => {
-    await (await shell.client(signal)).say(words.join(" "), { signal });
+  define(
+    "lpwd",
+    "",
+    [0, 0],
+    ["none"],
+    ({ shell }) => shell.output.print(`${printable(resolve(shell.localDirectory))}\n`),
+    {
+      summary: "show the directory on this side",
+    },
+  ),
+  define("say", "TEXT...", [1, Infinity], ["none"], async ({ shell, args, signal }) => {
+    await (await shell.client(signal)).say(args.join(" "), { signal });
   }),
   define("help", "[COMMAND]", [0, 1], ["none"], help, { summary: "show this help", aliases: ["?"] }),
-  define("close", "", [0, 0], ["none"], (shell) => {
+  define("close", "", [0, 0], ["none"], ({ shell }) => {
     shell.leaving = true;
   }, { summary: "end the session and leave", aliases: ["quit", "exit", "bye"] }),
 ];
@@ -155,10 +186,16 @@ export function findCommand(name: string): ShellCommand {
  * @throws {UsageError} When they do not fit. @throws {FerryError} When it fails.
  */
 export async function execute(shell: Shell, words: string[], signal: AbortSignal): Promise<void> {
-  const [name, ...args] = words;
+  const [name, ...rest] = words;
   if (name === undefined) return;
   const command = findCommand(name);
+  const { args, flags } = parseFlags(rest, command.flags);
   const [least, most] = command.arity;
   if (args.length < least || args.length > most) throw new UsageError(`Usage: ${usage(command)}`);
-  await command.run(shell, args, signal);
+  shell.busy = true;
+  try {
+    await command.run({ shell, args, flags, signal });
+  } finally {
+    shell.busy = false;
+  }
 }

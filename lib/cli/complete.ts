@@ -48,7 +48,8 @@ async function namesLike(shell: Shell, kind: "remote" | "local", word: string): 
  */
 export async function complete(shell: Shell, line: string): Promise<[string[], string]> {
   const words = scanWords(line);
-  const last = /\s$/.test(line) && !words.at(-1)?.open ? undefined : words.at(-1);
+  // A new word begins where one more character would make one.
+  const last = scanWords(`${line}x`).length > words.length ? undefined : words.at(-1);
   const typed = last ? line.slice(last.start) : "";
   const index = last ? words.length - 1 : words.length;
   if (index === 0) {

@@ -29,8 +29,8 @@ export function clock(seconds: number): string {
 
 /** How long something took: `35 ms`, `2.1 s`, `3:02`. */
 export function took(ms: number): string {
-  if (ms < 1000) return `${Math.round(ms)} ms`;
-  return ms < 60_000 ? `${(ms / 1000).toFixed(1)} s` : clock(ms / 1000);
+  if (Math.round(ms) < 1000) return `${Math.round(ms)} ms`;
+  return ms < 59_950 ? `${(ms / 1000).toFixed(1)} s` : clock(ms / 1000);
 }
 
 /** Cuts `text` to `columns` columns of a terminal, with an ellipsis; wide characters take two. */

@@ -1,4 +1,5 @@
 import { parseArgs } from "@std/cli/parse-args";
+import { isIPv6 } from "node:net";
 import { quote } from "../protocol/text.ts";
 import { DEFAULT_PORT } from "../server/server.ts";
 
@@ -47,10 +48,11 @@ export function parsePort(text: string): number {
  * @throws {UsageError} When it is none of these.
  */
 export function parseAddress(text: string): Address {
-  const bracketed = /^\[([^\]]+)\](?::(.+))?$/.exec(text);
-  const plain = /^([^:]+)(?::(.+))?$/.exec(text);
-  const [, hostname, port] = bracketed ?? plain ?? (/^[0-9a-f:.]+(%\w+)?$/i.test(text) ? [text, text] : []);
-  if (!hostname || /\s/.test(hostname)) {
+  if (isIPv6(text)) return { hostname: text, port: DEFAULT_PORT };
+  const { host, bracketed, port } =
+    /^(?:\[(?<bracketed>[^\]]+)\]|(?<host>[^:[\]\s]+))(?::(?<port>.*))?$/.exec(text)?.groups ?? {};
+  const hostname = bracketed !== undefined && isIPv6(bracketed) ? bracketed : host;
+  if (hostname === undefined) {
     throw new UsageError(`${quote(text)} is not an address; write HOST, HOST:PORT or [IPV6]:PORT`);
   }
   return { hostname, port: port === undefined ? DEFAULT_PORT : parsePort(port) };
@@ -71,7 +73,7 @@ function requireValues(values: Record<string, unknown>, names: readonly string[]
 export function parseServerArguments(args: string[]): ServerArguments | Enquiry {
   const strings = ["host", "port", "log-format"] as const;
   const flags = parseArgs(args, {
-    string: strings,
+    string: [...strings, "_"],
     boolean: ["read-only", "quiet", "help", "version"],
     default: { host: "127.0.0.1", port: String(DEFAULT_PORT), "log-format": "text" },
     unknown: unknownFlag,

@@ -1,5 +1,3 @@
-import { quoteWord } from "./words.ts";
-
 /** What a server needs: the network, and one directory. */
 export interface Needs {
   readonly directory: string;
@@ -12,10 +10,16 @@ function descriptors({ directory, write }: Needs): Deno.PermissionDescriptor[] {
   return write ? [read, { name: "write", path: directory }] : [read];
 }
 
+/** `word` as a shell takes it literally (POSIX, "Shell Command Language", 2.2.2). */
+function shellWord(word: string): string {
+  return /^[\w./:=@%+-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+}
+
 /** The command line that grants a server exactly what it needs. */
 export function grantingCommand({ directory, write, args }: Needs): string {
-  const allow = [`--allow-read=${quoteWord(directory)}`, ...(write ? [`--allow-write=${quoteWord(directory)}`] : [])];
-  return ["deno run --allow-net", ...allow, "server.ts", ...args.map(quoteWord)].join(" ");
+  const allow = write ? ["read", "write"] : ["read"];
+  const words = [...allow.map((right) => `--allow-${right}=${directory}`), "server.ts", ...args];
+  return ["deno run --allow-net", ...words.map(shellWord)].join(" ");
 }
 
 /**

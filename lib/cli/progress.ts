@@ -1,4 +1,5 @@
 import { unicodeWidth } from "@std/cli/unicode-width";
+import type { TreeProgress } from "../client/tree.ts";
 import { printable } from "../protocol/text.ts";
 import { bytes, clock, fit } from "./format.ts";
 
@@ -14,27 +15,11 @@ const NAME_COLUMNS = 30;
 const encoder = new TextEncoder();
 
 /** A line at the bottom of a terminal that is redrawn in place. Does nothing when the output is not a terminal. */
-export class Progress {
-  readonly #name: string;
+class Line {
   readonly #began = performance.now();
   readonly #active = Deno.stderr.isTerminal();
   #drawnAt = 0;
   #drawn = false;
-
-  constructor(name: string) {
-    this.#name = fit(printable(name), NAME_COLUMNS);
-  }
-
-  /** @param moved Bytes so far. @param total Bytes in all, if known. */
-  update(moved: number, total: number | undefined): void {
-    if (!this.#active) return;
-    const now = performance.now();
-    const elapsed = now - this.#began;
-    if (elapsed < PATIENCE_MS || now - this.#drawnAt < REDRAW_MS) return;
-    this.#drawnAt = now;
-    this.#drawn = true;
-    this.#draw(moved, total, elapsed / 1000);
-  }
 
   /** Removes the line. */
   clear(): void {
@@ -42,14 +27,55 @@ export class Progress {
     this.#drawn = false;
   }
 
-  #draw(moved: number, total: number | undefined, seconds: number): void {
-    const rate = moved / seconds;
-    const parts = total === undefined
-      ? [bytes(moved), `${bytes(rate)}/s`]
-      : [`${Math.floor(moved / Math.max(total, 1) * 100)}%`, `${bytes(moved)} of ${bytes(total)}`, `${bytes(rate)}/s`];
-    if (total !== undefined && rate > 0) parts.push(`${clock((total - moved) / rate)} left`);
-    const name = this.#name + " ".repeat(Math.max(0, NAME_COLUMNS - unicodeWidth(this.#name)));
-    const line = fit(`${name}  ${parts.join("  ")}`, Deno.consoleSize().columns - 1);
+  /** Draws the line when it is time; `compose` is given the seconds since the beginning. */
+  protected redraw(compose: (seconds: number) => string): void {
+    if (!this.#active) return;
+    const now = performance.now();
+    const elapsed = now - this.#began;
+    if (elapsed < PATIENCE_MS || now - this.#drawnAt < REDRAW_MS) return;
+    this.#drawnAt = now;
+    this.#drawn = true;
+    const line = fit(compose(elapsed / 1000), Deno.consoleSize().columns - 1);
     Deno.stderr.writeSync(encoder.encode(`\r${line}\x1b[K`));
+  }
+}
+
+/** `name` in exactly the columns that it has in the line. */
+function nameColumn(name: string): string {
+  const fitted = fit(printable(name), NAME_COLUMNS);
+  return fitted + " ".repeat(Math.max(0, NAME_COLUMNS - unicodeWidth(fitted)));
+}
+
+/** Percent, amount, rate and time left; what is not known is left out. */
+function amounts(moved: number, total: number | undefined, seconds: number): string {
+  const rate = moved / seconds;
+  if (total === undefined) return `${bytes(moved)}  ${bytes(rate)}/s`;
+  const percent = Math.floor(moved / Math.max(total, 1) * 100);
+  const left = rate > 0 ? `  ${clock((total - moved) / rate)} left` : "";
+  return `${percent}%  ${bytes(moved)} of ${bytes(total)}  ${bytes(rate)}/s${left}`;
+}
+
+/** The progress of one file. */
+export class Progress extends Line {
+  readonly #name: string;
+
+  constructor(name: string) {
+    super();
+    this.#name = nameColumn(name);
+  }
+
+  /** @param moved Bytes so far. @param total Bytes in all, if known. */
+  update(moved: number, total: number | undefined): void {
+    this.redraw((seconds) => `${this.#name}  ${amounts(moved, total, seconds)}`);
+  }
+}
+
+/** The progress of a tree. */
+export class TreeProgressLine extends Line {
+  update({ current, filesDone, skipped, failed, filesKnown, listed, bytesDone, bytesKnown }: TreeProgress): void {
+    this.redraw((seconds) => {
+      const files = `${filesDone + skipped + failed} of ${filesKnown}${listed ? "" : "+"} files`;
+      return `${nameColumn(current)}  ${files}  ${amounts(bytesDone, listed ? bytesKnown : undefined, seconds)}`;
+    });
   }
 }

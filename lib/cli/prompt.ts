@@ -52,7 +52,7 @@ class Prompt {
       await this.#execute(value);
       if (this.#shell.leaving) break;
     }
-    await this.#shell.close();
+    await this.#shell.link.close();
     this.#lines.close();
     return Exit.done;
   }

@@ -29,7 +29,7 @@ async function runAll(
     console.error(message);
     return code;
   } finally {
-    await shell.close();
+    await shell.link.close();
     Deno.removeSignalListener("SIGINT", onInterrupt);
   }
 }

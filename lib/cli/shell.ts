@@ -1,8 +1,8 @@
 import { resolve } from "@std/path";
-import { type Client, connect } from "../client/client.ts";
+import type { Client } from "../client/client.ts";
+import { Link } from "../client/link.ts";
 import { formatAddress } from "../net/address.ts";
-import type { Messages } from "../protocol/codec.ts";
-import { FerryError } from "../protocol/errors.ts";
+import type { FerryError } from "../protocol/errors.ts";
 import { printable } from "../protocol/text.ts";
 import type { Address } from "./options.ts";
 import { resolveRemote } from "./remote_path.ts";
@@ -26,34 +26,29 @@ export class Shell {
   localDirectory = ".";
   /** The user asked to leave. */
   leaving = false;
-  #client: Client | undefined;
+  /** Whether a command is under way. */
+  busy = false;
+  readonly link: Link;
 
   constructor(address: Address, output: Output, inputIsFree: boolean) {
     this.address = address;
     this.output = output;
     this.inputIsFree = inputIsFree;
-  }
-
-  /** Whether there is a connection now. */
-  get connected(): boolean {
-    return this.#client !== undefined;
+    this.link = new Link({
+      ...address,
+      onNotice: (notice) => output.inform(`Server: ${printable(notice.text)}`),
+      onLost: (reason) => this.#lost(reason),
+    });
   }
 
   /** The connection; a new one when there is none or it was lost. */
-  async client(signal?: AbortSignal): Promise<Client> {
-    if (this.#client) return this.#client;
-    const onNotice = (notice: Messages["notice"]) => this.output.inform(`Server: ${printable(notice.text)}`);
-    const client = await connect({ ...this.address, signal, onNotice });
-    this.#client = client;
-    void client.ended.then((reason) => this.#lost(client, reason));
-    return client;
+  client(signal?: AbortSignal): Promise<Client> {
+    return this.link.client(signal);
   }
 
-  /** Ends the session with an orderly close. */
-  async close(): Promise<void> {
-    const client = this.#client;
-    this.#client = undefined;
-    await client?.[Symbol.asyncDispose]();
+  /** Another connection to the same server, for a command that needs several. */
+  newLink(): Link {
+    return new Link(this.address);
   }
 
   /** The path on the server that the user means by `name`. */
@@ -66,10 +61,8 @@ export class Shell {
     return this.localDirectory === "." ? name : resolve(this.localDirectory, name);
   }
 
-  #lost(client: Client, { message }: FerryError): void {
-    if (this.#client !== client) return;
-    this.#client = undefined;
-    const where = formatAddress(this.address);
-    this.output.inform(`The connection to ${where} has ended: ${message}. The next command connects again.`);
+  #lost({ message }: FerryError): void {
+    const then = this.busy ? "Connecting again." : "The next command connects again.";
+    this.output.inform(`The connection to ${formatAddress(this.address)} has ended: ${message}. ${then}`);
   }
 }

@@ -1,4 +1,4 @@
-import { FerryError } from "../protocol/errors.ts";
+import { cannot, FerryError } from "../protocol/errors.ts";
 import { printable } from "../protocol/text.ts";
 import { DEFAULT_PORT } from "../server/server.ts";
 import { Exit, exitCode } from "./exit.ts";
@@ -8,8 +8,22 @@ const encoder = new TextEncoder();
 
 /** Writes everything to standard output. */
 export async function print(text: string): Promise<void> {
-  const bytes = encoder.encode(text);
-  for (let done = 0; done < bytes.length;) done += await Deno.stdout.write(bytes.subarray(done));
+  await printBytes(encoder.encode(text));
+}
+
+/**
+ * Writes bytes to standard output as they are.
+ *
+ * @throws {FerryError} When nobody reads them, or the disk is full.
+ */
+export async function printBytes(bytes: Uint8Array): Promise<void> {
+  try {
+    for (let done = 0; done < bytes.length;) done += await Deno.stdout.write(bytes.subarray(done));
+  } catch (error) {
+    const gone = error instanceof Deno.errors.BrokenPipe;
+    const reason = gone ? new FerryError("Internal", "whoever reads it has stopped") : error;
+    throw cannot("write", "standard output", reason);
+  }
 }
 
 /** The sentence for a failure that the user is to see. Any other is a defect and is thrown again. */
@@ -26,11 +40,12 @@ export function explain(error: unknown): { message: string; code: number } {
  */
 export function askAddress(): Address | undefined {
   for (;;) {
-    const host = prompt("Host", "127.0.0.1");
-    const port = host === null ? null : prompt("Port", String(DEFAULT_PORT));
+    const host = prompt("Host [127.0.0.1]:");
+    const port = host === null ? null : prompt(`Port [${DEFAULT_PORT}]:`);
     if (host === null || port === null) return undefined;
     try {
-      return { hostname: parseAddress(host.trim()).hostname, port: parsePort(port.trim()) };
+      const { hostname } = parseAddress(host.trim() || "127.0.0.1");
+      return { hostname, port: parsePort(port.trim() || String(DEFAULT_PORT)) };
     } catch (error) {
       console.error(explain(error).message);
     }

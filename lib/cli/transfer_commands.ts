@@ -1,88 +1,210 @@
-import { basename, join } from "@std/path";
-import { exists } from "@std/fs/exists";
-import { FerryError } from "../protocol/errors.ts";
+import { ensureDir } from "@std/fs/ensure-dir";
+import { basename, join, resolve, SEPARATOR } from "@std/path";
+import { copyFile, type Direction } from "../client/copy.ts";
+import { type LocalFile, localSource, localTarget } from "../client/local.ts";
+import { joinRemote, listLocal, listRemote } from "../client/tree.ts";
+import type { FileFacts } from "../protocol/commands.ts";
+import { cannot, FerryError } from "../protocol/errors.ts";
 import { quote } from "../protocol/text.ts";
+import { DirectoryStorage } from "../storage/directory.ts";
+import { ROOT } from "../storage/path.ts";
+import type { Entry } from "../storage/storage.ts";
+import { copyOptions, type Flags } from "./flags.ts";
 import { bytes, took } from "./format.ts";
+import type { Invocation } from "./invocation.ts";
 import { UsageError } from "./options.ts";
+import { parsePattern, selector } from "./patterns.ts";
 import { Progress } from "./progress.ts";
-import { remoteBasename, resolveRemote } from "./remote_path.ts";
+import { remoteBasename } from "./remote_path.ts";
 import type { Shell } from "./shell.ts";
+import { printBytes } from "./terminal.ts";
+import { transferTree } from "./tree_command.ts";
 
-/** Runs a transfer with a progress line, then says how it went. */
-async function shown(
-  shell: Shell,
-  done: string,
-  name: string,
-  transfer: (onProgress: Progress["update"]) => Promise<{ size: number }>,
-): Promise<void> {
-  const progress = new Progress(name);
-  const began = performance.now();
+/** Whether there is a directory at a local path. */
+export function isLocalDirectory(path: string): boolean {
   try {
-    const { size } = await transfer((moved, total) => progress.update(moved, total));
+    return Deno.statSync(path).isDirectory;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) return false;
+    throw cannot("use", path, error);
+  }
+}
+
+/** What is at a path on the server, or undefined when nothing is. */
+async function remoteFacts(shell: Shell, path: string, signal: AbortSignal): Promise<FileFacts | undefined> {
+  try {
+    return await (await shell.client(signal)).stat(path || undefined, { signal });
+  } catch (error) {
+    if (error instanceof FerryError && error.code === "NotFound") return undefined;
+    throw error;
+  }
+}
+
+/** Transfers one file with a progress line, then says how it went. */
+async function transferFile(
+  { shell, flags, signal }: Invocation,
+  direction: Direction,
+  pair: { path: string; file: LocalFile; facts: { size: number; mtimeMs: number } },
+): Promise<void> {
+  const progress = new Progress(remoteBasename(pair.path));
+  const began = performance.now();
+  const from = direction === "get" ? pair.path : pair.file.shown;
+  const to = direction === "get" ? pair.file.shown : pair.path;
+  try {
+    const outcome = await shell.link.run((client, progressed) => {
+      const onProgress = (moved: number, total: number | undefined) => {
+        progressed();
+        progress.update(moved, total);
+      };
+      return copyFile(client, direction, pair, { ...copyOptions(flags), signal, onProgress });
+    }, { signal, retries: flags.retries });
     progress.clear();
-    shell.output.inform(`${done} (${bytes(size)} in ${took(performance.now() - began)}).`);
+    const verb = direction === "get" ? "Got" : "Put";
+    if (outcome === "planned") await shell.output.print(`${direction} ${quote(from)} as ${quote(to)}\n`);
+    else if (outcome === "skipped") shell.output.inform(`Skipped ${quote(from)}: nothing to do.`);
+    else {
+      const amount = `${bytes(pair.facts.size)} in ${took(performance.now() - began)}`;
+      shell.output.inform(`${verb} ${quote(from)} as ${quote(to)} (${amount}).`);
+    }
   } finally {
     progress.clear();
   }
 }
 
-/** Standard output as a stream that stays open. */
-function standardOutput(): WritableStream<Uint8Array> {
-  const writer = Deno.stdout.writable.getWriter();
-  return new WritableStream({
-    write: (chunk) => writer.write(chunk),
-    close: () => writer.releaseLock(),
-    abort: () => writer.releaseLock(),
-  });
-}
-
 /** `get REMOTE [LOCAL]` */
-export async function get(shell: Shell, [from = "", to]: string[], signal: AbortSignal): Promise<void> {
+export async function get(invocation: Invocation): Promise<void> {
+  const { shell, args: [from = "", to], flags, signal } = invocation;
   const path = shell.remote(from);
-  const client = await shell.client(signal);
   if (to === "-") {
-    await client.get(path, standardOutput(), { signal });
+    const client = await shell.client(signal);
+    await client.get(path, new WritableStream({ write: printBytes }), { signal });
     return;
   }
+  const pattern = parsePattern(path);
+  // A file may really have such a name.
+  const facts = await remoteFacts(shell, path, signal);
+  if (!facts && pattern) return await getMatching(invocation, from, path, to);
+  if (!facts) throw cannot("get", path, new FerryError("NotFound", "no such file or directory"));
   const name = remoteBasename(path);
-  const named = shell.local(to ?? name);
-  const target = to !== undefined && await exists(named, { isDirectory: true }) ? join(named, name) : named;
-  const done = `Got ${quote(from)} as ${quote(target)}`;
-  await shown(shell, done, name, (onProgress) => client.get(path, target, { signal, onProgress }));
+  const into = to !== undefined && isLocalDirectory(shell.local(to));
+  const target = shell.local(to === undefined ? name || "." : into ? join(to, name) : to);
+  if (facts.kind === "file") {
+    return await transferFile(invocation, "get", { path, file: localTarget(target), facts });
+  }
+  if (!flags.recursive) throw cannot("get", path, new FerryError("IsADirectory", "it is a directory; use get -r"));
+  await getTree(invocation, path, target);
 }
 
-/** The path for `put LOCAL REMOTE`: in the directory `to` when there is one. */
-async function remoteTarget(shell: Shell, to: string, name: string, signal: AbortSignal): Promise<string> {
-  const path = shell.remote(to);
-  if (path === "") return name;
-  if (to.endsWith("/")) return `${path}/${name}`;
+async function openTarget(target: string, { dryRun }: Flags): Promise<DirectoryStorage> {
   try {
-    const { kind } = await (await shell.client(signal)).stat(path, { signal });
-    return kind === "directory" ? `${path}/${name}` : path;
+    if (!dryRun) await ensureDir(target);
+    return DirectoryStorage.open(dryRun && !isLocalDirectory(target) ? "." : target);
   } catch (error) {
-    if (error instanceof FerryError && error.code === "NotFound") return path;
-    throw error;
+    throw cannot("write", target, error);
   }
 }
 
-/** `put LOCAL [REMOTE]` */
-export async function put(shell: Shell, [from = "", to]: string[], signal: AbortSignal): Promise<void> {
-  if (from === "-") return await putStandardInput(shell, to, signal);
-  const source = shell.local(from);
-  const name = basename(source);
-  const path = to === undefined
-    ? resolveRemote(shell.remoteDirectory, name)
-    : await remoteTarget(shell, to, name, signal);
-  const client = await shell.client(signal);
-  const done = `Put ${quote(from)} as ${quote(path)}`;
-  await shown(shell, done, name, (onProgress) => client.put(source, path, { signal, onProgress }));
+async function getTree(
+  invocation: Invocation,
+  remote: string,
+  target: string,
+  { select, recursive = true }: { select?: (entry: Entry) => boolean; recursive?: boolean } = {},
+): Promise<number> {
+  const { shell, flags, signal } = invocation;
+  const local = await openTarget(target, flags);
+  // The listing has a connection of its own, so that it is held up while the files cannot keep up with it.
+  await using lister = shell.newLink();
+  const entries = listRemote(lister, remote, { recursive, signal });
+  return await transferTree(invocation, { direction: "get", local, shown: target, remote }, entries, select);
 }
 
-async function putStandardInput(shell: Shell, to: string | undefined, signal: AbortSignal): Promise<void> {
-  if (to === undefined) throw new UsageError("put - needs the name that the file gets on the server");
+async function getMatching(invocation: Invocation, from: string, path: string, to = "."): Promise<void> {
+  const { shell, flags } = invocation;
+  const pattern = parsePattern(path);
+  if (!pattern) return;
+  const recursive = pattern.recursive || flags.recursive;
+  const select = selector(pattern, flags.recursive);
+  const found = await getTree(invocation, pattern.base, shell.local(to), { select, recursive });
+  if (found === 0) throw cannot("get", from, new FerryError("NotFound", "nothing on the server matches it"));
+}
+
+/** `put LOCAL... [REMOTE]` */
+export async function put(invocation: Invocation): Promise<void> {
+  const { shell, args, signal } = invocation;
+  const sources = args.length > 1 ? args.slice(0, -1) : args;
+  const to = args.length > 1 ? args.at(-1) : undefined;
+  if (sources.includes("-")) return await putStandardInput(invocation, sources, to);
+  const many = sources.length > 1 || sources.some((source) => isLocalPattern(shell.local(source)));
+  const remote = shell.remote(to ?? ".");
+  const facts = to === undefined ? undefined : await remoteFacts(shell, remote, signal);
+  const into = to === undefined || many || to.endsWith("/") || facts?.kind === "directory";
+  for (const source of sources) await putOne(invocation, shell.local(source), remote, into);
+}
+
+/** A file may really have such a name. */
+function isLocalPattern(path: string): boolean {
+  return parsePattern(path.replaceAll(SEPARATOR, "/")) !== undefined && !exists(path);
+}
+
+function exists(path: string): boolean {
+  try {
+    Deno.lstatSync(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** @param into Whether `remote` is the directory that the source goes into, and not its new name. */
+async function putOne(invocation: Invocation, source: string, remote: string, into: boolean): Promise<void> {
+  const { flags } = invocation;
+  if (isLocalPattern(source)) return await putMatching(invocation, source, remote);
+  const file = localSource(source);
+  const name = basename(resolve(source));
+  const path = into ? joinRemote(remote, name) : remote;
+  const facts = await file.storage.stat(file.name).catch((error) => Promise.reject(cannot("read", source, error)));
+  if (facts.kind === "file") return await transferFile(invocation, "put", { path, file, facts });
+  if (!flags.recursive) throw cannot("put", source, new FerryError("IsADirectory", "it is a directory; use put -r"));
+  const local = DirectoryStorage.open(source);
+  await makeRemoteDirectory(invocation, path);
+  await transferTree(invocation, { direction: "put", local, shown: source, remote: path }, listLocal(local));
+}
+
+async function putMatching(invocation: Invocation, source: string, remote: string): Promise<void> {
+  const pattern = parsePattern(source.replaceAll(SEPARATOR, "/"));
+  if (!pattern) return;
+  const base = pattern.base || (source.startsWith("/") ? "/" : ".");
+  if (!isLocalDirectory(base)) throw cannot("put", source, new FerryError("NotFound", "nothing matches it"));
+  const local = DirectoryStorage.open(base);
+  await makeRemoteDirectory(invocation, remote);
+  const recursive = pattern.recursive || invocation.flags.recursive;
+  const entries = local.list(ROOT, { recursive });
+  const select = selector(pattern, invocation.flags.recursive);
+  const found = await transferTree(invocation, { direction: "put", local, shown: base, remote }, entries, select);
+  if (found === 0) throw cannot("put", source, new FerryError("NotFound", "nothing matches it"));
+}
+
+async function makeRemoteDirectory({ shell, flags, signal }: Invocation, path: string): Promise<void> {
+  if (flags.dryRun || path === "") return;
+  await (await shell.client(signal)).mkdir(path, { parents: true, signal });
+}
+
+async function putStandardInput(
+  { shell, signal }: Invocation,
+  sources: readonly string[],
+  to: string | undefined,
+): Promise<void> {
+  if (to === undefined || sources.length > 1) throw new UsageError("Usage: put - NAME");
   if (!shell.inputIsFree) throw new UsageError("standard input holds the commands and cannot be uploaded, too");
   const path = shell.remote(to);
-  const client = await shell.client(signal);
-  const done = `Put standard input as ${quote(path)}`;
-  await shown(shell, done, to, (onProgress) => client.put(Deno.stdin.readable, path, { signal, onProgress }));
+  const progress = new Progress(to);
+  const began = performance.now();
+  try {
+    const onProgress = (moved: number) => progress.update(moved, undefined);
+    const { size } = await (await shell.client(signal)).put(Deno.stdin.readable, path, { signal, onProgress });
+    progress.clear();
+    shell.output.inform(`Put standard input as ${quote(path)} (${bytes(size)} in ${took(performance.now() - began)}).`);
+  } finally {
+    progress.clear();
+  }
 }

@@ -20,7 +20,7 @@ export interface LinkOptions extends Omit<ConnectOptions, "signal"> {
 }
 
 /** Whether a failure is the connection's and not the command's. */
-function isLoss({ code }: FerryError): boolean {
+export function isLoss({ code }: FerryError): boolean {
   return code === "Disconnected" || code === "Corrupt" || code === "ShuttingDown";
 }
 

@@ -46,7 +46,7 @@ const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
  */
 export function encodeControl(value: unknown, space: Uint8Array<ArrayBuffer>): number | undefined {
   const json = JSON.stringify(value);
-  const { read, written } = encoder.encodeInto(json, space);
+  const { read, written } = encoder.encodeInto(json, space.subarray(0, MAX_CONTROL_BYTES));
   if (read === json.length) return written;
   if (space.length >= MAX_CONTROL_BYTES) throw new FerryError("TooLarge", "the message is too long to send");
   return undefined;
@@ -82,10 +82,17 @@ export function decodeRequest(payload: Uint8Array): Request {
   return { command, ...check(value, command) } as Request;
 }
 
-/** The payload of an `error` frame for `error`. Codes of the client's own travel as `Internal`. */
+/** The longest text of an error message or path that travels, in UTF-16 code units. */
+const MAX_ERROR_TEXT = 4096;
+
+/**
+ * The payload of an `error` frame for `error`. Codes of the client's own travel as `Internal`, and what is too long to
+ * be of use is cut.
+ */
 export function errorMessage({ code, message, path }: FerryError): Messages["error"] {
   const local = code === "Unreachable" || code === "Disconnected";
-  return { code: local ? "Internal" : code, message, ...(path === undefined ? {} : { path }) };
+  const cut = (text: string) => text.slice(0, MAX_ERROR_TEXT).toWellFormed();
+  return { code: local ? "Internal" : code, message: cut(message), path: path === undefined ? undefined : cut(path) };
 }
 
 /** The `FerryError` in the payload of an `error` frame. */

@@ -48,7 +48,7 @@ export class FerryError extends Error {
 }
 
 /** Codes and reasons for the operating system's error names (errno(3)). */
-const BY_ERRNO: Record<string, [ErrorCode, string]> = {
+const BY_ERRNO = new Map<string, [ErrorCode, string]>(Object.entries({
   ENOENT: ["NotFound", "no such file or directory"],
   EEXIST: ["AlreadyExists", "it exists already"],
   EISDIR: ["IsADirectory", "it is a directory"],
@@ -66,7 +66,7 @@ const BY_ERRNO: Record<string, [ErrorCode, string]> = {
   ELOOP: ["NotFound", "too many links"],
   EINVAL: ["InvalidPath", "the system does not accept the name"],
   EIO: ["Internal", "the disk reported a read or write error"],
-};
+}));
 
 /** Codes and reasons for Deno's error classes, for errors without an errno. The first match counts. */
 const BY_CLASS: [new (message?: string) => Error, ErrorCode, string][] = [
@@ -93,7 +93,7 @@ const BY_CLASS: [new (message?: string) => Error, ErrorCode, string][] = [
  */
 export function toFerryError(thrown: unknown): FerryError {
   if (thrown instanceof FerryError) return thrown;
-  const errno = thrown instanceof Error && "code" in thrown ? BY_ERRNO[String(thrown.code)] : undefined;
+  const errno = thrown instanceof Error && "code" in thrown ? BY_ERRNO.get(String(thrown.code)) : undefined;
   if (errno) return new FerryError(errno[0], errno[1], { cause: thrown });
   if (thrown instanceof Error && thrown.name === "AbortError") {
     return new FerryError("Cancelled", "cancelled", { cause: thrown });

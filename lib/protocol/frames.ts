@@ -80,13 +80,11 @@ export class FrameDecoder {
   space(): Uint8Array<ArrayBuffer> {
     const wanted = this.#missing();
     if (this.pending === 0) {
-      // What filled the small buffer to its end is probably only the beginning of more.
-      const more = this.#end === this.#buffer.length;
       this.#start = this.#end = 0;
-      if (more && this.#buffer === this.#small) this.#enlarge();
-      else if (!more) this.#shrink();
+      this.#shrink();
     } else if (this.#end + wanted > this.#buffer.length) {
-      if (this.pending + wanted > this.#buffer.length) this.#enlarge();
+      // What fills the small buffer is probably only the beginning of more.
+      if (this.#buffer === this.#small) this.#enlarge();
       else this.#compact();
     }
     // A large frame is read to its end and no further, so that the next one starts at the front, without a copy.

@@ -195,15 +195,18 @@ export class DirectoryStorage implements Storage {
     if (!info) Deno.mkdirSync(join(directory, name));
   }
 
-  #isInside(real: string): boolean {
-    return real === this.root || real.startsWith(this.#rootPrefix);
+  /** Whether a real path is the root or inside it, and not Ferry's own. */
+  #isServed(real: string): boolean {
+    if (real === this.root) return true;
+    return real.startsWith(this.#rootPrefix) && !real.slice(this.#rootPrefix.length).split(SEPARATOR).some(isReserved);
   }
 
   /** The real directory that holds the last component of `path`. */
   #parent(path: RemotePath): { directory: string; name: string } {
     const full = join(this.root, path);
-    const directory = Deno.realPathSync(dirname(full));
-    if (!this.#isInside(directory)) throw new FerryError("NotFound", NOT_FOUND);
+    const directory = realPathOrNothing(dirname(full));
+    // Whatever is wrong outside must look the same as nothing.
+    if (directory === undefined || !this.#isServed(directory)) throw new FerryError("NotFound", NOT_FOUND);
     return { directory, name: basename(full) };
   }
 
@@ -230,9 +233,7 @@ export class DirectoryStorage implements Storage {
   /** Where a link leads, or undefined when that is outside the root, nowhere, or nothing that is served. */
   #followLink(link: string): (Location & { info: Deno.FileInfo }) | undefined {
     const real = realPathOrNothing(link);
-    if (real === undefined || !this.#isInside(real)) return undefined;
-    const within = real.slice(this.#rootPrefix.length);
-    if (within.split(SEPARATOR).some(isReserved)) return undefined;
+    if (real === undefined || !this.#isServed(real)) return undefined;
     const info = lstatOrNothing(real);
     if (!info?.isFile && !info?.isDirectory) return undefined;
     return real === this.root

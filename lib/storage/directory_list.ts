@@ -3,7 +3,7 @@ import { join } from "@std/path";
 import { FerryError, toFerryError } from "../protocol/errors.ts";
 import { facts } from "./facts.ts";
 import { lstatOrNothing, realPathOrNothing } from "./lookup.ts";
-import { isReserved } from "./path.ts";
+import { isReserved, MAX_PATH_DEPTH } from "./path.ts";
 import type { Entry } from "./storage.ts";
 
 /** After so many entries other connections get their turn. */
@@ -19,7 +19,7 @@ function namesIn(directory: string): string[] {
 
 /** Whether a failure only means that an entry or directory went away, or may not be looked at, while we listed. */
 function isSkippable(error: unknown): boolean {
-  return ["NotFound", "NotADirectory", "Refused"].includes(toFerryError(error).code);
+  return ["NotFound", "NotADirectory", "Refused", "InvalidPath"].includes(toFerryError(error).code);
 }
 
 /**
@@ -52,7 +52,7 @@ export async function* listTree(
         if (!info?.isFile && !info?.isDirectory) continue;
         const { kind, size, mtimeMs } = facts(info);
         yield { path, kind, size, mtimeMs };
-        if (recursive && own?.isDirectory) {
+        if (recursive && own?.isDirectory && open.length < MAX_PATH_DEPTH) {
           open.push({ directory: real, prefix: `${path}/`, names: namesIn(real).values() });
         }
       } catch (error) {

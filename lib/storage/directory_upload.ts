@@ -5,7 +5,7 @@ import { PacedFile } from "./file.ts";
 import { sumBlocks } from "./blocks.ts";
 import { mtimeMs as mtimeMsOf, versionOf } from "./facts.ts";
 import { lstatOrNothing } from "./lookup.ts";
-import { openPartial, type PartialFile } from "./partial.ts";
+import { PartialFile } from "./partial.ts";
 import type { RemotePath } from "./path.ts";
 import type { BlockOptions, Receipt, Upload, UploadOptions } from "./storage.ts";
 
@@ -42,7 +42,9 @@ export class DirectoryUpload implements Upload {
     this.#target = target;
     this.#options = options;
     if (target.replaced) this.#refuseToOverwrite();
-    this.#partial = openPartial(target.directory, target.name);
+    // Nobody may read the new content who could not read the old.
+    const mode = target.replaced?.mode;
+    this.#partial = PartialFile.open(target.directory, target.name, mode ? mode & PERMISSION_BITS : undefined);
     this.#file = new PacedFile(this.#partial.file);
     this.kept = options.resume ? this.#partial.size : 0;
   }
@@ -63,7 +65,7 @@ export class DirectoryUpload implements Upload {
     this.#size = offset;
     try {
       if (this.#partial.size > offset) this.#partial.file.truncateSync(offset);
-      if (offset > 0) this.#partial.file.seekSync(offset, Deno.SeekMode.Start);
+      this.#partial.file.seekSync(offset, Deno.SeekMode.Start);
     } catch (error) {
       throw toFerryError(error);
     }
@@ -84,7 +86,7 @@ export class DirectoryUpload implements Upload {
   }
 
   async commit(): Promise<Receipt> {
-    const { path, directory, name, replaced } = this.#target;
+    const { path, directory, name } = this.#target;
     const { size, mtimeMs, durable = false } = this.#options;
     const { file, path: partial } = this.#partial;
     try {
@@ -95,13 +97,16 @@ export class DirectoryUpload implements Upload {
       if (file.statSync().size !== this.#size) {
         throw new FerryError("Changed", "the partial file was changed by others");
       }
-      if (replaced?.mode) Deno.chmodSync(partial, replaced.mode & PERMISSION_BITS);
       if (mtimeMs !== undefined) file.utimeSync(new Date(mtimeMs), new Date(mtimeMs));
       const destination = join(directory, name);
       const now = lstatOrNothing(destination);
       if (now?.isDirectory) throw new FerryError("IsADirectory", "it is a directory");
       if (now) this.#refuseToOverwrite();
       if (durable) await file.sync();
+      // A directory on the way may have been renamed, and another made, with the partial file of somebody else.
+      if (!this.#partial.isInPlace()) {
+        throw new FerryError("Changed", "the directory was replaced meanwhile; try again");
+      }
       Deno.renameSync(partial, destination);
       if (durable) await syncDirectory(directory);
       const info = file.statSync();
@@ -116,7 +121,8 @@ export class DirectoryUpload implements Upload {
     if (!this.#open) return;
     try {
       // While the lock is held the name cannot belong to another upload.
-      if (this.#partial.file.statSync().size === 0) Deno.removeSync(this.#partial.path);
+      const empty = this.#partial.file.statSync().size === 0;
+      if (empty && this.#partial.isInPlace()) Deno.removeSync(this.#partial.path);
     } catch (error) {
       if (!(error instanceof Deno.errors.NotFound)) throw toFerryError(error);
     } finally {

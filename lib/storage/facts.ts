@@ -7,11 +7,13 @@ export function mtimeMs(info: Deno.FileInfo): number {
 }
 
 /**
- * A string that changes when the content does: identity, size, and both times of change. `ctime` catches a program
- * that sets `mtime` back.
+ * A string that changes when the content does: identity (an inode may be used again, but not with the same time of
+ * birth), size, and both times of change. `ctime`, of which Deno gives whole seconds, catches a program that sets
+ * `mtime` back.
  */
 export function versionOf(info: Deno.FileInfo): string {
-  return [info.ino ?? 0, info.size, mtimeMs(info), info.ctime?.getTime() ?? 0].map((n) => n.toString(36)).join("-");
+  const times = [info.mtime, info.birthtime, info.ctime].map((time) => time?.getTime() ?? 0);
+  return [info.ino ?? 0, info.size, ...times].map((n) => n.toString(36)).join("-");
 }
 
 /**

@@ -16,50 +16,73 @@ export function partialName(name: string): string {
   return `${RESERVED_PREFIX}${hash.slice(0, 16)}.part`;
 }
 
-/** Opens the file without ever following a link or opening anything but a regular file. */
-function openRegular(path: string): Deno.FsFile | undefined {
+const BUSY = "it is being written by someone else; try again later";
+
+/**
+ * Opens the file without ever following a link or opening anything but a regular file.
+ *
+ * @param mode The permissions of a file that is made now.
+ * @returns Undefined when the file appeared or went away meanwhile.
+ */
+function openRegular(path: string, mode: number | undefined): Deno.FsFile | undefined {
   const info = lstatOrNothing(path);
+  const access = { read: true, write: true };
   try {
-    if (!info) return Deno.openSync(path, { read: true, write: true, createNew: true });
+    if (!info) return Deno.openSync(path, { ...access, createNew: true, ...(mode === undefined ? {} : { mode }) });
     if (!info.isFile) throw new FerryError("Refused", "something that is not a file is in the way of the upload");
-    return Deno.openSync(path, { read: true, write: true });
+    return Deno.openSync(path, access);
   } catch (error) {
-    const raced = error instanceof Deno.errors.AlreadyExists || error instanceof Deno.errors.NotFound;
-    if (raced && lstatOrNothing(path) !== info) return undefined;
+    if (error instanceof Deno.errors.AlreadyExists || error instanceof Deno.errors.NotFound) return undefined;
     throw error;
   }
 }
 
 /** A partial file that this process alone may write. */
-export interface PartialFile {
+export class PartialFile {
   readonly file: Deno.FsFile;
   readonly path: string;
   /** How many bytes it had when it was opened. */
   readonly size: number;
-}
 
-/**
- * Opens or creates the partial file for `name` in `directory`, and locks it against every other writer, also one in
- * another process. The lock ends when the file is closed, or with the process.
- *
- * @throws {FerryError} `Busy` when another writer holds it.
- */
-export function openPartial(directory: string, name: string): PartialFile {
-  const path = join(directory, partialName(name));
-  for (let i = 0; i < MAX_TRIES; i++) {
-    const file = openRegular(path);
-    if (!file) continue;
-    try {
-      if (!file.tryLockSync(true)) throw new FerryError("Busy", "it is being written by someone else; try again later");
-      // The last holder may have renamed or removed the file between our open and our lock.
-      const named = lstatOrNothing(path);
-      const info = file.statSync();
-      if (named?.isFile && isSameFile(named, info)) return { file, path, size: info.size };
-    } catch (error) {
-      file.close();
-      throw error;
-    }
-    file.close();
+  private constructor(file: Deno.FsFile, path: string, size: number) {
+    this.file = file;
+    this.path = path;
+    this.size = size;
   }
-  throw new FerryError("Busy", "it is being written by someone else; try again later");
+
+  /**
+   * Opens or creates the partial file for `name` in `directory`, and locks it against every other writer, also one in
+   * another process. The lock ends when the file is closed, or with the process.
+   *
+   * @param mode The permission bits that the file shall have, where they must not be the usual ones.
+   * @throws {FerryError} `Busy` when another writer holds it; `NotFound` when the directory is gone.
+   */
+  static open(directory: string, name: string, mode?: number): PartialFile {
+    const path = join(directory, partialName(name));
+    for (let i = 0; i < MAX_TRIES; i++) {
+      const file = openRegular(path, mode);
+      if (!file) continue;
+      try {
+        if (!file.tryLockSync(true)) throw new FerryError("Busy", BUSY);
+        const partial = new PartialFile(file, path, file.statSync().size);
+        // The last holder may have renamed or removed the file between our open and our lock.
+        if (partial.isInPlace()) {
+          if (mode !== undefined && Deno.build.os !== "windows") Deno.chmodSync(path, mode);
+          return partial;
+        }
+      } catch (error) {
+        file.close();
+        throw error;
+      }
+      file.close();
+    }
+    if (!lstatOrNothing(directory)) throw new FerryError("NotFound", "no such file or directory");
+    throw new FerryError("Busy", BUSY);
+  }
+
+  /** Whether the path still leads to this file, and not to one that somebody has put in its place. */
+  isInPlace(): boolean {
+    const named = lstatOrNothing(this.path);
+    return named !== undefined && named.isFile && isSameFile(named, this.file.statSync());
+  }
 }

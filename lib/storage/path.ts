@@ -17,12 +17,15 @@ export const MAX_PATH_BYTES = 4096;
 /** The longest name between two slashes, in bytes of UTF-8 (NAME_MAX on Linux). */
 export const MAX_NAME_BYTES = 255;
 
+/** The most names in a path: no user nests deeper, and the cost of looking at a path grows with the square of it. */
+export const MAX_PATH_DEPTH = 128;
+
 /** Names with this prefix belong to Ferry; they are never listed, read or written by name. */
 export const RESERVED_PREFIX = ".ferry-";
 
 // Microsoft, "Naming Files, Paths, and Namespaces".
 const WINDOWS_FORBIDDEN = /[<>:"\\|?*\p{Cc}]|[. ]$/u;
-const WINDOWS_DEVICE = /^(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$)(\.|$)/i;
+const WINDOWS_DEVICE = /^(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$) *(\.|$)/i;
 
 const encoder = new TextEncoder();
 
@@ -37,7 +40,9 @@ function whyNot(path: string, windows: boolean): string | undefined {
   if (!path.isWellFormed()) return "it is not well-formed Unicode";
   if (path.startsWith("/")) return "it must be relative to the served directory";
   if (encoder.encode(path).length > MAX_PATH_BYTES) return `it is longer than ${MAX_PATH_BYTES} bytes`;
-  for (const name of path.split("/")) {
+  const names = path.split("/");
+  if (names.length > MAX_PATH_DEPTH) return `it is more than ${MAX_PATH_DEPTH} directories deep`;
+  for (const name of names) {
     if (name === "") return "it contains an empty name";
     if (name === "." || name === "..") return `it contains "${name}"`;
     if (encoder.encode(name).length > MAX_NAME_BYTES) return `a name in it is longer than ${MAX_NAME_BYTES} bytes`;

@@ -1,0 +1,41 @@
+import { globToRegExp, isGlob } from "@std/path";
+
+/** A pattern such as `reports/*.pdf`: a directory to list, and which of its entries are meant. */
+export interface Pattern {
+  /** The part in front of the first name with a wildcard; may be empty. */
+  readonly base: string;
+  /** Whether names in directories below can match, too. */
+  readonly recursive: boolean;
+  /** Whether an entry is meant; its path is relative to `base`. */
+  matches(path: string): boolean;
+}
+
+/**
+ * The pattern in `path`, or undefined when it has no wildcards (`*`, `?`, `[…]`, `{…}`, `**`).
+ *
+ * @param path A path with `/` between names.
+ */
+export function parsePattern(path: string): Pattern | undefined {
+  if (!isGlob(path)) return undefined;
+  const names = path.split("/");
+  const first = names.findIndex((name) => isGlob(name));
+  const rest = names.slice(first);
+  const expression = globToRegExp(rest.join("/"), { extended: true, globstar: true });
+  return {
+    base: names.slice(0, first).join("/"),
+    recursive: rest.length > 1 || rest.includes("**"),
+    matches: (path) => expression.test(path),
+  };
+}
+
+/** Which entries `pattern` selects; with `whole` also everything in a directory that matches. */
+export function selector(pattern: Pattern, whole: boolean): (entry: { path: string; kind: string }) => boolean {
+  return ({ path, kind }) => {
+    if (pattern.matches(path)) return whole || kind === "file";
+    if (!whole) return false;
+    for (let end = path.indexOf("/"); end !== -1; end = path.indexOf("/", end + 1)) {
+      if (pattern.matches(path.slice(0, end))) return true;
+    }
+    return false;
+  };
+}

@@ -1,0 +1,65 @@
+import { Link } from "../client/link.ts";
+import { type Trees, TreeTransfer } from "../client/tree.ts";
+import { FerryError } from "../protocol/errors.ts";
+import { printable, quote } from "../protocol/text.ts";
+import type { Entry } from "../storage/storage.ts";
+import { copyOptions } from "./flags.ts";
+import { bytes, took } from "./format.ts";
+import type { Invocation } from "./invocation.ts";
+import { TreeProgressLine } from "./progress.ts";
+
+function plural(n: number, one: string): string {
+  return `${n} ${one}${n === 1 ? "" : "s"}`;
+}
+
+/**
+ * Transfers the entries of a tree with a progress line; reports each failure as it happens and the sum at the end.
+ *
+ * @returns How many entries there were.
+ * @throws {FerryError} With the code of the first failure, when there was any.
+ */
+export async function transferTree(
+  { shell, flags, signal }: Invocation,
+  trees: Trees,
+  entries: AsyncIterable<Entry>,
+  select?: (entry: Entry) => boolean,
+): Promise<number> {
+  const began = performance.now();
+  const line = new TreeProgressLine();
+  const planned: string[] = [];
+  let first: FerryError | undefined;
+  const more = Array.from({ length: flags.connections - 1 }, () => shell.newLink());
+  const transfer = new TreeTransfer(trees, [shell.link, ...more], {
+    ...copyOptions(flags),
+    signal,
+    retries: flags.retries,
+    select,
+    onStep: (progress) => line.update(progress),
+    onFailure(_path, error) {
+      first ??= error;
+      line.clear();
+      shell.output.inform(printable(error.message));
+    },
+    onPlan: (path) => planned.push(path),
+  });
+  try {
+    const progress = await transfer.run(entries);
+    line.clear();
+    await shell.output.print(planned.map((path) => `${trees.direction} ${quote(path)}\n`).join(""));
+    const { filesDone, bytesDone, skipped, failed } = progress;
+    const verb = flags.dryRun ? "Would transfer" : trees.direction === "get" ? "Got" : "Put";
+    const rest = [skipped > 0 ? `${skipped} skipped` : "", failed > 0 ? `${failed} failed` : ""].filter(Boolean);
+    const amount = flags.dryRun ? "" : ` (${bytes(bytesDone)} in ${took(performance.now() - began)})`;
+    shell.output.inform(`${[`${verb} ${plural(filesDone, "file")}${amount}`, ...rest].join(", ")}.`);
+    if (first) {
+      throw new FerryError(
+        first.code,
+        `${plural(failed, "entry").replace("entrys", "entries")} could not be transferred`,
+      );
+    }
+    return progress.entries;
+  } finally {
+    line.clear();
+    await Promise.all(more.map((link: Link) => link.close()));
+  }
+}

@@ -1,0 +1,95 @@
+import { cannot, FerryError } from "../protocol/errors.ts";
+import type { Client } from "./client.ts";
+import { type LocalFile, on } from "./local.ts";
+import type { TransferOptions } from "./options.ts";
+
+/** Which way a file goes. */
+export type Direction = "get" | "put";
+
+/** What became of a file: it was transferred, was not needed, or would have been transferred. */
+export type Outcome = "done" | "skipped" | "planned";
+
+/** How to transfer files that may be there already. */
+export interface CopyOptions extends TransferOptions {
+  /** Skip a file that has the same size and time of change on both sides. */
+  readonly update?: boolean | undefined;
+  /** Skip a file that has the same content on both sides. */
+  readonly checksum?: boolean | undefined;
+  /** Say what would be transferred, and transfer nothing. */
+  readonly dryRun?: boolean | undefined;
+  /** Compare the SHA-256 of both files afterwards, read back from the disk. */
+  readonly verify?: boolean | undefined;
+}
+
+/** One file on both sides. */
+export interface Pair {
+  /** The path on the server. */
+  readonly path: string;
+  readonly file: LocalFile;
+  /** What is known of the source. */
+  readonly facts: Known;
+}
+
+interface Known {
+  readonly size: number;
+  readonly mtimeMs: number;
+}
+
+/** What `look` finds, or undefined when there is nothing. */
+async function ifThere<T>(look: Promise<T>): Promise<T | undefined> {
+  try {
+    return await look;
+  } catch (error) {
+    if (error instanceof FerryError && error.code === "NotFound") return undefined;
+    throw error;
+  }
+}
+
+async function haveSameContent(client: Client, { path, file }: Pair, signal?: AbortSignal): Promise<boolean> {
+  const [there, here] = await Promise.all([
+    client.sum(path, { signal }),
+    on("read", file.shown, () => file.storage.digest(file.name, signal)),
+  ]);
+  return there.sha256 === here.sha256;
+}
+
+/** Whether the target need not be written. */
+async function isCurrent(client: Client, direction: Direction, pair: Pair, options: CopyOptions): Promise<boolean> {
+  const { update, checksum, signal, dryRun, overwrite } = options;
+  const { path, file, facts } = pair;
+  if (!update && !checksum && !(dryRun && overwrite === false)) return false;
+  const look = direction === "get" ? file.storage.stat(file.name) : client.stat(path, { signal });
+  const target = await ifThere(look);
+  if (!target) return false;
+  if (overwrite === false) return true;
+  if (target.kind !== "file" || target.size !== facts.size) return false;
+  return checksum ? await haveSameContent(client, pair, signal) : update === true && target.mtimeMs === facts.mtimeMs;
+}
+
+/**
+ * Transfers one file, or finds that this is not necessary.
+ *
+ * @throws {FerryError} As `Client.get` and `Client.put`; `Corrupt` when `verify` finds a difference.
+ */
+export async function copyFile(
+  client: Client,
+  direction: Direction,
+  pair: Pair,
+  options: CopyOptions,
+): Promise<Outcome> {
+  const { path, file } = pair;
+  if (await isCurrent(client, direction, pair, options)) return "skipped";
+  if (options.dryRun) return "planned";
+  try {
+    if (direction === "get") await client.get(path, file, options);
+    else await client.put(file, path, options);
+  } catch (error) {
+    const exists = error instanceof FerryError && error.code === "AlreadyExists";
+    if (exists && options.overwrite === false) return "skipped";
+    throw error;
+  }
+  if (options.verify && !await haveSameContent(client, pair, options.signal)) {
+    throw cannot(direction, path, new FerryError("Corrupt", "the two files differ after the transfer"));
+  }
+  return "done";
+}

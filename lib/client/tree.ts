@@ -1,0 +1,217 @@
+import type { Entry } from "../protocol/codec.ts";
+import { FerryError, toFerryError } from "../protocol/errors.ts";
+import { REQUEST_WINDOW } from "../protocol/limits.ts";
+import type { DirectoryStorage } from "../storage/directory.ts";
+import { parseRemotePath, ROOT } from "../storage/path.ts";
+import type { Client } from "./client.ts";
+import { copyFile, type CopyOptions, type Direction, type Outcome } from "./copy.ts";
+import { DEFAULT_RETRIES, isLoss, type Link } from "./link.ts";
+
+/** How many files may be under way on one connection: nearly the server's window, which leaves room for the rest. */
+const FILES_UNDER_WAY = REQUEST_WINDOW / 2;
+
+/** The two ends of a tree transfer. */
+export interface Trees {
+  readonly direction: Direction;
+  /** The directory on this machine. */
+  readonly local: DirectoryStorage;
+  /** What the user calls it, for messages. */
+  readonly shown: string;
+  /** The directory on the server; empty for the served one. */
+  readonly remote: string;
+}
+
+/** How far a tree transfer has come. */
+export interface TreeProgress {
+  /** Entries that were selected so far, directories among them. */
+  entries: number;
+  /** Files that were found so far; `listed` says whether these are all. */
+  filesKnown: number;
+  listed: boolean;
+  filesDone: number;
+  bytesKnown: number;
+  bytesDone: number;
+  skipped: number;
+  failed: number;
+  /** The file that was worked on last. */
+  current: string;
+}
+
+/** How to transfer a tree. */
+export interface TreeOptions extends CopyOptions {
+  /** How often in a row a lost connection is made again. */
+  readonly retries?: number | undefined;
+  /** Which entries to take; all when absent. */
+  readonly select?: ((entry: Entry) => boolean) | undefined;
+  /** Told after every step. Must not throw. */
+  readonly onStep?: ((progress: TreeProgress) => void) | undefined;
+  /** Told of each file that could not be transferred; the others go on. */
+  readonly onFailure?: ((path: string, error: FerryError) => void) | undefined;
+  /** Told of each file that would be transferred, with `dryRun`. */
+  readonly onPlan?: ((path: string) => void) | undefined;
+}
+
+/** Joins two paths on the server, either of which may be empty. */
+export function joinRemote(directory: string, path: string): string {
+  return directory === "" || path === "" ? directory + path : `${directory}/${path}`;
+}
+
+/** Whether `a` comes after `b` in a recursive listing. */
+export function isListedAfter(a: string, b: string): boolean {
+  const [as, bs] = [a.split("/"), b.split("/")];
+  for (let i = 0; i < as.length; i++) {
+    const [x = "", y] = [as[i], bs[i]];
+    if (y === undefined || x !== y) return y === undefined || x > y;
+  }
+  return false;
+}
+
+/** A listing that goes on after its last entry when the connection was lost. */
+export async function* listRemote(
+  link: Link,
+  path: string,
+  { recursive = true, signal }: { recursive?: boolean; signal?: AbortSignal | undefined } = {},
+): AsyncGenerator<Entry> {
+  let last: string | undefined;
+  for (let failures = 0;;) {
+    try {
+      const client = await link.run((client) => Promise.resolve(client), { signal });
+      for await (const entry of client.dir(path || undefined, { recursive, signal })) {
+        if (last !== undefined && !isListedAfter(entry.path, last)) continue;
+        yield entry;
+        last = entry.path;
+        failures = 0;
+      }
+      return;
+    } catch (thrown) {
+      if (signal?.aborted || !isLoss(toFerryError(thrown)) || failures++ >= DEFAULT_RETRIES) throw thrown;
+    }
+  }
+}
+
+/**
+ * Transfers the entries of one tree, many at a time on each connection. A failure concerns one entry; the others go on.
+ */
+export class TreeTransfer {
+  readonly progress: TreeProgress = {
+    entries: 0,
+    filesKnown: 0,
+    listed: false,
+    filesDone: 0,
+    bytesKnown: 0,
+    bytesDone: 0,
+    skipped: 0,
+    failed: 0,
+    current: "",
+  };
+  readonly #trees: Trees;
+  readonly #links: readonly Link[];
+  readonly #options: TreeOptions;
+  /** The directory on the server that each connection has seen to last. */
+  readonly #seenTo = new Map<Link, string>();
+  #underWay = 0;
+  #finished = Promise.withResolvers<void>();
+
+  /** @param links The connections to use; files are dealt out to them in turn. */
+  constructor(trees: Trees, links: readonly Link[], options: TreeOptions) {
+    this.#trees = trees;
+    this.#links = links;
+    this.#options = options;
+  }
+
+  /** Transfers all entries. @throws {FerryError} Only what the listing throws, or `Cancelled`. */
+  async run(entries: AsyncIterable<Entry>): Promise<TreeProgress> {
+    const { signal, select } = this.#options;
+    let turn = 0;
+    try {
+      for await (const entry of entries) {
+        if (select && !select(entry)) continue;
+        if (signal?.aborted) break;
+        const link = this.#links[turn++ % this.#links.length];
+        if (!link) throw new TypeError("a tree transfer needs a connection");
+        while (this.#underWay >= FILES_UNDER_WAY * this.#links.length) await this.#finished.promise;
+        this.#start(entry, link);
+      }
+      this.progress.listed = true;
+    } finally {
+      while (this.#underWay > 0) await this.#finished.promise;
+    }
+    if (signal?.aborted) throw new FerryError("Cancelled", "cancelled");
+    return this.progress;
+  }
+
+  #start(entry: Entry, link: Link): void {
+    this.#underWay++;
+    this.progress.entries++;
+    if (entry.kind === "file") {
+      this.progress.filesKnown++;
+      this.progress.bytesKnown += entry.size;
+    }
+    const work = entry.kind === "directory" ? this.#directory(entry, link) : this.#file(entry, link);
+    void work.catch((error) => this.#failed(entry, toFerryError(error))).finally(() => {
+      this.#underWay--;
+      this.#finished.resolve();
+      this.#finished = Promise.withResolvers();
+      this.#options.onStep?.(this.progress);
+    });
+  }
+
+  #failed(entry: Entry, error: FerryError): void {
+    if (error.code === "Cancelled") return;
+    this.progress.failed++;
+    this.#options.onFailure?.(entry.path, error);
+  }
+
+  async #directory(entry: Entry, link: Link): Promise<void> {
+    if (this.#options.dryRun) return;
+    await this.#seeTo(link, entry.path);
+  }
+
+  /**
+   * Makes a directory of the tree at the target. On the server it is made through the connection that uses it, so that
+   * what is sent after it finds it there.
+   */
+  #seeTo(link: Link, directory: string): Promise<void> {
+    if (this.#seenTo.get(link) === directory) return Promise.resolve();
+    this.#seenTo.set(link, directory);
+    const { direction, local, remote } = this.#trees;
+    const path = direction === "get" ? directory : joinRemote(remote, directory);
+    if (path === "") return Promise.resolve();
+    if (direction === "get") return local.mkdir(parseRemotePath(path), { parents: true });
+    return link.run((client) => client.mkdir(path, { parents: true }), this.#options);
+  }
+
+  async #file(entry: Entry, link: Link): Promise<void> {
+    const { direction, local, remote, shown } = this.#trees;
+    const name = parseRemotePath(entry.path);
+    const path = joinRemote(remote, entry.path);
+    let counted = 0;
+    const count = (bytes: number) => {
+      this.progress.bytesDone += bytes - counted;
+      counted = bytes;
+    };
+    if (!this.#options.dryRun) {
+      // Whether it could be made shows when the file is sent; waiting for the answer would cost a round trip.
+      this.#seeTo(link, entry.path.slice(0, Math.max(0, entry.path.lastIndexOf("/")))).catch(() => {});
+    }
+    const outcome: Outcome = await link.run((client: Client, progressed) => {
+      const onProgress = (moved: number) => {
+        progressed();
+        count(moved);
+        this.progress.current = entry.path;
+        this.#options.onStep?.(this.progress);
+      };
+      const file = { storage: local, name, shown: `${shown}/${entry.path}` };
+      return copyFile(client, direction, { path, file, facts: entry }, { ...this.#options, onProgress });
+    }, this.#options);
+    count(outcome === "done" ? entry.size : 0);
+    if (outcome === "planned") this.#options.onPlan?.(entry.path);
+    if (outcome === "skipped") this.progress.skipped++;
+    else this.progress.filesDone++;
+  }
+}
+
+/** The entries of a local tree. */
+export function listLocal(local: DirectoryStorage): AsyncIterable<Entry> {
+  return local.list(ROOT, { recursive: true });
+}
