@@ -57,9 +57,9 @@ async function announce({ address }: FerryServer, root: string, { json, readOnly
   const inform = (message: string) => console.error(json ? JSON.stringify({ event: "permissions", message }) : message);
   const more = await excess();
   if (more.length === 0) return inform(`It may ${readOnly ? "read" : "read and write"} ${root}, and nothing else.`);
-  inform(`Deno was told to let it do more than to serve ${root}: ${more.join(", ")}.`);
+  inform(`Deno was told to let it do more than it needs: ${more.join(", ")}.`);
   const needs = { directory: root, write: !readOnly, args: Deno.args };
-  if (!Deno.build.standalone) inform(`This would be enough: ${grantingCommand(needs)}`);
+  if (!Deno.build.standalone) inform(`This would be enough:\n  ${grantingCommand(needs)}`);
 }
 
 /** Calls `stop` on the first signal and exits at once on the second. */

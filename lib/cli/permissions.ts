@@ -18,8 +18,8 @@ function shellWord(word: string): string {
 /** The command line that grants a server exactly what it needs. */
 export function grantingCommand({ directory, write, args }: Needs): string {
   const allow = write ? ["read", "write"] : ["read"];
-  const words = [...allow.map((right) => `--allow-${right}=${directory}`), "server.ts", ...args];
-  return ["deno run --allow-net", ...words.map(shellWord)].join(" ");
+  const rights = allow.map((right) => `--allow-${right}=${shellWord(directory)}`);
+  return ["deno run --allow-net", ...rights, "server.ts", ...args.map(shellWord)].join(" ");
 }
 
 /**

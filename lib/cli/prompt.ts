@@ -46,7 +46,8 @@ class Prompt {
     const lines = this.#lines[Symbol.asyncIterator]();
     for (;;) {
       this.#lines.setPrompt(`ferry:/${printable(this.#shell.remoteDirectory)}> `);
-      this.#lines.prompt();
+      // What was typed during the last command stays.
+      this.#lines.prompt(true);
       const { value, done } = await lines.next();
       if (done) break;
       await this.#execute(value);

@@ -44,16 +44,18 @@ async function remoteFacts(shell: Shell, path: string, signal: AbortSignal): Pro
 async function transferFile(
   { shell, flags, signal }: Invocation,
   direction: Direction,
-  pair: { path: string; file: LocalFile; facts: { size: number; mtimeMs: number } },
+  pair: { path: string; file: LocalFile },
 ): Promise<void> {
   const progress = new Progress(remoteBasename(pair.path));
   const began = performance.now();
+  let size = 0;
   const from = direction === "get" ? pair.path : pair.file.shown;
   const to = direction === "get" ? pair.file.shown : pair.path;
   try {
     const outcome = await shell.link.run((client, progressed) => {
       const onProgress = (moved: number, total: number | undefined) => {
         progressed();
+        size = moved;
         progress.update(moved, total);
       };
       return copyFile(client, direction, pair, { ...copyOptions(flags), signal, onProgress });
@@ -63,7 +65,7 @@ async function transferFile(
     if (outcome === "planned") await shell.output.print(`${direction} ${quote(from)} as ${quote(to)}\n`);
     else if (outcome === "skipped") shell.output.inform(`Skipped ${quote(from)}: nothing to do.`);
     else {
-      const amount = `${bytes(pair.facts.size)} in ${took(performance.now() - began)}`;
+      const amount = `${bytes(size)} in ${took(performance.now() - began)}`;
       shell.output.inform(`${verb} ${quote(from)} as ${quote(to)} (${amount}).`);
     }
   } finally {
@@ -80,19 +82,16 @@ export async function get(invocation: Invocation): Promise<void> {
     await client.get(path, new WritableStream({ write: printBytes }), { signal });
     return;
   }
-  const pattern = parsePattern(path);
-  // A file may really have such a name.
-  const facts = await remoteFacts(shell, path, signal);
-  if (!facts && pattern) return await getMatching(invocation, from, path, to);
-  if (!facts) throw cannot("get", path, new FerryError("NotFound", "no such file or directory"));
+  if (to === "") throw cannot("write", to, new FerryError("InvalidPath", "the name is empty"));
+  const isPattern = parsePattern(path) !== undefined;
+  // Asking costs a round trip. A file may really have a name that looks like a pattern.
+  const facts = isPattern || flags.recursive ? await remoteFacts(shell, path, signal) : undefined;
+  if (isPattern && !facts) return await getMatching(invocation, from, path, to);
   const name = remoteBasename(path);
   const into = to !== undefined && isLocalDirectory(shell.local(to));
   const target = shell.local(to === undefined ? name || "." : into ? join(to, name) : to);
-  if (facts.kind === "file") {
-    return await transferFile(invocation, "get", { path, file: localTarget(target), facts });
-  }
-  if (!flags.recursive) throw cannot("get", path, new FerryError("IsADirectory", "it is a directory; use get -r"));
-  await getTree(invocation, path, target);
+  if (facts?.kind === "directory" && flags.recursive) await getTree(invocation, path, target);
+  else await transferFile(invocation, "get", { path, file: localTarget(target) });
 }
 
 async function openTarget(target: string, { dryRun }: Flags): Promise<DirectoryStorage> {
@@ -163,7 +162,7 @@ async function putOne(invocation: Invocation, source: string, remote: string, in
   const name = basename(resolve(source));
   const path = into ? joinRemote(remote, name) : remote;
   const facts = await file.storage.stat(file.name).catch((error) => Promise.reject(cannot("read", source, error)));
-  if (facts.kind === "file") return await transferFile(invocation, "put", { path, file, facts });
+  if (facts.kind === "file") return await transferFile(invocation, "put", { path, file });
   if (!flags.recursive) throw cannot("put", source, new FerryError("IsADirectory", "it is a directory; use put -r"));
   const local = DirectoryStorage.open(source);
   await makeRemoteDirectory(invocation, path);
@@ -194,7 +193,9 @@ async function putStandardInput(
   sources: readonly string[],
   to: string | undefined,
 ): Promise<void> {
-  if (to === undefined || sources.length > 1) throw new UsageError("Usage: put - NAME");
+  if (to === undefined || sources.length > 1) {
+    throw new UsageError("put - needs the name that the file gets on the server");
+  }
   if (!shell.inputIsFree) throw new UsageError("standard input holds the commands and cannot be uploaded, too");
   const path = shell.remote(to);
   const progress = new Progress(to);

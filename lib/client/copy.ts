@@ -26,8 +26,8 @@ export interface Pair {
   /** The path on the server. */
   readonly path: string;
   readonly file: LocalFile;
-  /** What is known of the source. */
-  readonly facts: Known;
+  /** What is known of the source; it is looked at when that is necessary. */
+  readonly facts?: Known;
 }
 
 interface Known {
@@ -56,10 +56,12 @@ async function haveSameContent(client: Client, { path, file }: Pair, signal?: Ab
 /** Whether the target need not be written. */
 async function isCurrent(client: Client, direction: Direction, pair: Pair, options: CopyOptions): Promise<boolean> {
   const { update, checksum, signal, dryRun, overwrite } = options;
-  const { path, file, facts } = pair;
-  if (!update && !checksum && !(dryRun && overwrite === false)) return false;
-  const look = direction === "get" ? file.storage.stat(file.name) : client.stat(path, { signal });
-  const target = await ifThere(look);
+  const { path, file } = pair;
+  if (!update && !checksum && !dryRun) return false;
+  const here = () => file.storage.stat(file.name);
+  const there = () => client.stat(path, { signal });
+  const facts = pair.facts ?? await (direction === "get" ? there() : here());
+  const target = await ifThere(direction === "get" ? here() : there());
   if (!target) return false;
   if (overwrite === false) return true;
   if (target.kind !== "file" || target.size !== facts.size) return false;

@@ -92,7 +92,7 @@ const MAX_ERROR_TEXT = 4096;
 export function errorMessage({ code, message, path }: FerryError): Messages["error"] {
   const local = code === "Unreachable" || code === "Disconnected";
   const cut = (text: string) => text.slice(0, MAX_ERROR_TEXT).toWellFormed();
-  return { code: local ? "Internal" : code, message: cut(message), path: path === undefined ? undefined : cut(path) };
+  return { code: local ? "Internal" : code, message: cut(message), ...(path === undefined ? {} : { path: cut(path) }) };
 }
 
 /** The `FerryError` in the payload of an `error` frame. */

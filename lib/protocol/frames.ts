@@ -83,8 +83,7 @@ export class FrameDecoder {
       this.#start = this.#end = 0;
       this.#shrink();
     } else if (this.#end + wanted > this.#buffer.length) {
-      // What fills the small buffer is probably only the beginning of more.
-      if (this.#buffer === this.#small) this.#enlarge();
+      if (this.pending + wanted > this.#buffer.length) this.#enlarge();
       else this.#compact();
     }
     // A large frame is read to its end and no further, so that the next one starts at the front, without a copy.
