@@ -29,7 +29,8 @@ async function runAll(
     console.error(message);
     return code;
   } finally {
-    await shell.link.close();
+    // Who has pressed Ctrl-C does not want to wait for a server that may not answer.
+    if (!interrupted.signal.aborted) await shell.link.close();
     Deno.removeSignalListener("SIGINT", onInterrupt);
   }
 }

@@ -58,7 +58,7 @@ export class Shell {
 
   /** The path on this machine that the user means by `name`. */
   local(name: string): string {
-    return this.localDirectory === "." ? name : resolve(this.localDirectory, name);
+    return this.localDirectory === "." || name === "" ? name : resolve(this.localDirectory, name);
   }
 
   #lost({ message }: FerryError): void {

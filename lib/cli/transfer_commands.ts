@@ -82,13 +82,12 @@ export async function get(invocation: Invocation): Promise<void> {
     await client.get(path, new WritableStream({ write: printBytes }), { signal });
     return;
   }
-  if (to === "") throw cannot("write", to, new FerryError("InvalidPath", "the name is empty"));
   const isPattern = parsePattern(path) !== undefined;
   // Asking costs a round trip. A file may really have a name that looks like a pattern.
   const facts = isPattern || flags.recursive ? await remoteFacts(shell, path, signal) : undefined;
   if (isPattern && !facts) return await getMatching(invocation, from, path, to);
   const name = remoteBasename(path);
-  const into = to !== undefined && isLocalDirectory(shell.local(to));
+  const into = to !== undefined && to !== "" && isLocalDirectory(shell.local(to));
   const target = shell.local(to === undefined ? name || "." : into ? join(to, name) : to);
   if (facts?.kind === "directory" && flags.recursive) await getTree(invocation, path, target);
   else await transferFile(invocation, "get", { path, file: localTarget(target) });

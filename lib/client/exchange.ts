@@ -108,7 +108,8 @@ export class Exchange {
     signal?.addEventListener("abort", onAbort);
     if (signal?.aborted) onAbort();
     try {
-      await this.#submit(pending, request, body).catch((error) => this.#abandon(pending, toFerryError(error)));
+      // Not awaited: sending may stand still when nobody wants the answer any more.
+      void this.#submit(pending, request, body).catch((error) => this.#abandon(pending, toFerryError(error)));
       return await pending.answer.promise as OkOf<N>;
     } catch (error) {
       throw cannot(verbOf(request.command), pending.path, error);

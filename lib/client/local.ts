@@ -1,5 +1,5 @@
 import { basename, dirname, resolve } from "@std/path";
-import { cannot } from "../protocol/errors.ts";
+import { cannot, FerryError } from "../protocol/errors.ts";
 import { DirectoryStorage } from "../storage/directory.ts";
 import { parseRemotePath, type RemotePath } from "../storage/path.ts";
 
@@ -24,6 +24,11 @@ export async function on<T>(
   }
 }
 
+function notEmpty(path: string): string {
+  if (path === "") throw new FerryError("InvalidPath", "the name is empty");
+  return path;
+}
+
 function inDirectory(path: string, shown: string): LocalFile {
   return { storage: DirectoryStorage.open(dirname(path)), name: parseRemotePath(basename(path)), shown };
 }
@@ -35,7 +40,7 @@ function inDirectory(path: string, shown: string): LocalFile {
  */
 export function localTarget(path: string): LocalFile {
   try {
-    return inDirectory(resolve(path), path);
+    return inDirectory(resolve(notEmpty(path)), path);
   } catch (error) {
     throw cannot("write", path, error);
   }
@@ -48,7 +53,7 @@ export function localTarget(path: string): LocalFile {
  */
 export function localSource(path: string): LocalFile {
   try {
-    return inDirectory(Deno.realPathSync(path), path);
+    return inDirectory(Deno.realPathSync(notEmpty(path)), path);
   } catch (error) {
     throw cannot("read", path, error);
   }
