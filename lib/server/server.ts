@@ -142,7 +142,7 @@ export class FerryServer implements AsyncDisposable {
  *
  * @example
  * ```ts
- * import { connect, serve } from "./lib/mod.ts";
+ * import { connect, serve } from "../mod.ts";
  *
  * const root = await Deno.makeTempDir();
  * await using server = serve({ root, port: 0 });
