@@ -1,4 +1,5 @@
 import { cannot, FerryError } from "../protocol/errors.ts";
+import { MAX_DATA_BYTES } from "../protocol/limits.ts";
 import type { Client } from "./client.ts";
 import { type LocalFile, on } from "./local.ts";
 import type { TransferOptions } from "./options.ts";
@@ -83,7 +84,9 @@ export async function copyFile(
   if (await isCurrent(client, direction, pair, options)) return "skipped";
   if (options.dryRun) return "planned";
   try {
-    if (direction === "get") await client.get(path, file, options);
+    // What would be saved of a small file is less than it costs to look for it.
+    const resume = options.resume ?? (pair.facts === undefined || pair.facts.size > MAX_DATA_BYTES);
+    if (direction === "get") await client.get(path, file, { ...options, resume });
     else await client.put(file, path, options);
   } catch (error) {
     const exists = error instanceof FerryError && error.code === "AlreadyExists";

@@ -159,7 +159,7 @@ async function downloadToFile(
   local: LocalFile,
   options: TransferOptions,
 ): Promise<FileFacts> {
-  const mayResume = options.resume ?? true;
+  const { resume: mayResume = true } = options;
   for (let i = 0; mayResume && i < MAX_RESTARTS && local.storage.keptBytes(local.name) > 0; i++) {
     try {
       const { upload, start } = await resume(exchange, path, local, options);

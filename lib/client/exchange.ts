@@ -81,6 +81,8 @@ export class Exchange {
   readonly #pending: Pending[] = [];
   /** The turn of the last one who asked to send. */
   #lastTurn: Promise<void> = Promise.resolve();
+  /** How many have the turn or wait for it. */
+  #turns = 0;
   /** Resolved when the list of pending requests has become longer or shorter. */
   #changed = Promise.withResolvers<void>();
   #failure: FerryError | undefined;
@@ -150,8 +152,14 @@ export class Exchange {
     const before = this.#lastTurn;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#lastTurn = promise;
+    this.#turns++;
+    const yieldTurn = () => {
+      this.#turns--;
+      resolve();
+    };
+    if (this.#turns === 1) return yieldTurn;
     await (pending ? Promise.race([before, pending.settling]) : before);
-    return () => void before.then(resolve);
+    return () => void before.then(yieldTurn);
   }
 
   async #sendRequest(pending: Pending, request: RequestOf<CommandName>): Promise<void> {

@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import { decodeControl, encodeControl } from "../protocol/codec.ts";
 import { FerryError, toFerryError } from "../protocol/errors.ts";
 import { type Frame, FrameDecoder, FrameEncoder, FrameKind } from "../protocol/frames.ts";
@@ -6,6 +7,15 @@ import { formatAddress } from "./address.ts";
 
 /** Fills a piece of an outgoing frame and says how many bytes it wrote, or null when there is nothing to send. */
 export type Fill = (space: Uint8Array<ArrayBuffer>) => Promise<number | null> | number | null;
+
+/** So many bytes are written at once; fewer wait for what else is sent in the same turn of the event loop. */
+const EAGER_BYTES = 256 * 1024;
+
+/** Space for one frame, and whom to tell when it is filled. */
+interface Reservation {
+  readonly space: Uint8Array<ArrayBuffer>;
+  readonly reserved: PromiseWithResolvers<void>;
+}
 
 /** A first guess at the room that a control frame needs, in bytes; most are far smaller. */
 const USUAL_CONTROL_BYTES = 4096;
@@ -157,9 +167,10 @@ export class Connection {
   }
 
   async #place(size: number, fill: Fill, kind: FrameKind): Promise<number | null> {
-    const { space, reserved } = await this.#room(size);
+    const { space, reserved } = this.#tryReserve(size) ?? await this.#room(size);
     try {
-      const n = await fill(space);
+      const filled = fill(space);
+      const n = filled instanceof Promise ? await filled : filled;
       if (this.#failure) throw this.#failure;
       if (n !== null) {
         this.#filling.commit(kind, n);
@@ -174,29 +185,29 @@ export class Connection {
   }
 
   /** Waits for room and takes it in the same turn: between the look and the taking nobody else may run. */
-  async #room(size: number): Promise<{ space: Uint8Array<ArrayBuffer>; reserved: PromiseWithResolvers<void> }> {
+  async #room(size: number): Promise<Reservation> {
     for (;;) {
-      if (this.#failure) throw this.#failure;
-      if (this.#reserved) {
-        await this.#reserved.promise;
-        continue;
-      }
-      const space = this.#filling.reserve(size);
-      if (space) {
-        const reserved = this.#reserved = Promise.withResolvers<void>();
-        return { space, reserved };
-      }
-      this.#swapped ??= Promise.withResolvers();
-      await this.#swapped.promise;
+      const reservation = this.#tryReserve(size);
+      if (reservation) return reservation;
+      if (!this.#reserved) this.#swapped ??= Promise.withResolvers();
+      await (this.#reserved ?? this.#swapped)?.promise;
     }
+  }
+
+  #tryReserve(size: number): Reservation | undefined {
+    if (this.#failure) throw this.#failure;
+    const space = this.#reserved ? undefined : this.#filling.reserve(size);
+    if (!space) return undefined;
+    const reserved = this.#reserved = Promise.withResolvers<void>();
+    return { space, reserved };
   }
 
   /** Writes until nothing is queued. Never rejects: a failure is kept and thrown by whoever sends next. */
   async #drainQueue(): Promise<void> {
     try {
-      // Lets what is sent in the same turn leave together.
-      await Promise.resolve();
       while (!this.#filling.empty) {
+        // A write costs far more than a short wait in which more small frames may come.
+        if (this.#filling.bytes.length < EAGER_BYTES) await setImmediate();
         if (this.#reserved) {
           await this.#reserved.promise;
           continue;

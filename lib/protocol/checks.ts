@@ -63,10 +63,11 @@ export function listOf<T>(check: Check<T>): Check<T[]> {
 
 /** An object with these fields. Others are ignored, so that later versions can add some. */
 export function object<F extends Fields>(fields: F): Check<Infer<F>> {
+  const checks = Object.entries(fields);
   return (value, name) => {
     if (typeof value !== "object" || value === null || Array.isArray(value)) bad(name, "an object");
     const result: Record<string, unknown> = {};
-    for (const [key, check] of Object.entries(fields)) {
+    for (const [key, check] of checks) {
       const checked = check(Object.hasOwn(value, key) ? (value as Record<string, unknown>)[key] : undefined, key);
       if (checked !== undefined) result[key] = checked;
     }

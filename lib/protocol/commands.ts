@@ -140,7 +140,9 @@ export function verbOf(name: CommandName): string {
   return command.verb ?? name;
 }
 
+const OK_CHECKS = new Map(Object.entries(COMMANDS).map(([name, { ok }]) => [name, object(ok as Fields)]));
+
 /** The check for the `ok` payload of command `name`. */
 export function okCheck<N extends CommandName>(name: N): Check<OkOf<N>> {
-  return object(COMMANDS[name].ok as Fields) as Check<OkOf<N>>;
+  return OK_CHECKS.get(name) as Check<OkOf<N>>;
 }

@@ -34,11 +34,16 @@ export function frameName(kind: FrameKind): string {
 }
 
 function readU32(bytes: Uint8Array, at: number): number {
-  return new DataView(bytes.buffer, bytes.byteOffset + at, 4).getUint32(0);
+  let value = 0;
+  for (let i = at; i < at + 4; i++) value = value << 8 | (bytes[i] ?? 0);
+  return value >>> 0;
 }
 
 function writeU32(bytes: Uint8Array, at: number, value: number): void {
-  new DataView(bytes.buffer, bytes.byteOffset + at, 4).setUint32(0, value);
+  bytes[at] = value >>> 24;
+  bytes[at + 1] = value >>> 16;
+  bytes[at + 2] = value >>> 8;
+  bytes[at + 3] = value;
 }
 
 /** The largest payload that a frame of this kind may have, in bytes. */

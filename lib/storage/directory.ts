@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { existsSync } from "node:fs";
 import { setImmediate } from "node:timers/promises";
 import { basename, dirname, join, SEPARATOR } from "@std/path";
 import type { BlockSums } from "../protocol/blocks.ts";
@@ -164,8 +165,10 @@ export class DirectoryStorage implements Storage {
   /** How many bytes an interrupted upload of `path` has left; 0 when there is nothing to resume. */
   keptBytes(path: RemotePath): number {
     return guarded(() => {
-      const { directory, name } = this.#locate(path);
-      const info = lstatOrNothing(join(directory, partialName(name)));
+      const { directory, name } = this.#parent(path);
+      const partial = join(directory, partialName(name));
+      // Most often there is none, and this is the cheap way to find out.
+      const info = existsSync(partial) ? lstatOrNothing(partial) : undefined;
       return info?.isFile ? info.size : 0;
     });
   }

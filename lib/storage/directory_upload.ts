@@ -65,7 +65,7 @@ export class DirectoryUpload implements Upload {
     this.#size = offset;
     try {
       if (this.#partial.size > offset) this.#partial.file.truncateSync(offset);
-      this.#partial.file.seekSync(offset, Deno.SeekMode.Start);
+      if (this.#partial.size > 0) this.#partial.file.seekSync(offset, Deno.SeekMode.Start);
     } catch (error) {
       throw toFerryError(error);
     }
@@ -94,17 +94,14 @@ export class DirectoryUpload implements Upload {
       if (size !== undefined && this.#size !== size) {
         throw new FerryError("BadRequest", `${this.#size} of the announced ${size} bytes were sent`);
       }
-      if (file.statSync().size !== this.#size) {
-        throw new FerryError("Changed", "the partial file was changed by others");
-      }
+      const written = file.statSync();
+      if (written.size !== this.#size) throw new FerryError("Changed", "the partial file was changed by others");
       if (mtimeMs !== undefined) file.utimeSync(new Date(mtimeMs), new Date(mtimeMs));
       const destination = join(directory, name);
-      const now = lstatOrNothing(destination);
-      if (now?.isDirectory) throw new FerryError("IsADirectory", "it is a directory");
-      if (now) this.#refuseToOverwrite();
+      if (this.#options.overwrite === false && lstatOrNothing(destination)) this.#refuseToOverwrite();
       if (durable) await file.sync();
       // A directory on the way may have been renamed, and another made, with the partial file of somebody else.
-      if (!this.#partial.isInPlace()) {
+      if (!this.#partial.isInPlace(written)) {
         throw new FerryError("Changed", "the directory was replaced meanwhile; try again");
       }
       Deno.renameSync(partial, destination);

@@ -18,21 +18,22 @@ export function partialName(name: string): string {
 
 const BUSY = "it is being written by someone else; try again later";
 
-/**
- * Opens the file without ever following a link or opening anything but a regular file.
- *
- * @param mode The permissions of a file that is made now.
- * @returns Undefined when the file appeared or went away meanwhile.
- */
-function openRegular(path: string, mode: number | undefined): Deno.FsFile | undefined {
-  const info = lstatOrNothing(path);
+/** Makes the file, or opens the one that is there, without ever following a link or opening anything else. */
+function openOrMake(path: string, mode: number | undefined): { file: Deno.FsFile; isNew: boolean } | undefined {
   const access = { read: true, write: true };
   try {
-    if (!info) return Deno.openSync(path, { ...access, createNew: true, ...(mode === undefined ? {} : { mode }) });
-    if (!info.isFile) throw new FerryError("Refused", "something that is not a file is in the way of the upload");
-    return Deno.openSync(path, access);
+    const file = Deno.openSync(path, { ...access, createNew: true, ...(mode === undefined ? {} : { mode }) });
+    return { file, isNew: true };
   } catch (error) {
-    if (error instanceof Deno.errors.AlreadyExists || error instanceof Deno.errors.NotFound) return undefined;
+    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+  }
+  const info = lstatOrNothing(path);
+  if (!info) return undefined;
+  if (!info.isFile) throw new FerryError("Refused", "something that is not a file is in the way of the upload");
+  try {
+    return { file: Deno.openSync(path, access), isNew: false };
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
     throw error;
   }
 }
@@ -60,14 +61,15 @@ export class PartialFile {
   static open(directory: string, name: string, mode?: number): PartialFile {
     const path = join(directory, partialName(name));
     for (let i = 0; i < MAX_TRIES; i++) {
-      const file = openRegular(path, mode);
-      if (!file) continue;
+      const opened = openOrMake(path, mode);
+      if (!opened) continue;
+      const { file, isNew } = opened;
       try {
         if (!file.tryLockSync(true)) throw new FerryError("Busy", BUSY);
-        const partial = new PartialFile(file, path, file.statSync().size);
+        const partial = new PartialFile(file, path, isNew ? 0 : file.statSync().size);
         // The last holder may have renamed or removed the file between our open and our lock.
-        if (partial.isInPlace()) {
-          if (mode !== undefined && Deno.build.os !== "windows") Deno.chmodSync(path, mode);
+        if (isNew || partial.isInPlace()) {
+          if (!isNew && mode !== undefined && Deno.build.os !== "windows") Deno.chmodSync(path, mode);
           return partial;
         }
       } catch (error) {
@@ -76,13 +78,12 @@ export class PartialFile {
       }
       file.close();
     }
-    if (!lstatOrNothing(directory)) throw new FerryError("NotFound", "no such file or directory");
     throw new FerryError("Busy", BUSY);
   }
 
   /** Whether the path still leads to this file, and not to one that somebody has put in its place. */
-  isInPlace(): boolean {
+  isInPlace(own = this.file.statSync()): boolean {
     const named = lstatOrNothing(this.path);
-    return named !== undefined && named.isFile && isSameFile(named, this.file.statSync());
+    return named !== undefined && named.isFile && isSameFile(named, own);
   }
 }

@@ -1,0 +1,111 @@
+import { Buffer } from "node:buffer";
+import { generateKeyPairSync, randomBytes, sign } from "node:crypto";
+import { FerryError } from "../protocol/errors.ts";
+
+/**
+ * The name in the certificates that Ferry makes, whatever the server's address is. `.internal` is reserved for private
+ * use (ICANN resolution 2024.07.29.06), so that no public authority issues a certificate for it.
+ */
+export const INTERNAL_NAME = "ferry.internal";
+
+/** What a server shows to prove who it is. Both are PEM; the key is secret. */
+export interface Identity {
+  readonly certificate: string;
+  readonly key: string;
+}
+
+const DAY_MS = 24 * 60 * 60 * 1000;
+const VALID_YEARS = 10;
+const SERIAL_BYTES = 16;
+
+/** Object identifiers: RFC 5480 (ecdsa-with-SHA256) and X.520 (commonName). */
+const ECDSA_WITH_SHA256 = "1.2.840.10045.4.3.2";
+const COMMON_NAME = "2.5.4.3";
+
+const PEM_BEGIN = "-----BEGIN CERTIFICATE-----";
+const PEM_END = "-----END CERTIFICATE-----";
+const PEM_LINE_CHARS = 64;
+
+/**
+ * Makes a new ECDSA P-256 key and a self-signed certificate for it: CA:FALSE, because Deno refuses the certificate of
+ * an authority as a server's own; valid from the day before, for clocks that differ, for ten years. It says no more
+ * than that, to keep tickets short. The packages for it are loaded at the first call.
+ *
+ * @param now The time it is made at.
+ */
+export async function createIdentity(now = new Date()): Promise<Identity> {
+  const { AsnConvert } = await import("@peculiar/asn1-schema");
+  const x509 = await import("@peculiar/asn1-x509");
+  const { publicKey, privateKey } = generateKeyPairSync("ec", {
+    namedCurve: "P-256",
+    publicKeyEncoding: { type: "spki", format: "der" },
+    privateKeyEncoding: { type: "pkcs8", format: "pem" },
+  });
+  const algorithm = new x509.AlgorithmIdentifier({ algorithm: ECDSA_WITH_SHA256 });
+  const value = new x509.AttributeValue({ utf8String: "Ferry" });
+  const name = new x509.Name([
+    new x509.RelativeDistinguishedName([new x509.AttributeTypeAndValue({ type: COMMON_NAME, value })]),
+  ]);
+  const names = new x509.SubjectAlternativeName([new x509.GeneralName({ dNSName: INTERNAL_NAME })]);
+  const extension = (extnID: string, critical: boolean, content: object) =>
+    new x509.Extension({ extnID, critical, extnValue: new x509.OctetString(AsnConvert.serialize(content)) });
+  const body = new x509.TBSCertificate({
+    version: x509.Version.v3,
+    serialNumber: serialNumber(),
+    signature: algorithm,
+    issuer: name,
+    validity: new x509.Validity(validity(now)),
+    subject: name,
+    subjectPublicKeyInfo: AsnConvert.parse(publicKey, x509.SubjectPublicKeyInfo),
+    extensions: new x509.Extensions([
+      extension(x509.id_ce_basicConstraints, true, new x509.BasicConstraints({ cA: false })),
+      extension(x509.id_ce_subjectAltName, false, names),
+    ]),
+  });
+  const signatureValue = exactBuffer(sign("sha256", Buffer.from(AsnConvert.serialize(body)), privateKey));
+  const certificate = new x509.Certificate({ tbsCertificate: body, signatureAlgorithm: algorithm, signatureValue });
+  return { certificate: certificatePem(new Uint8Array(AsnConvert.serialize(certificate))), key: privateKey };
+}
+
+/**
+ * The bytes of the first certificate of a PEM text, which in a chain is the server's own.
+ *
+ * @throws {FerryError} `BadRequest` when there is none.
+ */
+export function certificateDer(pem: string): Uint8Array<ArrayBuffer> {
+  const begin = pem.indexOf(PEM_BEGIN);
+  const end = pem.indexOf(PEM_END, begin);
+  if (begin < 0 || end < 0) throw new FerryError("BadRequest", "it holds no certificate in PEM form");
+  try {
+    const der = Uint8Array.fromBase64(pem.slice(begin + PEM_BEGIN.length, end));
+    if (der.length > 0) return der;
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+  }
+  throw new FerryError("BadRequest", "it holds a certificate that is damaged");
+}
+
+/** A certificate as PEM text (RFC 7468). */
+export function certificatePem(der: Uint8Array): string {
+  const lines = der.toBase64().match(new RegExp(`.{1,${PEM_LINE_CHARS}}`, "g")) ?? [];
+  return [PEM_BEGIN, ...lines, PEM_END, ""].join("\n");
+}
+
+/** A random number whose first byte makes it positive and always equally long (RFC 5280, section 4.1.2.2). */
+function serialNumber(): ArrayBuffer {
+  const bytes = randomBytes(SERIAL_BYTES);
+  bytes.writeUInt8(bytes.readUInt8() & 0x3f | 0x40);
+  return exactBuffer(bytes);
+}
+
+function validity(now: Date): { notBefore: Date; notAfter: Date } {
+  const notBefore = new Date(now.getTime() - DAY_MS);
+  const notAfter = new Date(notBefore);
+  notAfter.setUTCFullYear(notAfter.getUTCFullYear() + VALID_YEARS);
+  return { notBefore, notAfter };
+}
+
+/** The bytes in a buffer of their own; a `Buffer` may be a part of a larger one. */
+function exactBuffer(bytes: Uint8Array): ArrayBuffer {
+  return Uint8Array.from(bytes).buffer;
+}
