@@ -9,6 +9,8 @@ export interface LocalFile {
   readonly name: RemotePath;
   /** The path as the user knows it, for messages. */
   readonly shown: string;
+  /** What is known of a source; it is looked at when this is absent. */
+  readonly facts?: { readonly size: number; readonly mtimeMs: number } | undefined;
 }
 
 /** Runs a file operation; a failure says which local file it was. */

@@ -201,7 +201,8 @@ export class TreeTransfer {
         this.progress.current = entry.path;
         this.#options.onStep?.(this.progress);
       };
-      const file = { storage: local, name, shown: `${shown}/${entry.path}` };
+      const shownPath = `${shown}/${entry.path}`;
+      const file = { storage: local, name, shown: shownPath, facts: direction === "put" ? entry : undefined };
       return copyFile(client, direction, { path, file, facts: entry }, { ...this.#options, onProgress });
     }, this.#options);
     count(outcome === "done" ? entry.size : 0);

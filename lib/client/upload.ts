@@ -12,6 +12,9 @@ import type { PutOptions, TransferOptions } from "./options.ts";
 /** A file up to this size is sent together with the request; for a larger one the server is asked first. */
 const ASK_FIRST_BYTES = MAX_DATA_BYTES;
 
+/** What the server was told of the file. */
+type Announced = Pick<FileFacts, "size" | "mtimeMs">;
+
 /** Gives the body, when the server has said what it has kept of an earlier attempt. */
 type BodyMaker = (kept: BlockSums | undefined) => BodySender;
 
@@ -35,7 +38,7 @@ async function sendRest(
 }
 
 /** Sends a file, from where the server's part of it ends, as far as that is the same as ours. */
-function fileBody({ storage, name, shown }: LocalFile, facts: FileFacts, options: TransferOptions): BodyMaker {
+function fileBody({ storage, name, shown }: LocalFile, facts: Announced, options: TransferOptions): BodyMaker {
   return (kept) => async (connection, request) => {
     let offset = 0;
     if (kept) {
@@ -44,8 +47,11 @@ function fileBody({ storage, name, shown }: LocalFile, facts: FileFacts, options
       offset = matchingBytes(sums, kept);
       await connection.send(FrameKind.ready, { offset });
     }
-    const reader = await on("read", shown, () => storage.read(name, { offset, ifVersion: facts.version }));
+    const reader = await on("read", shown, () => storage.read(name, { offset }));
     try {
+      if (reader.facts.size !== facts.size || reader.facts.mtimeMs !== facts.mtimeMs) {
+        throw cannot("read", shown, new FerryError("Changed", "it has just changed; try again"));
+      }
       return await sendRest([connection, request], reader, shown, offset, options.onProgress);
     } finally {
       reader.close();
@@ -116,6 +122,12 @@ async function uploadStream(
   }
 }
 
+async function look({ storage, name, shown }: LocalFile): Promise<Announced> {
+  const facts = await on("read", shown, () => storage.stat(name));
+  if (facts.kind === "file") return facts;
+  throw cannot("read", shown, new FerryError("IsADirectory", "it is a directory"));
+}
+
 /** Uploads one file or stream; see `Client.put`. */
 export async function upload(
   exchange: Exchange,
@@ -126,8 +138,7 @@ export async function upload(
   if (from instanceof ReadableStream) return await uploadStream(exchange, from, path, options);
   const file = typeof from === "string" ? localSource(from) : from;
   const { overwrite, durable, signal, resume = true } = options;
-  const facts = await on("read", file.shown, () => file.storage.stat(file.name));
-  if (facts.kind !== "file") throw cannot("read", file.shown, new FerryError("IsADirectory", "it is a directory"));
+  const facts = file.facts ?? await look(file);
   const mtimeMs = options.mtimeMs ?? facts.mtimeMs;
   const request = { command: "put", path, overwrite, durable, size: facts.size, mtimeMs } as const;
   const body = fileBody(file, facts, options);

@@ -1,5 +1,6 @@
 import { Buffer } from "node:buffer";
 import { generateKeyPairSync, randomBytes, sign } from "node:crypto";
+import type { Extensions } from "@peculiar/asn1-x509";
 import { FerryError } from "../protocol/errors.ts";
 
 /**
@@ -41,29 +42,24 @@ export async function createIdentity(now = new Date()): Promise<Identity> {
     publicKeyEncoding: { type: "spki", format: "der" },
     privateKeyEncoding: { type: "pkcs8", format: "pem" },
   });
-  const algorithm = new x509.AlgorithmIdentifier({ algorithm: ECDSA_WITH_SHA256 });
-  const value = new x509.AttributeValue({ utf8String: "Ferry" });
-  const name = new x509.Name([
-    new x509.RelativeDistinguishedName([new x509.AttributeTypeAndValue({ type: COMMON_NAME, value })]),
-  ]);
-  const names = new x509.SubjectAlternativeName([new x509.GeneralName({ dNSName: INTERNAL_NAME })]);
-  const extension = (extnID: string, critical: boolean, content: object) =>
-    new x509.Extension({ extnID, critical, extnValue: new x509.OctetString(AsnConvert.serialize(content)) });
-  const body = new x509.TBSCertificate({
+  const signatureAlgorithm = new x509.AlgorithmIdentifier({ algorithm: ECDSA_WITH_SHA256 });
+  const commonName = new x509.AttributeTypeAndValue({
+    type: COMMON_NAME,
+    value: new x509.AttributeValue({ utf8String: "Ferry" }),
+  });
+  const name = new x509.Name([new x509.RelativeDistinguishedName([commonName])]);
+  const tbsCertificate = new x509.TBSCertificate({
     version: x509.Version.v3,
     serialNumber: serialNumber(),
-    signature: algorithm,
+    signature: signatureAlgorithm,
     issuer: name,
     validity: new x509.Validity(validity(now)),
     subject: name,
     subjectPublicKeyInfo: AsnConvert.parse(publicKey, x509.SubjectPublicKeyInfo),
-    extensions: new x509.Extensions([
-      extension(x509.id_ce_basicConstraints, true, new x509.BasicConstraints({ cA: false })),
-      extension(x509.id_ce_subjectAltName, false, names),
-    ]),
+    extensions: await extensions(),
   });
-  const signatureValue = exactBuffer(sign("sha256", Buffer.from(AsnConvert.serialize(body)), privateKey));
-  const certificate = new x509.Certificate({ tbsCertificate: body, signatureAlgorithm: algorithm, signatureValue });
+  const signatureValue = exactBuffer(sign("sha256", Buffer.from(AsnConvert.serialize(tbsCertificate)), privateKey));
+  const certificate = new x509.Certificate({ tbsCertificate, signatureAlgorithm, signatureValue });
   return { certificate: certificatePem(new Uint8Array(AsnConvert.serialize(certificate))), key: privateKey };
 }
 
@@ -96,6 +92,22 @@ function serialNumber(): ArrayBuffer {
   const bytes = randomBytes(SERIAL_BYTES);
   bytes.writeUInt8(bytes.readUInt8() & 0x3f | 0x40);
   return exactBuffer(bytes);
+}
+
+/** CA:FALSE, and the name. */
+async function extensions(): Promise<Extensions> {
+  const { AsnConvert, OctetString } = await import("@peculiar/asn1-schema");
+  const x509 = await import("@peculiar/asn1-x509");
+  const extension = (extnID: string, critical: boolean, content: object) =>
+    new x509.Extension({ extnID, critical, extnValue: new OctetString(AsnConvert.serialize(content)) });
+  return new x509.Extensions([
+    extension(x509.id_ce_basicConstraints, true, new x509.BasicConstraints({ cA: false })),
+    extension(
+      x509.id_ce_subjectAltName,
+      false,
+      new x509.SubjectAlternativeName([new x509.GeneralName({ dNSName: INTERNAL_NAME })]),
+    ),
+  ]);
 }
 
 function validity(now: Date): { notBefore: Date; notAfter: Date } {
