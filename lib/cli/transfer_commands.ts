@@ -2,6 +2,8 @@ import { ensureDir } from "@std/fs/ensure-dir";
 import { basename, join, resolve, SEPARATOR } from "@std/path";
 import { copyFile, type Direction } from "../client/copy.ts";
 import { type LocalFile, localSource, localTarget } from "../client/local.ts";
+import type { Client } from "../client/client.ts";
+import { transferInRanges } from "../client/ranges.ts";
 import { joinRemote, listLocal, listRemote } from "../client/tree.ts";
 import type { FileFacts } from "../protocol/commands.ts";
 import { cannot, FerryError } from "../protocol/errors.ts";
@@ -51,6 +53,7 @@ async function transferFile(
   let size = 0;
   const from = direction === "get" ? pair.path : pair.file.shown;
   const to = direction === "get" ? pair.file.shown : pair.path;
+  const links = flags.connections > 1 ? Array.from({ length: flags.connections }, () => shell.newLink()) : [];
   try {
     const outcome = await shell.link.run((client, progressed) => {
       const onProgress = (moved: number, total: number | undefined) => {
@@ -58,7 +61,9 @@ async function transferFile(
         size = moved;
         progress.update(moved, total);
       };
-      return copyFile(client, direction, pair, { ...copyOptions(flags), signal, onProgress });
+      const options = { ...copyOptions(flags), signal, onProgress, retries: flags.retries };
+      const transfer = (client: Client) => transferInRanges(client, links, direction, pair, options);
+      return copyFile(client, direction, pair, links.length > 0 ? { ...options, transfer } : options);
     }, { signal, retries: flags.retries });
     progress.clear();
     const verb = direction === "get" ? "Got" : "Put";
@@ -68,8 +73,10 @@ async function transferFile(
       const amount = `${bytes(size)} in ${took(performance.now() - began)}`;
       shell.output.inform(`${verb} ${quote(from)} as ${quote(to)} (${amount}).`);
     }
+    if (direction === "get") await pair.file.storage.sweep(ROOT);
   } finally {
     progress.clear();
+    await Promise.all(links.map((link) => link.close()));
   }
 }
 

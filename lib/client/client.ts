@@ -5,12 +5,13 @@ import type { FileFacts, OkOf, Receipt } from "../protocol/commands.ts";
 import { FerryError, toFerryError } from "../protocol/errors.ts";
 import { FrameKind } from "../protocol/frames.ts";
 import { PROTOCOL_VERSION } from "../protocol/limits.ts";
-import { download } from "./download.ts";
+import type { Upload } from "../storage/storage.ts";
+import { download, downloadPart, resumeDownload, type Start } from "./download.ts";
 import { Exchange } from "./exchange.ts";
 import { listing } from "./listing.ts";
 import type { LocalFile } from "./local.ts";
-import type { CommandOptions, PutOptions, TransferOptions } from "./options.ts";
-import { upload } from "./upload.ts";
+import type { CommandOptions, TransferOptions } from "./options.ts";
+import { type PartOfUpload, upload, type UploadOptions, uploadPart } from "./upload.ts";
 
 /** How long the server may take to accept a connection and to say hello, in ms. */
 const CONNECT_TIMEOUT_MS = 10_000;
@@ -93,9 +94,28 @@ export class Client implements AsyncDisposable {
   put(
     source: string | LocalFile | ReadableStream<Uint8Array>,
     path: string,
-    options: PutOptions = {},
+    options: UploadOptions = {},
   ): Promise<Receipt> {
     return upload(this.#exchange, source, path, options);
+  }
+
+  /** Downloads a range of a file into an upload that is open already; see `ranges.ts`. */
+  getPart(path: string, shown: string, upload: Upload, range: Start, options: TransferOptions): Promise<void> {
+    return downloadPart(this.#exchange, path, shown, upload, range, options);
+  }
+
+  /** Uploads a range of a file as part of an upload that another connection has begun; see `ranges.ts`. */
+  putPart(
+    source: LocalFile,
+    part: PartOfUpload,
+    options: TransferOptions,
+  ): Promise<void> {
+    return uploadPart(this.#exchange, source, part, options);
+  }
+
+  /** Opens what an earlier download has left, and compares it with the file as it is now; see `ranges.ts`. */
+  resumeDownload(path: string, file: LocalFile, options: TransferOptions): Promise<{ upload: Upload; start: Start }> {
+    return resumeDownload(this.#exchange, path, file, options);
   }
 
   /** The SHA-256 of a file on the server, in lower-case hex, with its size in bytes and version. */

@@ -18,6 +18,8 @@ export interface CopyOptions extends TransferOptions {
   readonly checksum?: boolean | undefined;
   /** Say what would be transferred, and transfer nothing. */
   readonly dryRun?: boolean | undefined;
+  /** Transfers the file in another way than over the one connection. */
+  readonly transfer?: ((client: Client) => Promise<unknown>) | undefined;
   /** Compare the SHA-256 of both files afterwards, read back from the disk. */
   readonly verify?: boolean | undefined;
 }
@@ -86,7 +88,8 @@ export async function copyFile(
   try {
     // What would be saved of a small file is less than it costs to look for it.
     const resume = options.resume ?? (pair.facts === undefined || pair.facts.size > MAX_DATA_BYTES);
-    if (direction === "get") await client.get(path, file, { ...options, resume });
+    if (options.transfer) await options.transfer(client);
+    else if (direction === "get") await client.get(path, file, { ...options, resume });
     else await client.put(file, path, options);
   } catch (error) {
     const exists = error instanceof FerryError && error.code === "AlreadyExists";

@@ -22,9 +22,11 @@ interface Target {
 }
 
 /** What a download begins with when an earlier one has left a part of the file. */
-interface Start {
+export interface Start {
   readonly offset: number;
   readonly version: string;
+  /** How many bytes are wanted; all when absent. */
+  readonly length?: number;
 }
 
 function streamTarget(stream: WritableStream<Uint8Array>): Target {
@@ -68,18 +70,20 @@ class Receiver implements Sink {
   readonly #target: Target;
   readonly #onProgress: TransferOptions["onProgress"];
   readonly #offset: number;
+  readonly #length: number | undefined;
   #moved = 0;
   #ended = false;
 
-  constructor(target: Target, offset: number, onProgress: TransferOptions["onProgress"]) {
+  constructor(target: Target, start: Start | undefined, onProgress: TransferOptions["onProgress"]) {
     this.#target = target;
-    this.#offset = offset;
+    this.#offset = start?.offset ?? 0;
+    this.#length = start?.length;
     this.#onProgress = onProgress;
   }
 
   /** Whether all of it has arrived. */
   get complete(): boolean {
-    return this.#ended && this.#offset + this.#moved === this.facts?.size;
+    return this.#ended && this.#moved === (this.#length ?? (this.facts?.size ?? 0) - this.#offset);
   }
 
   async ready(value: unknown): Promise<void> {
@@ -116,9 +120,10 @@ async function receive(
   { signal, onProgress }: TransferOptions,
   start?: Start,
 ): Promise<FileFacts> {
-  const sink = new Receiver(target, start?.offset ?? 0, onProgress);
+  const sink = new Receiver(target, start, onProgress);
   try {
-    const request = { command: "get", path, offset: start?.offset, ifVersion: start?.version } as const;
+    const { offset, length, version: ifVersion } = start ?? {};
+    const request = { command: "get", path, offset, length, ifVersion } as const;
     await exchange.request(request, { sink, signal });
     if (!sink.facts || !sink.complete) throw new FerryError("Corrupt", "the server sent only a part of it");
     await on("write", target.name, () => target.commit());
@@ -129,8 +134,37 @@ async function receive(
   }
 }
 
+/** Downloads a part of a file into a part of an upload that is open already. */
+export async function downloadPart(
+  exchange: Exchange,
+  path: string,
+  shown: string,
+  upload: Upload,
+  start: Start,
+  options: TransferOptions,
+): Promise<void> {
+  const part = upload.openPart(start.offset);
+  try {
+    await receive(
+      exchange,
+      path,
+      {
+        name: shown,
+        begin: () => Promise.resolve(),
+        write: (bytes) => part.write(bytes),
+        commit: () => Promise.resolve(part.finish()),
+        abort: () => Promise.resolve(),
+      },
+      options,
+      start,
+    );
+  } finally {
+    part.close();
+  }
+}
+
 /** Opens what an earlier download has left, and finds out how much of it is the beginning of the file as it is now. */
-async function resume(
+export async function resumeDownload(
   exchange: Exchange,
   path: string,
   { storage, name, shown }: LocalFile,
@@ -162,7 +196,7 @@ async function downloadToFile(
   const { resume: mayResume = true } = options;
   for (let i = 0; mayResume && i < MAX_RESTARTS && local.storage.keptBytes(local.name) > 0; i++) {
     try {
-      const { upload, start } = await resume(exchange, path, local, options);
+      const { upload, start } = await resumeDownload(exchange, path, local, options);
       return await receive(exchange, path, fileTarget(local, options, upload), options, start);
     } catch (error) {
       if (!(error instanceof FerryError && error.code === "Changed")) throw error;

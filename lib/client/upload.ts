@@ -4,8 +4,9 @@ import type { FileFacts, Receipt } from "../protocol/commands.ts";
 import { cannot, FerryError } from "../protocol/errors.ts";
 import { FrameKind } from "../protocol/frames.ts";
 import { MAX_DATA_BYTES } from "../protocol/limits.ts";
-import type { Reader } from "../storage/storage.ts";
-import type { BodySender, Exchange, Exchanging } from "./exchange.ts";
+import type { Reader, ReadOptions } from "../storage/storage.ts";
+import type { Connection } from "../net/connection.ts";
+import type { BodySender, Exchange, Exchanging, Sending } from "./exchange.ts";
 import { type LocalFile, localSource, on } from "./local.ts";
 import type { PutOptions, TransferOptions } from "./options.ts";
 
@@ -15,8 +16,22 @@ const ASK_FIRST_BYTES = MAX_DATA_BYTES;
 /** What the server was told of the file. */
 type Announced = Pick<FileFacts, "size" | "mtimeMs">;
 
-/** Gives the body, when the server has said what it has kept of an earlier attempt. */
-type BodyMaker = (kept: BlockSums | undefined) => BodySender;
+/** What the server says before the body may come. */
+interface Consent {
+  /** What it has kept of an earlier attempt. */
+  readonly kept?: BlockSums | undefined;
+  /** The name under which other connections may send parts. */
+  readonly upload?: string | undefined;
+}
+
+/** Gives the body, when the server has agreed; `next` waits for what it says after that. */
+type BodyMaker = (consent: Consent, next: () => Promise<Consent>) => BodySender;
+
+/** Sends the bytes from `offset` on through other connections, as parts of the upload of that name. */
+export type PartsSender = (upload: string, offset: number) => Promise<void>;
+
+/** How often the connection that waits for the parts shows that it is alive, in ms. */
+const ALIVE_INTERVAL_MS = 10_000;
 
 /** Sends the rest of an open file. `sent` is how much of it the server has already. */
 async function sendRest(
@@ -37,26 +52,95 @@ async function sendRest(
   return moved;
 }
 
-/** Sends a file, from where the server's part of it ends, as far as that is the same as ours. */
-function fileBody({ storage, name, shown }: LocalFile, facts: Announced, options: TransferOptions): BodyMaker {
-  return (kept) => async (connection, request) => {
-    let offset = 0;
-    if (kept) {
-      const wanted = { length: kept.covered, blockSize: kept.blockSize, signal: options.signal };
-      const { sums } = await on("read", shown, () => storage.blocks(name, wanted));
-      offset = matchingBytes(sums, kept);
-      await connection.send(FrameKind.ready, { offset });
+/** Tells the server where the body begins: where its part of the file ends, as far as that is the same as ours. */
+async function agree(
+  connection: Connection,
+  { storage, name, shown }: LocalFile,
+  kept: BlockSums,
+  signal: AbortSignal | undefined,
+): Promise<number> {
+  const { covered: length, blockSize } = kept;
+  const { sums } = await on("read", shown, () => storage.blocks(name, { length, blockSize, signal }));
+  const offset = matchingBytes(sums, kept);
+  await connection.send(FrameKind.ready, { offset });
+  return offset;
+}
+
+/** Sends a file, or the rest of it. */
+function fileBody(file: LocalFile, facts: Announced, options: UploadOptions): BodyMaker {
+  return (consent, next) => async (connection, request) => {
+    const { kept } = consent;
+    const offset = kept ? await agree(connection, file, kept, options.signal) : 0;
+    if (options.sendParts) {
+      const { upload } = kept ? await next() : consent;
+      return await sendAsParts([connection, request], upload, offset, options.sendParts);
     }
-    const reader = await on("read", shown, () => storage.read(name, { offset }));
+    const reader = await openUnchanged(file, facts, { offset });
     try {
-      if (reader.facts.size !== facts.size || reader.facts.mtimeMs !== facts.mtimeMs) {
-        throw cannot("read", shown, new FerryError("Changed", "it has just changed; try again"));
-      }
-      return await sendRest([connection, request], reader, shown, offset, options.onProgress);
+      return await sendRest([connection, request], reader, file.shown, offset, options.onProgress);
     } finally {
       reader.close();
     }
   };
+}
+
+/** Opens a source that is still what the server was told. */
+async function openUnchanged(
+  { storage, name, shown }: LocalFile,
+  facts: Announced,
+  range: ReadOptions,
+): Promise<Reader> {
+  const reader = await on("read", shown, () => storage.read(name, range));
+  if (reader.facts.size === facts.size && reader.facts.mtimeMs === facts.mtimeMs) return reader;
+  reader.close();
+  throw cannot("read", shown, new FerryError("Changed", "it has just changed; try again"));
+}
+
+/** Lets other connections send everything. An empty body shows the server meanwhile that we are there. */
+async function sendAsParts(
+  [connection, request]: Parameters<BodySender>,
+  upload: string | undefined,
+  offset: number,
+  sendParts: PartsSender,
+): Promise<number> {
+  if (request.settled) return 0;
+  if (upload === undefined) throw new FerryError("BadRequest", "the server gave the upload no name");
+  const alive = setInterval(() => void connection.sendData(0, () => 0).catch(() => {}), ALIVE_INTERVAL_MS);
+  try {
+    await sendParts(upload, offset);
+    return 0;
+  } finally {
+    clearInterval(alive);
+  }
+}
+
+/** A range of a file, and the upload that it belongs to. */
+export interface PartOfUpload {
+  /** The name that the server gave the upload. */
+  readonly upload: string;
+  readonly offset: number;
+  readonly end: number;
+  readonly facts: Announced;
+}
+
+/** Sends the bytes from `offset` to `end` as a part of an upload that another connection has begun. */
+export async function uploadPart(
+  exchange: Exchange,
+  file: LocalFile,
+  { upload, offset, end, facts }: PartOfUpload,
+  { signal, onProgress }: TransferOptions,
+): Promise<void> {
+  const length = end - offset;
+  const body: BodySender = async (connection, request) => {
+    const reader = await openUnchanged(file, facts, { offset, length });
+    try {
+      return await sendRest([connection, request], reader, file.shown, 0, onProgress);
+    } finally {
+      reader.close();
+    }
+  };
+  const { size } = await exchange.request({ command: "part", upload, offset }, { signal, body });
+  if (size !== length) throw new FerryError("Corrupt", "the server's receipt is about something else");
 }
 
 function streamBody(stream: ReadableStream<Uint8Array>, { onProgress }: TransferOptions): BodySender {
@@ -83,17 +167,24 @@ function streamBody(stream: ReadableStream<Uint8Array>, { onProgress }: Transfer
 
 /** Sends nothing before the server has agreed; see `wait` in the command table. */
 function afterConsent(body: BodyMaker): Exchanging {
-  const { promise: consent, resolve } = Promise.withResolvers<BlockSums | undefined>();
+  const answers: Consent[] = [];
+  let changed = Promise.withResolvers<void>();
+  const next = async (request: Sending): Promise<Consent> => {
+    while (answers.length === 0 && !request.settled) await Promise.race([changed.promise, request.settling]);
+    return answers.shift() ?? {};
+  };
   return {
     sink: {
       ready(value) {
-        const { kept } = MESSAGES.readyToReceive(value, "ready");
-        resolve(kept && decodeBlocks(kept));
+        const { kept, upload } = MESSAGES.readyToReceive(value, "ready");
+        answers.push({ kept: kept && decodeBlocks(kept), upload });
+        changed.resolve();
+        changed = Promise.withResolvers();
       },
     },
     async body(connection, request) {
-      const kept = await Promise.race([consent, request.settling]);
-      return request.settled ? 0 : await body(kept ?? undefined)(connection, request);
+      const consent = await next(request);
+      return request.settled ? 0 : await body(consent, () => next(request))(connection, request);
     },
   };
 }
@@ -128,22 +219,29 @@ async function look({ storage, name, shown }: LocalFile): Promise<Announced> {
   throw cannot("read", shown, new FerryError("IsADirectory", "it is a directory"));
 }
 
+/** Options of an upload, with one that only the library itself uses. */
+export interface UploadOptions extends PutOptions {
+  /** Has the file sent over other connections. */
+  readonly sendParts?: PartsSender | undefined;
+}
+
 /** Uploads one file or stream; see `Client.put`. */
 export async function upload(
   exchange: Exchange,
   from: string | LocalFile | ReadableStream<Uint8Array>,
   path: string,
-  options: PutOptions,
+  options: UploadOptions,
 ): Promise<Receipt> {
   if (from instanceof ReadableStream) return await uploadStream(exchange, from, path, options);
   const file = typeof from === "string" ? localSource(from) : from;
-  const { overwrite, durable, signal, resume = true } = options;
+  const { overwrite, durable, signal, resume = true, sendParts } = options;
   const facts = file.facts ?? await look(file);
   const mtimeMs = options.mtimeMs ?? facts.mtimeMs;
   const request = { command: "put", path, overwrite, durable, size: facts.size, mtimeMs } as const;
   const body = fileBody(file, facts, options);
-  const receipt = facts.size <= ASK_FIRST_BYTES
-    ? await exchange.request(request, { signal, body: body(undefined) })
-    : await exchange.request({ ...request, wait: true, resume }, { signal, ...afterConsent(body) });
+  const shared = sendParts !== undefined;
+  const receipt = facts.size <= ASK_FIRST_BYTES && !shared
+    ? await exchange.request(request, { signal, body: body({}, () => Promise.resolve({})) })
+    : await exchange.request({ ...request, wait: true, resume, shared }, { signal, ...afterConsent(body) });
   return checked(receipt, path, facts.size);
 }

@@ -1,7 +1,7 @@
 import { Buffer } from "node:buffer";
 import { generateKeyPairSync, randomBytes, sign } from "node:crypto";
 import type { Extensions } from "@peculiar/asn1-x509";
-import { FerryError } from "../protocol/errors.ts";
+import { FerryError, toFerryError } from "../protocol/errors.ts";
 
 /**
  * The name in the certificates that Ferry makes, whatever the server's address is. `.internal` is reserved for private
@@ -85,6 +85,84 @@ export function certificateDer(pem: string): Uint8Array<ArrayBuffer> {
 export function certificatePem(der: Uint8Array): string {
   const lines = der.toBase64().match(new RegExp(`.{1,${PEM_LINE_CHARS}}`, "g")) ?? [];
   return [PEM_BEGIN, ...lines, PEM_END, ""].join("\n");
+}
+
+/**
+ * The certificate of the server. Deno has no public way to ask for it; this is the one that its own `node:tls` uses. If
+ * a later version takes it away, no connection is made rather than an unsafe one.
+ *
+ * @throws {FerryError} `Unsupported` when Deno does not tell.
+ */
+export function peerCertificate(conn: Deno.TlsConn): Uint8Array<ArrayBuffer> {
+  const symbols = Object.getOwnPropertySymbols(Object.getPrototypeOf(conn));
+  const symbol = symbols.find(({ description }) => description === "getPeerCertificate");
+  const method: unknown = symbol && Reflect.get(conn, symbol);
+  const found: unknown = typeof method === "function" ? method.call(conn) : undefined;
+  const raw = typeof found === "object" && found !== null && "raw" in found ? found.raw : undefined;
+  if (raw instanceof Uint8Array) return Uint8Array.from(raw);
+  throw new FerryError(
+    "Unsupported",
+    `Deno ${Deno.version.deno} does not tell which certificate the server has; use the version that Ferry was made for`,
+  );
+}
+
+/** Which reasons are given when a handshake fails: what the certificate was checked against, or the server's view. */
+export type View = "ticket" | "authority" | "client";
+
+/** What is said when the server does not have the certificate that is pinned. */
+export const NOT_THE_TICKETS =
+  "the server's certificate is not the one in the ticket: the server has a new one, or somebody " +
+  "is in the middle; ask its owner for a new ticket";
+
+const EXPIRED = "the server's certificate has expired, or this computer's clock is wrong";
+
+/** Reasons by what Deno says, the first match counts. The certificate checks are those of webpki. */
+const REASONS: Record<View, readonly (readonly [RegExp, FerryError["code"], string])[]> = {
+  ticket: [
+    [/certificate expired|not valid yet/, "Unauthorized", EXPIRED],
+    [/^invalid peer certificate: BadEncoding/, "BadRequest", "the certificate in the ticket is damaged"],
+    [/^invalid peer certificate/, "Unauthorized", NOT_THE_TICKETS],
+    [/Unable to add pem file/, "BadRequest", "the certificate in the ticket is damaged"],
+  ],
+  authority: [
+    [/certificate expired|not valid yet/, "Unauthorized", EXPIRED],
+    [/not valid for name/, "Unauthorized", "the server's certificate is for another host name"],
+    [
+      /CaUsedAsEndEntity/,
+      "Unauthorized",
+      "the server's certificate is that of an authority; it needs one with CA:FALSE",
+    ],
+    [/BadEncoding|Unable to add pem file/, "BadRequest", "a certificate is damaged"],
+    [
+      /^invalid peer certificate/,
+      "Unauthorized",
+      "no authority that this computer trusts has issued the server's certificate; --ca FILE names another one",
+    ],
+    [/Invalid hostname/, "BadRequest", "this is not a host name"],
+  ],
+  client: [
+    [/any known protocol/, "Unsupported", `the client does not speak ${ALPN_PROTOCOL}`],
+    [/UnknownCA|DecryptError|Certificate/, "Unauthorized", "the client does not accept this server's certificate"],
+    [/./, "BadRequest", "the client does not speak TLS"],
+  ],
+};
+
+const OF_SERVERS: typeof REASONS[View] = [
+  [/NoApplicationProtocol/, "Unsupported", `the server does not speak ${ALPN_PROTOCOL}`],
+  [/InvalidContentType|corrupt message/, "Unsupported", "the server does not speak TLS"],
+  [/received fatal alert/, "Disconnected", "the server refused the encryption"],
+];
+
+/** What a failed handshake means. Deno has no codes for it; only `InvalidData`, `TypeError` or `Error` with a text. */
+export function explain(error: unknown, view: View): FerryError {
+  const known = error instanceof Deno.errors.InvalidData || error instanceof TypeError ||
+    error instanceof Error && error.name === "Error";
+  if (known && !(error instanceof FerryError)) {
+    const reasons = view === "client" ? REASONS.client : [...REASONS[view], ...OF_SERVERS];
+    const match = reasons.find(([pattern]) => pattern.test(error.message));
+    if (match) return new FerryError(match[1], match[2], { cause: error });
+  }
+  return toFerryError(error);
 }
 
 /** A random number whose first byte makes it positive and always equally long (RFC 5280, section 4.1.2.2). */

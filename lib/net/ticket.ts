@@ -90,7 +90,7 @@ export function decodeTicket(text: string): Ticket {
   );
   const length = fields.number(2);
   if (length > MAX_CERTIFICATE_BYTES) throw bad("the certificate in the ticket is too large");
-  const certificate = fields.bytes(length).slice();
+  const certificate = Uint8Array.from(fields.bytes(length));
   fields.end();
   return { addresses, port, secret, ...(length > 0 ? { certificate } : {}) };
 }

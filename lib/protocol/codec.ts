@@ -15,8 +15,11 @@ export const MESSAGES = {
   welcome: object({ readOnly: flag, window: count }),
   /** Answers `get`: the facts of the file. */
   readyToSend: object({ size: count, mtimeMs: time, version: text }),
-  /** Answers a `put` with `wait`: the body may come; `kept` is what the server has of an earlier attempt. */
-  readyToReceive: object({ kept: optional(object(BLOCK_FIELDS)) }),
+  /**
+   * Answers a `put` with `wait`. With `kept`, what the server has of an earlier attempt, the client answers where it
+   * goes on; without it the body may come. `upload` is the name under which other connections may send parts.
+   */
+  readyToReceive: object({ kept: optional(object(BLOCK_FIELDS)), upload: optional(text) }),
   /** The client's answer to `kept`: the body begins at this offset. */
   resume: object({ offset: count }),
   /** The body is complete; `size` is the number of bytes it had. */

@@ -6,7 +6,7 @@ import { FerryError } from "../protocol/errors.ts";
 import { FrameKind } from "../protocol/frames.ts";
 import { MAX_CONTROL_BYTES, MAX_DATA_BYTES } from "../protocol/limits.ts";
 import { parseRemotePath, type RemotePath, ROOT } from "../storage/path.ts";
-import type { Storage } from "../storage/storage.ts";
+import type { Storage, Upload } from "../storage/storage.ts";
 import type { Body } from "./body.ts";
 
 /** What a handler may use to answer one request. */
@@ -17,6 +17,8 @@ export interface Context {
   readonly signal: AbortSignal;
   /** The body that follows the request, for the commands that have one. */
   readonly body: Body;
+  /** Uploads of this server that other connections may add parts to, by the name that they were given. */
+  readonly shared: Map<string, Upload>;
   /** Counts bytes of file content for the log. */
   moved(bytes: number): void;
   /** Shows a line to the operator. */
@@ -78,25 +80,49 @@ async function get(context: Context, { path, offset, length, ifVersion }: Reques
 }
 
 async function put(context: Context, request: RequestOf<"put">): Promise<OkOf<"put">> {
-  const { storage, connection, signal, body } = context;
-  const { path, wait, resume, ...options } = request;
+  const { storage, connection, signal, body, shared } = context;
+  const { path, wait, resume, shared: isShared, ...options } = request;
   const upload = await storage.upload(parseRemotePath(path), { ...options, resume: wait && resume });
+  const name = wait && isShared ? crypto.randomUUID() : undefined;
   try {
-    if (wait) {
-      const kept = upload.kept > 0 ? encodeBlocks(await upload.keptSums({ signal })) : undefined;
-      await connection.send(FrameKind.ready, { kept });
-      if (kept) upload.startAt(await body.offset);
+    if (upload.kept > 0) {
+      await connection.send(FrameKind.ready, { kept: encodeBlocks(await upload.keptSums({ signal })) });
+      upload.startAt(await body.offset);
+    } else {
+      upload.startAt(0);
     }
-    for (;;) {
-      const bytes = await body.next();
-      if (bytes === null) break;
-      const writing = upload.write(bytes);
-      if (writing) await writing;
-      context.moved(bytes.length);
-    }
+    if (name !== undefined) shared.set(name, upload);
+    if (wait && (upload.kept === 0 || name !== undefined)) await connection.send(FrameKind.ready, { upload: name });
+    await pour(context, (bytes) => upload.write(bytes));
     return await upload.commit();
   } finally {
+    if (name !== undefined) shared.delete(name);
     await upload.abort();
+  }
+}
+
+async function part(context: Context, { upload: name, offset }: RequestOf<"part">): Promise<OkOf<"part">> {
+  const upload = context.shared.get(name);
+  if (!upload) throw new FerryError("NotFound", "the upload has ended");
+  const target = upload.openPart(offset);
+  try {
+    const size = await pour(context, (bytes) => target.write(bytes));
+    target.finish();
+    return { size };
+  } finally {
+    target.close();
+  }
+}
+
+/** Takes a body to its end. @returns Its size in bytes. */
+async function pour({ body, moved }: Context, write: (bytes: Uint8Array) => Promise<void> | void): Promise<number> {
+  for (let size = 0;;) {
+    const bytes = await body.next();
+    if (bytes === null) return size;
+    const writing = write(bytes);
+    if (writing) await writing;
+    size += bytes.length;
+    moved(bytes.length);
   }
 }
 
@@ -105,6 +131,7 @@ export const HANDLERS: Handlers = {
   dir,
   get,
   put,
+  part,
   stat: ({ storage }, { path }) => storage.stat(parseOptional(path)),
   async blocks({ storage, signal }, { path, length }) {
     const { sums, facts: { size, mtimeMs, version } } = await storage.blocks(parseRemotePath(path), { length, signal });

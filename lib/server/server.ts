@@ -3,9 +3,10 @@ import { formatAddress } from "../net/address.ts";
 import { Connection } from "../net/connection.ts";
 import { FerryError, toFerryError } from "../protocol/errors.ts";
 import { DirectoryStorage } from "../storage/directory.ts";
+import { ROOT } from "../storage/path.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { ServerEvent } from "./events.ts";
-import { Session } from "./session.ts";
+import { Session, type SessionOptions } from "./session.ts";
 
 /** How to serve. */
 export interface ServeOptions {
@@ -30,6 +31,9 @@ const ACCEPT_PAUSE_MS = 100;
 /** How often deadlines are checked, in ms. */
 const DEADLINE_CHECK_MS = 1_000;
 
+/** How often partial files that were given up are looked for, in ms: once a day. */
+const SWEEP_INTERVAL_MS = 24 * 3600 * 1000;
+
 /** How long transfers may take to finish after `shutdown` by default, in ms. */
 export const SHUTDOWN_GRACE_MS = 10_000;
 
@@ -39,11 +43,15 @@ export class FerryServer implements AsyncDisposable {
   readonly address: { readonly hostname: string; readonly port: number };
   readonly #listener: Deno.TcpListener;
   readonly #sessions = new Map<Session, Promise<void>>();
-  readonly #options: { storage: Storage; readOnly: boolean; onEvent: (event: ServerEvent) => void };
+  readonly #options: SessionOptions;
   readonly #accepting: Promise<void>;
   readonly #deadlines: ReturnType<typeof setInterval>;
+  readonly #sweeps: ReturnType<typeof setInterval>;
+  #sweeping: Promise<void>;
   #lastId = 0;
   #shutdown: Promise<void> | undefined;
+  /** Aborted when the server begins to shut down. */
+  readonly #ending = new AbortController();
   readonly #deadline = new AbortController();
 
   /** Use {@linkcode serve}. */
@@ -51,8 +59,11 @@ export class FerryServer implements AsyncDisposable {
     const { hostname, port } = listener.addr;
     this.address = { hostname, port };
     this.#listener = listener;
-    this.#options = { storage, readOnly: options.readOnly ?? false, onEvent: options.onEvent ?? (() => {}) };
+    const { readOnly = false, onEvent = () => {} } = options;
+    this.#options = { storage, readOnly, onEvent, shared: new Map() };
     this.#deadlines = setInterval(() => this.#checkDeadlines(), DEADLINE_CHECK_MS);
+    this.#sweeps = setInterval(() => this.#sweeping = this.#sweep(), SWEEP_INTERVAL_MS);
+    this.#sweeping = this.#sweep();
     this.#accepting = this.#acceptAll();
   }
 
@@ -84,6 +95,7 @@ export class FerryServer implements AsyncDisposable {
   }
 
   async #stop(graceMs: number): Promise<void> {
+    this.#ending.abort();
     this.#listener.close();
     await this.#accepting;
     for (const session of this.sessions) {
@@ -96,6 +108,8 @@ export class FerryServer implements AsyncDisposable {
     for (const session of this.sessions) session.close("the server was stopped");
     await Promise.all(this.#sessions.values());
     clearInterval(this.#deadlines);
+    clearInterval(this.#sweeps);
+    await this.#sweeping;
   }
 
   /** Accepts until the listener is closed. Whatever else goes wrong concerns one peer, or passes. */
@@ -126,6 +140,15 @@ export class FerryServer implements AsyncDisposable {
     const session = new Session(++this.#lastId, new Connection(conn), this.#options);
     const running = session.run().finally(() => this.#sessions.delete(session));
     this.#sessions.set(session, running);
+  }
+
+  /** Removes what clients have left that never came back. */
+  async #sweep(): Promise<void> {
+    try {
+      await this.#options.storage.sweep(ROOT, { recursive: true, signal: this.#ending.signal });
+    } catch (error) {
+      this.#options.onEvent({ event: "warning", message: `Cannot clean up: ${toFerryError(error).message}` });
+    }
   }
 
   #checkDeadlines(): void {

@@ -4,7 +4,7 @@ import { type CommandName, COMMANDS, type Request, verbOf } from "../protocol/co
 import { cannot, FerryError, toFerryError } from "../protocol/errors.ts";
 import { type Frame, FrameKind, frameName } from "../protocol/frames.ts";
 import { PROTOCOL_VERSION, REQUEST_WINDOW } from "../protocol/limits.ts";
-import type { Storage } from "../storage/storage.ts";
+import type { Storage, Upload } from "../storage/storage.ts";
 import { Body } from "./body.ts";
 import type { ServerEvent } from "./events.ts";
 import { type Context, HANDLERS } from "./handlers.ts";
@@ -23,6 +23,8 @@ export interface SessionOptions {
   readonly storage: Storage;
   readonly readOnly: boolean;
   readonly onEvent: (event: ServerEvent) => void;
+  /** Uploads that several sessions work on. */
+  readonly shared: Map<string, Upload>;
 }
 
 /** A request that waits for its turn, or the reason why it is refused when its turn comes. */
@@ -226,7 +228,8 @@ export class Session {
       if (failed) throw request;
       const say = (text: string) => this.#options.onEvent({ event: "say", session: this.id, peer: this.peer, text });
       const moved = (n: number) => bytes += n;
-      const context = { storage: this.#options.storage, connection: this.#connection, signal, body, moved, say };
+      const { storage, shared } = this.#options;
+      const context = { storage, shared, connection: this.#connection, signal, body, moved, say };
       const ok = await this.#handle(context, request);
       await this.#connection.send(FrameKind.ok, ok);
     } catch (error) {

@@ -10,7 +10,7 @@ import { DirectoryUpload } from "./directory_upload.ts";
 import { listTree } from "./directory_list.ts";
 import { facts } from "./facts.ts";
 import { isSameFile, lstatOrNothing, realPathOrNothing } from "./lookup.ts";
-import { partialName } from "./partial.ts";
+import { partialName, sweepDirectory } from "./partial.ts";
 import { isReserved, type RemotePath, ROOT } from "./path.ts";
 import type { BlockOptions, Entry, FileFacts, Reader, ReadOptions, Storage, Upload, UploadOptions } from "./storage.ts";
 
@@ -159,6 +159,27 @@ export class DirectoryStorage implements Storage {
       throw toFerryError(error);
     } finally {
       reader.close();
+    }
+  }
+
+  async sweep(
+    path: RemotePath,
+    options: { recursive?: boolean; signal?: AbortSignal | undefined } = {},
+  ): Promise<void> {
+    const sweepOne = (path: RemotePath) =>
+      guarded(() => {
+        const { directory, name, info } = this.#find(path);
+        if (info.isDirectory) sweepDirectory(join(directory, name));
+      });
+    sweepOne(path);
+    if (!options.recursive) return;
+    for await (const entry of this.list(path, { recursive: true })) {
+      if (options.signal?.aborted) return;
+      try {
+        if (entry.kind === "directory") sweepOne((path === ROOT ? entry.path : `${path}/${entry.path}`) as RemotePath);
+      } catch {
+        // It is gone, or may not be read; there is nothing to do about it.
+      }
     }
   }
 

@@ -7,7 +7,7 @@ import { mtimeMs as mtimeMsOf, versionOf } from "./facts.ts";
 import { lstatOrNothing } from "./lookup.ts";
 import { PartialFile } from "./partial.ts";
 import type { RemotePath } from "./path.ts";
-import type { BlockOptions, Receipt, Upload, UploadOptions } from "./storage.ts";
+import type { BlockOptions, Receipt, Upload, UploadOptions, UploadPart } from "./storage.ts";
 
 /** Where an upload goes: a real directory, a name in it, and what had that name when the upload began. */
 export interface UploadTarget {
@@ -19,6 +19,39 @@ export interface UploadTarget {
 
 /** The permission bits of a file that are kept when it is replaced. */
 const PERMISSION_BITS = 0o777;
+
+/** Writes into the partial file through a handle of its own, and so at a position of its own. */
+class Part implements UploadPart {
+  readonly #file: PacedFile;
+  readonly #received: (bytes: number) => void;
+  readonly #limit: number;
+  #size = 0;
+
+  constructor(partial: PartialFile, offset: number, fileSize: number, received: (bytes: number) => void) {
+    this.#file = new PacedFile(partial.reopen());
+    this.#file.file.seekSync(offset, Deno.SeekMode.Start);
+    this.#limit = fileSize - offset;
+    this.#received = received;
+  }
+
+  write(bytes: Uint8Array): Promise<void> | void {
+    this.#size += bytes.length;
+    if (this.#size > this.#limit) throw new FerryError("BadRequest", "a part goes beyond the end of the file");
+    try {
+      return this.#file.write(bytes)?.catch((error) => Promise.reject(toFerryError(error)));
+    } catch (error) {
+      throw toFerryError(error);
+    }
+  }
+
+  finish(): void {
+    this.#received(this.#size);
+  }
+
+  close(): void {
+    this.#file.file.close();
+  }
+}
 
 async function syncDirectory(directory: string): Promise<void> {
   // Windows does not open directories, and has no need to sync them.
@@ -80,6 +113,15 @@ export class DirectoryUpload implements Upload {
     }
     try {
       return this.#file.write(bytes)?.catch((error) => Promise.reject(toFerryError(error)));
+    } catch (error) {
+      throw toFerryError(error);
+    }
+  }
+
+  openPart(offset: number): UploadPart {
+    if (!this.#started) throw new FerryError("BadRequest", "the upload has not begun");
+    try {
+      return new Part(this.#partial, offset, this.#options.size ?? Infinity, (bytes) => this.#size += bytes);
     } catch (error) {
       throw toFerryError(error);
     }

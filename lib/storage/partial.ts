@@ -4,6 +4,9 @@ import { FerryError } from "../protocol/errors.ts";
 import { isSameFile, lstatOrNothing } from "./lookup.ts";
 import { RESERVED_PREFIX } from "./path.ts";
 
+/** A partial file that nobody has touched for so long was given up, in ms: a week. */
+const ABANDONED_MS = 7 * 24 * 3600 * 1000;
+
 /** How often to try again when the partial file is replaced under our hands before we give up. */
 const MAX_TRIES = 10;
 
@@ -81,9 +84,31 @@ export class PartialFile {
     throw new FerryError("Busy", BUSY);
   }
 
+  /** Another handle on the same file. @throws {FerryError} `Changed` when the path leads elsewhere by now. */
+  reopen(): Deno.FsFile {
+    const file = Deno.openSync(this.path, { read: true, write: true });
+    if (isSameFile(file.statSync(), this.file.statSync())) return file;
+    file.close();
+    throw new FerryError("Changed", "the partial file was replaced by others");
+  }
+
   /** Whether the path still leads to this file, and not to one that somebody has put in its place. */
   isInPlace(own = this.file.statSync()): boolean {
     const named = lstatOrNothing(this.path);
     return named !== undefined && named.isFile && isSameFile(named, own);
+  }
+}
+
+const PARTIAL_NAME = /^\.ferry-[0-9a-f]{16}\.part$/;
+
+/** Removes the partial files in one directory that were given up more than a week ago and that nobody is writing. */
+export function sweepDirectory(directory: string): void {
+  for (const { name } of Deno.readDirSync(directory)) {
+    if (!PARTIAL_NAME.test(name)) continue;
+    const path = join(directory, name);
+    const info = lstatOrNothing(path);
+    if (!info?.isFile || Date.now() - (info.mtime?.getTime() ?? Infinity) < ABANDONED_MS) continue;
+    using file = Deno.openSync(path, { read: true, write: true });
+    if (file.tryLockSync(true) && isSameFile(info, file.statSync())) Deno.removeSync(path);
   }
 }

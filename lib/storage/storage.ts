@@ -53,6 +53,14 @@ export interface Reader {
   close(): void;
 }
 
+/** A part of an upload, written independently of the others. */
+export interface UploadPart {
+  write(bytes: Uint8Array): Promise<void> | void;
+  /** Counts the part as received. Without it, it is as if nothing had been written. */
+  finish(): void;
+  close(): void;
+}
+
 /** A file that is being stored. Nothing is visible under its name before `commit`. */
 export interface Upload {
   /** How many bytes an earlier upload has left. They may be anything: compare `keptSums` with the source. */
@@ -63,6 +71,8 @@ export interface Upload {
   startAt(offset: number): void;
   /** Appends bytes; the array may be reused as soon as the call is over. */
   write(bytes: Uint8Array): Promise<void> | void;
+  /** Opens a place for bytes from `offset` on; parts must not overlap. */
+  openPart(offset: number): UploadPart;
   /** Checks the size and puts the file in place. */
   commit(): Promise<Receipt>;
   /** Gives up, and leaves what has arrived for a later attempt; after `commit` it does nothing. */
@@ -82,6 +92,12 @@ export interface Storage {
   remove(path: RemotePath, options?: { recursive?: boolean | undefined }): Promise<void>;
   /** The sums of the blocks at the beginning of a file. */
   blocks(path: RemotePath, options: BlockOptions): Promise<{ sums: BlockSums; facts: FileFacts }>;
+  /**
+   * Removes what uploads have left that were given up long ago.
+   *
+   * @param options `recursive`: also in the directories below.
+   */
+  sweep(path: RemotePath, options?: { recursive?: boolean; signal?: AbortSignal | undefined }): Promise<void>;
   /** The SHA-256 of a file's content in lower-case hex. */
   digest(path: RemotePath, signal?: AbortSignal): Promise<{ sha256: string; size: number; version: string }>;
 }
