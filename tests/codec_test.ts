@@ -44,7 +44,9 @@ const REQUESTS: { readonly [N in CommandName]: RequestOf<N> } = {
     durable: true,
     wait: true,
     resume: false,
+    shared: true,
   },
+  part: { command: "part", upload: "u", offset: 0 },
   sum: { command: "sum", path: "a" },
   blocks: { command: "blocks", path: "a", length: 10 },
   mkdir: { command: "mkdir", path: "a/b", parents: false },
@@ -60,6 +62,7 @@ const OKS: { readonly [N in CommandName]: OkOf<N> } = {
   stat: { kind: "directory", size: 0, mtimeMs: 0, version: "v" },
   get: {},
   put: { path: "a", size: 1, mtimeMs: 2, version: "v", durable: false },
+  part: { size: 1 },
   sum: { sha256: "00", size: 1, version: "v" },
   blocks: { covered: 1, blockSize: 2, crcs: "AAAAAA==", size: 1, mtimeMs: 2, version: "v" },
   mkdir: {},
@@ -311,8 +314,8 @@ Deno.test("okCheck() accepts the ok of every command, ignores unknown fields and
 
 Deno.test("COMMANDS says of each command whether it writes and whether a body follows", () => {
   const writing = COMMAND_NAMES.filter((name) => COMMANDS[name].writes);
-  assertEquals(writing, ["put", "mkdir", "rename", "remove"]);
-  assertEquals(COMMAND_NAMES.filter((name) => "body" in COMMANDS[name]), ["put"]);
+  assertEquals(writing, ["put", "part", "mkdir", "rename", "remove"]);
+  assertEquals(COMMAND_NAMES.filter((name) => "body" in COMMANDS[name]), ["put", "part"]);
 });
 
 Deno.test("encodeControl() writes compact JSON and says how many bytes", () => {

@@ -31,8 +31,6 @@ export class Link implements AsyncDisposable {
   #connecting: Promise<Client> | undefined;
   /** Losses and failed attempts since something last succeeded. */
   #failures = 0;
-  /** The connection whose loss was counted last; all commands under way report it. */
-  #blamed: Client | undefined;
   /** The pause before the next attempt, one for all commands, so that they go on in the order they had. */
   #recovering: Promise<void> | undefined;
 
@@ -48,8 +46,9 @@ export class Link implements AsyncDisposable {
   /** The connection; a new one when there is none, or none any more. */
   async client(signal?: AbortSignal): Promise<Client> {
     if (this.#client) return this.#client;
-    this.#connecting ??= this.#connect(signal).finally(() => this.#connecting = undefined);
-    return await this.#connecting;
+    // Shared by all who wait: one of them that gives up must not stop the others.
+    this.#connecting ??= this.#connect().finally(() => this.#connecting = undefined);
+    return await unlessAborted(this.#connecting, signal);
   }
 
   /**
@@ -66,7 +65,7 @@ export class Link implements AsyncDisposable {
     } = {},
   ): Promise<T> {
     const progressed = () => this.#failures = 0;
-    for (let busy = 0, lost = false;;) {
+    for (let busy = 0, lost = this.#failures > 0;;) {
       let client: Client | undefined;
       try {
         client = await this.client(signal);
@@ -75,12 +74,16 @@ export class Link implements AsyncDisposable {
         return result;
       } catch (thrown) {
         const error = toFerryError(thrown);
-        if (client && isLoss(error)) this.#blame(client);
+        if (client && isLoss(error)) this.#lose(client, error);
         // The server may hold for a moment longer what the lost connection was writing.
         else if (!lost || !(error.code === "Unreachable" || error.code === "Busy" && busy++ < retries)) throw thrown;
-        if (signal?.aborted || this.#failures > retries) throw thrown;
+        if (signal?.aborted) throw thrown;
+        if (this.#failures > retries) {
+          this.#failures = 0;
+          throw thrown;
+        }
         lost = true;
-        await (this.#recovering ??= this.#pause(signal).finally(() => this.#recovering = undefined));
+        await unlessAborted(this.#recovering ??= this.#pause().finally(() => this.#recovering = undefined), signal);
       }
     }
   }
@@ -97,11 +100,11 @@ export class Link implements AsyncDisposable {
     await this.close();
   }
 
-  async #connect(signal: AbortSignal | undefined): Promise<Client> {
+  async #connect(): Promise<Client> {
     try {
-      const client = await connect({ ...this.#options, signal });
+      const client = await connect(this.#options);
       this.#client = client;
-      void client.ended.then((reason) => this.#drop(client, reason));
+      void client.ended.then((reason) => this.#lose(client, reason));
       return client;
     } catch (error) {
       this.#failures++;
@@ -109,26 +112,32 @@ export class Link implements AsyncDisposable {
     }
   }
 
-  #blame(client: Client): void {
-    if (client !== this.#blamed) this.#failures++;
-    this.#blamed = client;
-    this.#drop(client);
-  }
-
-  #drop(client: Client, reason?: FerryError): void {
+  /** Counts a lost connection once, whoever reports it, and lets it go. */
+  #lose(client: Client, reason: FerryError): void {
     if (this.#client !== client) return;
     this.#client = undefined;
+    this.#failures++;
     void client[Symbol.asyncDispose]();
-    if (reason) this.#options.onLost?.(reason);
+    this.#options.onLost?.(reason);
   }
 
-  async #pause(signal: AbortSignal | undefined): Promise<void> {
-    // Halved at random, so that many clients of a server that comes back do not all come at the same moment.
+  async #pause(): Promise<void> {
+    // Up to half of it is left out at random, so that many clients of a server that comes back do not all come at once.
     const pause = Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.max(0, this.#failures - 1));
-    try {
-      await setTimeout(pause * (0.5 + Math.random() / 2), undefined, { signal });
-    } catch {
-      throw new FerryError("Cancelled", "cancelled");
-    }
+    await setTimeout(pause * (0.5 + Math.random() / 2));
+  }
+}
+
+/** What `promise` gives, or `Cancelled` as soon as the signal is aborted. */
+async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (!signal) return await promise;
+  const aborted = Promise.withResolvers<never>();
+  const onAbort = () => aborted.reject(new FerryError("Cancelled", "cancelled"));
+  if (signal.aborted) onAbort();
+  signal.addEventListener("abort", onAbort);
+  try {
+    return await Promise.race([promise, aborted.promise]);
+  } finally {
+    signal.removeEventListener("abort", onAbort);
   }
 }

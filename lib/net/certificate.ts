@@ -1,5 +1,5 @@
 import { Buffer } from "node:buffer";
-import { generateKeyPairSync, randomBytes, sign } from "node:crypto";
+import { createPrivateKey, generateKeyPairSync, randomBytes, sign, X509Certificate } from "node:crypto";
 import type { Extensions } from "@peculiar/asn1-x509";
 import { FerryError, toFerryError } from "../protocol/errors.ts";
 
@@ -8,6 +8,12 @@ import { FerryError, toFerryError } from "../protocol/errors.ts";
  * use (ICANN resolution 2024.07.29.06), so that no public authority issues a certificate for it.
  */
 export const INTERNAL_NAME = "ferry.internal";
+
+/**
+ * What both ends must name in the handshake (ALPN, RFC 7301), so that nobody can pass a connection that was meant for
+ * another protocol on to Ferry.
+ */
+export const ALPN_PROTOCOL = "ferry/1";
 
 /** What a server shows to prove who it is. Both are PEM; the key is secret. */
 export interface Identity {
@@ -79,6 +85,21 @@ export function certificateDer(pem: string): Uint8Array<ArrayBuffer> {
     if (!(error instanceof SyntaxError)) throw error;
   }
   throw new FerryError("BadRequest", "it holds a certificate that is damaged");
+}
+
+/**
+ * Checks that a certificate and a key are what they should be; `node:tls` accepts anything until a client comes.
+ *
+ * @throws {FerryError} `BadRequest`
+ */
+export function checkIdentity({ certificate, key }: Identity): void {
+  certificateDer(certificate);
+  try {
+    if (new X509Certificate(certificate).checkPrivateKey(createPrivateKey(key))) return;
+  } catch (error) {
+    throw new FerryError("BadRequest", "the certificate or the key is not valid PEM", { cause: error });
+  }
+  throw new FerryError("BadRequest", "the key does not belong to the certificate");
 }
 
 /** A certificate as PEM text (RFC 7468). */
@@ -163,6 +184,13 @@ export function explain(error: unknown, view: View): FerryError {
     if (match) return new FerryError(match[1], match[2], { cause: error });
   }
   return toFerryError(error);
+}
+
+/** @throws {FerryError} `Unsupported` when a handshake did not agree on Ferry's protocol. */
+export function requireProtocol({ alpnProtocol }: Deno.TlsHandshakeInfo): void {
+  if (alpnProtocol !== ALPN_PROTOCOL) {
+    throw new FerryError("Unsupported", `the other end does not speak ${ALPN_PROTOCOL}`);
+  }
 }
 
 /** A random number whose first byte makes it positive and always equally long (RFC 5280, section 4.1.2.2). */

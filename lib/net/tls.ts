@@ -1,23 +1,19 @@
 import { Buffer } from "node:buffer";
-import { createPrivateKey, X509Certificate } from "node:crypto";
 import { Duplex } from "node:stream";
 import { createSecureContext, TLSSocket, type TLSSocketOptions } from "node:tls";
 import { FerryError, toFerryError } from "../protocol/errors.ts";
 import {
+  ALPN_PROTOCOL,
   certificateDer,
+  checkIdentity,
   explain,
   type Identity,
   INTERNAL_NAME,
   NOT_THE_TICKETS,
   peerCertificate,
+  requireProtocol,
   type View,
 } from "./certificate.ts";
-
-/**
- * What both ends must name in the handshake (ALPN, RFC 7301), so that nobody can pass a connection that was meant for
- * another protocol on to Ferry.
- */
-export const ALPN_PROTOCOL = "ferry/1";
 
 /** A connection to a server that has been authenticated by its certificate. */
 export interface SecureLink {
@@ -55,16 +51,6 @@ export function secureServer({ certificate, key }: Identity): (conn: Deno.TcpCon
       throw explain(error, "client");
     }
   };
-}
-
-function checkIdentity({ certificate, key }: Identity): void {
-  certificateDer(certificate);
-  try {
-    if (new X509Certificate(certificate).checkPrivateKey(createPrivateKey(key))) return;
-  } catch (error) {
-    throw new FerryError("BadRequest", "the certificate or the key is not valid PEM", { cause: error });
-  }
-  throw new FerryError("BadRequest", "the key does not belong to the certificate");
 }
 
 /** Space for one read: that of an idle connection, and that of one on which much arrives, in bytes. */
@@ -139,13 +125,17 @@ class SecuredConn implements ByteConn {
   #pending: Uint8Array | undefined;
   #ended = false;
   #failure: Error | undefined;
+  readonly #unfinished = new Set<() => void>();
   #changed = Promise.withResolvers<void>();
 
   constructor(plain: Deno.TcpConn, options: TLSSocketOptions) {
     this.remoteAddr = plain.remoteAddr;
     this.#transport = new Transport(plain);
     this.#socket = new TLSSocket(this.#transport, { ...options, isServer: true });
-    this.#socket.on("readable", () => this.#change()).on("close", () => this.#change());
+    this.#socket.on("readable", () => this.#change()).on("close", () => {
+      for (const fail of this.#unfinished) fail();
+      this.#change();
+    });
     this.#socket.on("end", () => {
       this.#ended = true;
       this.#change();
@@ -198,8 +188,18 @@ class SecuredConn implements ByteConn {
     this.#socket.destroy();
   }
 
-  #finish(start: (done: (error?: Error | null) => void) => void): Promise<void> {
-    return new Promise((resolve, reject) => start((error) => error ? reject(this.#reason()) : resolve()));
+  /** Waits for a callback, which never comes when the socket is destroyed first. */
+  async #finish(start: (done: (error?: Error | null) => void) => void): Promise<void> {
+    if (this.#socket.destroyed) throw this.#reason();
+    const finished = Promise.withResolvers<void>();
+    const fail = () => finished.reject(this.#reason());
+    this.#unfinished.add(fail);
+    try {
+      start((error) => error ? fail() : finished.resolve());
+      await finished.promise;
+    } finally {
+      this.#unfinished.delete(fail);
+    }
   }
 
   #reason(): FerryError {
@@ -281,12 +281,6 @@ async function secure(
     throw explain(error, view);
   } finally {
     signal?.removeEventListener("abort", abort);
-  }
-}
-
-function requireProtocol({ alpnProtocol }: Deno.TlsHandshakeInfo): void {
-  if (alpnProtocol !== ALPN_PROTOCOL) {
-    throw new FerryError("Unsupported", `the other end does not speak ${ALPN_PROTOCOL}`);
   }
 }
 

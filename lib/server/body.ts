@@ -16,6 +16,11 @@ export class Body {
   #size = 0;
   readonly #begun = Promise.withResolvers<number>();
 
+  constructor() {
+    // Only the commands that resume wait for it.
+    this.#begun.promise.catch(() => {});
+  }
+
   /** Fulfilled with the offset that the client has chosen; 0 when the body began without a word about it. */
   get offset(): Promise<number> {
     return this.#begun.promise;
@@ -47,7 +52,7 @@ export class Body {
   /** Says that the body will not be completed; the handler's `next` throws `error`. */
   fail(error: FerryError): void {
     this.#failure ??= error;
-    this.begin(0);
+    this.#begun.reject(error);
     this.#waiting?.reject(error);
     this.#waiting = undefined;
     this.#letGo();

@@ -72,7 +72,7 @@ export class PartialFile {
         const partial = new PartialFile(file, path, isNew ? 0 : file.statSync().size);
         // The last holder may have renamed or removed the file between our open and our lock.
         if (isNew || partial.isInPlace()) {
-          if (!isNew && mode !== undefined && Deno.build.os !== "windows") Deno.chmodSync(path, mode);
+          if (mode !== undefined && Deno.build.os !== "windows") Deno.chmodSync(path, mode);
           return partial;
         }
       } catch (error) {
