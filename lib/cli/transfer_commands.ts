@@ -1,17 +1,17 @@
 import { ensureDir } from "@std/fs/ensure-dir";
 import { basename, join, resolve, SEPARATOR } from "@std/path";
 import { copyFile, type Direction } from "../client/copy.ts";
-import { type LocalFile, localSource, localTarget } from "../client/local.ts";
+import { type LocalFile, localSource, localTarget, on } from "../client/local.ts";
 import type { Client } from "../client/client.ts";
 import { transferInRanges } from "../client/ranges.ts";
 import { joinRemote, listLocal, listRemote } from "../client/tree.ts";
 import type { FileFacts } from "../protocol/commands.ts";
 import { cannot, FerryError } from "../protocol/errors.ts";
-import { quote } from "../protocol/text.ts";
+import { printable, quote } from "../protocol/text.ts";
 import { DirectoryStorage } from "../storage/directory.ts";
 import { ROOT } from "../storage/path.ts";
 import type { Entry } from "../storage/storage.ts";
-import { copyOptions, type Flags } from "./flags.ts";
+import { copyOptions } from "./flags.ts";
 import { bytes, took } from "./format.ts";
 import type { Invocation } from "./invocation.ts";
 import { UsageError } from "./options.ts";
@@ -55,13 +55,13 @@ async function transferFile(
   const to = direction === "get" ? pair.file.shown : pair.path;
   const links = flags.connections > 1 ? Array.from({ length: flags.connections }, () => shell.newLink()) : [];
   try {
-    const outcome = await shell.link.run((client, progressed) => {
+    const outcome = await shell.link.run((client, progressed, isRepeated) => {
       const onProgress = (moved: number, total: number | undefined) => {
-        progressed();
+        if (moved > size) progressed();
         size = moved;
         progress.update(moved, total);
       };
-      const options = { ...copyOptions(flags), signal, onProgress, retries: flags.retries };
+      const options = { ...copyOptions(flags), signal, onProgress, isRepeated, retries: flags.retries };
       const transfer = (client: Client) => transferInRanges(client, links, direction, pair, options);
       return copyFile(client, direction, pair, links.length > 0 ? { ...options, transfer } : options);
     }, { signal, retries: flags.retries });
@@ -89,48 +89,54 @@ export async function get(invocation: Invocation): Promise<void> {
     await client.get(path, new WritableStream({ write: printBytes }), { signal });
     return;
   }
-  const isPattern = parsePattern(path) !== undefined;
-  // Asking costs a round trip. A file may really have a name that looks like a pattern.
-  const facts = isPattern || flags.recursive ? await remoteFacts(shell, path, signal) : undefined;
-  if (isPattern && !facts) return await getMatching(invocation, from, path, to);
   const name = remoteBasename(path);
   const into = to !== undefined && to !== "" && isLocalDirectory(shell.local(to));
   const target = shell.local(to === undefined ? name || "." : into ? join(to, name) : to);
-  if (facts?.kind === "directory" && flags.recursive) await getTree(invocation, path, target);
-  else await transferFile(invocation, "get", { path, file: localTarget(target) });
-}
-
-async function openTarget(target: string, { dryRun }: Flags): Promise<DirectoryStorage> {
-  try {
-    if (!dryRun) await ensureDir(target);
-    return DirectoryStorage.open(dryRun && !isLocalDirectory(target) ? "." : target);
-  } catch (error) {
-    throw cannot("write", target, error);
+  const pattern = parsePattern(path);
+  if (!pattern && !flags.recursive) return await getFile(invocation, path, target);
+  // The listing has a connection of its own, so that it is held up while the files cannot keep up with it. It is made
+  // at the same time as the other.
+  await using lister = shell.newLink();
+  void lister.client(signal).catch(() => {});
+  // A file may really have a name that looks like a pattern.
+  const facts = await remoteFacts(shell, path, signal);
+  if (facts?.kind === "directory" && flags.recursive) {
+    const entries = listRemote(lister, path, { signal });
+    await getEntries(invocation, { remote: path, target }, entries);
+  } else if (pattern && !facts) {
+    const recursive = pattern.recursive || flags.recursive;
+    const entries = listRemote(lister, pattern.base, { recursive, signal });
+    const ends = { remote: pattern.base, target: shell.local(to ?? ".") };
+    const found = await getEntries(invocation, ends, entries, selector(pattern, flags.recursive));
+    if (found === 0) throw cannot("get", from, new FerryError("NotFound", "nothing on the server matches it"));
+  } else {
+    await getFile(invocation, path, target);
   }
 }
 
-async function getTree(
-  invocation: Invocation,
-  remote: string,
-  target: string,
-  { select, recursive = true }: { select?: (entry: Entry) => boolean; recursive?: boolean } = {},
-): Promise<number> {
-  const { shell, flags, signal } = invocation;
-  const local = await openTarget(target, flags);
-  // The listing has a connection of its own, so that it is held up while the files cannot keep up with it.
-  await using lister = shell.newLink();
-  const entries = listRemote(lister, remote, { recursive, signal });
-  return await transferTree(invocation, { direction: "get", local, shown: target, remote }, entries, select);
+async function getFile(invocation: Invocation, path: string, target: string): Promise<void> {
+  await transferFile(invocation, "get", { path, file: localTarget(target) });
 }
 
-async function getMatching(invocation: Invocation, from: string, path: string, to = "."): Promise<void> {
-  const { shell, flags } = invocation;
-  const pattern = parsePattern(path);
-  if (!pattern) return;
-  const recursive = pattern.recursive || flags.recursive;
-  const select = selector(pattern, flags.recursive);
-  const found = await getTree(invocation, pattern.base, shell.local(to), { select, recursive });
-  if (found === 0) throw cannot("get", from, new FerryError("NotFound", "nothing on the server matches it"));
+/** @returns How many entries there were. */
+async function getEntries(
+  invocation: Invocation,
+  { remote, target }: { remote: string; target: string },
+  entries: AsyncIterable<Entry>,
+  select?: (entry: Entry) => boolean,
+): Promise<number> {
+  const { flags } = invocation;
+  if (flags.dryRun && !isLocalDirectory(target)) {
+    // There is nothing to compare with, and no directory is made for it.
+    const local = DirectoryStorage.open(".");
+    const blank = { ...invocation, flags: { ...flags, update: false, checksum: false, noClobber: false } };
+    return await transferTree(blank, { direction: "get", local, shown: target, remote }, entries, select);
+  }
+  const local = await on("write", target, async () => {
+    if (!flags.dryRun) await ensureDir(target);
+    return DirectoryStorage.open(target);
+  });
+  return await transferTree(invocation, { direction: "get", local, shown: target, remote }, entries, select);
 }
 
 /** `put LOCAL... [REMOTE]` */
@@ -143,7 +149,17 @@ export async function put(invocation: Invocation): Promise<void> {
   const remote = shell.remote(to ?? ".");
   const facts = to === undefined ? undefined : await remoteFacts(shell, remote, signal);
   const into = to === undefined || many || to.endsWith("/") || facts?.kind === "directory";
-  for (const source of sources) await putOne(invocation, shell.local(source), remote, into);
+  const failures: unknown[] = [];
+  for (const source of sources) {
+    try {
+      await putOne(invocation, shell.local(source), remote, into);
+    } catch (error) {
+      if (sources.length === 1 || signal.aborted || !(error instanceof FerryError)) throw error;
+      shell.output.inform(printable(error.message));
+      failures.push(new FerryError(error.code, "not everything could be uploaded"));
+    }
+  }
+  if (failures.length > 0) throw failures[0];
 }
 
 /** A file may really have such a name. */

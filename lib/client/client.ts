@@ -54,6 +54,11 @@ export class Client implements AsyncDisposable {
     return this.#exchange.ended;
   }
 
+  /** Whether the connection has ended. */
+  get hasEnded(): boolean {
+    return this.#exchange.hasFailed;
+  }
+
   /**
    * The entries of a directory, streamed, sorted by name; with `recursive` those of all directories in it, each
    * after its parent.

@@ -18,6 +18,8 @@ export interface CopyOptions extends TransferOptions {
   readonly checksum?: boolean | undefined;
   /** Say what would be transferred, and transfer nothing. */
   readonly dryRun?: boolean | undefined;
+  /** An earlier attempt was cut off and may have succeeded all the same. */
+  readonly isRepeated?: boolean | undefined;
   /** Transfers the file in another way than over the one connection. */
   readonly transfer?: ((client: Client) => Promise<unknown>) | undefined;
   /** Compare the SHA-256 of both files afterwards, read back from the disk. */
@@ -71,6 +73,15 @@ async function isCurrent(client: Client, direction: Direction, pair: Pair, optio
   return checksum ? await haveSameContent(client, pair, signal) : update === true && target.mtimeMs === facts.mtimeMs;
 }
 
+/** Whether an upload whose confirmation was lost has arrived. */
+async function hasArrived(client: Client, pair: Pair, signal: AbortSignal | undefined): Promise<boolean> {
+  const { storage, name, shown } = pair.file;
+  const here = pair.facts ?? await on("read", shown, () => storage.stat(name));
+  const there = await ifThere(client.stat(pair.path, { signal }));
+  if (there?.kind !== "file" || there.size !== here.size || there.mtimeMs !== here.mtimeMs) return false;
+  return await haveSameContent(client, pair, signal);
+}
+
 /**
  * Transfers one file, or finds that this is not necessary.
  *
@@ -83,6 +94,7 @@ export async function copyFile(
   options: CopyOptions,
 ): Promise<Outcome> {
   const { path, file } = pair;
+  if (options.isRepeated && direction === "put" && await hasArrived(client, pair, options.signal)) return "done";
   if (await isCurrent(client, direction, pair, options)) return "skipped";
   if (options.dryRun) return "planned";
   try {

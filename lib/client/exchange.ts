@@ -125,6 +125,11 @@ export class Exchange {
     return this.#pending.length > 1;
   }
 
+  /** Whether the connection has ended. */
+  get hasFailed(): boolean {
+    return this.#failure !== undefined;
+  }
+
   /** Fulfilled when a request is made or answered next, or the connection ends. */
   get changed(): Promise<void> {
     return this.#changed.promise;

@@ -21,7 +21,15 @@ export interface LinkOptions extends Omit<ConnectOptions, "signal"> {
 
 /** Whether a failure is the connection's and not the command's. */
 export function isLoss({ code }: FerryError): boolean {
-  return code === "Disconnected" || code === "Corrupt" || code === "ShuttingDown";
+  return code === "Disconnected" || code === "ShuttingDown";
+}
+
+/** Whether a failure on a connection that is still there may be gone at the next attempt. */
+function mayPass({ code }: FerryError, afterLoss: boolean): boolean {
+  // The server ends a connection on which something arrived damaged, but may say so first.
+  if (code === "Corrupt") return true;
+  // It may hold for a moment longer what a lost connection was writing.
+  return afterLoss && (code === "Unreachable" || code === "Busy");
 }
 
 /** A connection to a server that comes back when it is lost. */
@@ -54,35 +62,37 @@ export class Link implements AsyncDisposable {
   /**
    * Runs an operation, again and again while it fails because the connection was lost. It must do no harm when it
    * is run twice, and call `progressed` when it gets somewhere, so that it may go on for ever on a bad network.
+   * `isRepeated` says that an earlier attempt may have succeeded without our knowing.
    *
    * @param retries How often in a row without progress; by default what the link was made with.
    */
   async run<T>(
-    operation: (client: Client, progressed: () => void) => Promise<T>,
+    operation: (client: Client, progressed: () => void, isRepeated: boolean) => Promise<T>,
     { signal, retries = this.#options.retries ?? DEFAULT_RETRIES }: {
       signal?: AbortSignal | undefined;
       retries?: number | undefined;
     } = {},
   ): Promise<T> {
     const progressed = () => this.#failures = 0;
-    for (let busy = 0, lost = this.#failures > 0;;) {
+    let isRepeated = false;
+    for (let vain = 0, lost = this.#failures > 0;;) {
       let client: Client | undefined;
       try {
         client = await this.client(signal);
-        const result = await operation(client, progressed);
+        const result = await operation(client, progressed, isRepeated);
         progressed();
         return result;
       } catch (thrown) {
         const error = toFerryError(thrown);
-        if (client && isLoss(error)) this.#lose(client, error);
-        // The server may hold for a moment longer what the lost connection was writing.
-        else if (!lost || !(error.code === "Unreachable" || error.code === "Busy" && busy++ < retries)) throw thrown;
+        if (client && (client.hasEnded || isLoss(error))) this.#lose(client, error);
+        else if (!mayPass(error, lost) || vain++ >= retries) throw thrown;
         if (signal?.aborted) throw thrown;
         if (this.#failures > retries) {
           this.#failures = 0;
           throw thrown;
         }
         lost = true;
+        isRepeated ||= client !== undefined;
         await unlessAborted(this.#recovering ??= this.#pause().finally(() => this.#recovering = undefined), signal);
       }
     }

@@ -45,7 +45,7 @@ async function deal(
       let counted = 0;
       await link.run((client, progressed) =>
         transfer(client, range, (bytes) => {
-          progressed();
+          if (bytes > counted) progressed();
           moved += bytes - counted;
           counted = bytes;
           onProgress?.(moved, size);

@@ -1,5 +1,6 @@
 import type { Entry } from "../protocol/codec.ts";
 import { FerryError, toFerryError } from "../protocol/errors.ts";
+import { quote } from "../protocol/text.ts";
 import { REQUEST_WINDOW } from "../protocol/limits.ts";
 import type { DirectoryStorage } from "../storage/directory.ts";
 import { parseRemotePath, ROOT } from "../storage/path.ts";
@@ -74,9 +75,16 @@ export async function* listRemote(
 ): AsyncGenerator<Entry> {
   let last: string | undefined;
   for (let failures = 0;;) {
+    let client: Client | undefined;
     try {
-      const client = await link.run((client) => Promise.resolve(client), { signal });
+      client = await link.run((client) => Promise.resolve(client), { signal });
+      let previous: string | undefined;
       for await (const entry of client.dir(path || undefined, { recursive, signal })) {
+        // Going on after a loss depends on the order.
+        if (previous !== undefined && !isListedAfter(entry.path, previous)) {
+          throw new FerryError("BadRequest", `the server's listing of ${quote(path || "/")} is not in order`);
+        }
+        previous = entry.path;
         if (last !== undefined && !isListedAfter(entry.path, last)) continue;
         yield entry;
         last = entry.path;
@@ -84,7 +92,9 @@ export async function* listRemote(
       }
       return;
     } catch (thrown) {
-      if (signal?.aborted || !isLoss(toFerryError(thrown)) || failures++ >= DEFAULT_RETRIES) throw thrown;
+      if (signal?.aborted || !(client?.hasEnded || isLoss(toFerryError(thrown))) || failures++ >= DEFAULT_RETRIES) {
+        throw thrown;
+      }
     }
   }
 }
@@ -157,7 +167,7 @@ export class TreeTransfer {
   }
 
   #failed(entry: Entry, error: FerryError): void {
-    if (error.code === "Cancelled") return;
+    if (this.#options.signal?.aborted) return;
     this.progress.failed++;
     this.#options.onFailure?.(entry.path, error);
   }
@@ -194,16 +204,16 @@ export class TreeTransfer {
       // Whether it could be made shows when the file is sent; waiting for the answer would cost a round trip.
       this.#seeTo(link, entry.path.slice(0, Math.max(0, entry.path.lastIndexOf("/")))).catch(() => {});
     }
-    const outcome: Outcome = await link.run((client: Client, progressed) => {
+    const outcome: Outcome = await link.run((client: Client, progressed, isRepeated) => {
       const onProgress = (moved: number) => {
-        progressed();
+        if (moved > counted) progressed();
         count(moved);
         this.progress.current = entry.path;
         this.#options.onStep?.(this.progress);
       };
       const shownPath = `${shown}/${entry.path}`;
       const file = { storage: local, name, shown: shownPath, facts: direction === "put" ? entry : undefined };
-      return copyFile(client, direction, { path, file, facts: entry }, { ...this.#options, onProgress });
+      return copyFile(client, direction, { path, file, facts: entry }, { ...this.#options, onProgress, isRepeated });
     }, this.#options);
     count(outcome === "done" ? entry.size : 0);
     if (outcome === "planned") this.#options.onPlan?.(entry.path);

@@ -164,7 +164,7 @@ const REASONS: Record<View, readonly (readonly [RegExp, FerryError["code"], stri
   client: [
     [/any known protocol/, "Unsupported", `the client does not speak ${ALPN_PROTOCOL}`],
     [/UnknownCA|DecryptError|Certificate/, "Unauthorized", "the client does not accept this server's certificate"],
-    [/./, "BadRequest", "the client does not speak TLS"],
+    [/./, "BadRequest", "the client does not speak TLS 1.3"],
   ],
 };
 

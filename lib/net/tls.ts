@@ -125,25 +125,19 @@ class SecuredConn implements ByteConn {
   #pending: Uint8Array | undefined;
   #ended = false;
   #failure: Error | undefined;
-  readonly #unfinished = new Set<() => void>();
   #changed = Promise.withResolvers<void>();
 
   constructor(plain: Deno.TcpConn, options: TLSSocketOptions) {
     this.remoteAddr = plain.remoteAddr;
     this.#transport = new Transport(plain);
     this.#socket = new TLSSocket(this.#transport, { ...options, isServer: true });
-    this.#socket.on("readable", () => this.#change()).on("close", () => {
-      for (const fail of this.#unfinished) fail();
-      this.#change();
-    });
+    this.#socket.on("readable", () => this.#change()).on("close", () => this.#change());
     this.#socket.on("end", () => {
       this.#ended = true;
       this.#change();
     });
-    this.#socket.on("error", (error) => {
-      this.#failure ??= error;
-      this.#change();
-    });
+    // "close" comes after it.
+    this.#socket.on("error", (error) => void (this.#failure ??= error));
   }
 
   async handshake(): Promise<Deno.TlsHandshakeInfo> {
@@ -188,18 +182,12 @@ class SecuredConn implements ByteConn {
     this.#socket.destroy();
   }
 
-  /** Waits for a callback, which never comes when the socket is destroyed first. */
+  /** Waits for a callback, which never comes when the socket was destroyed before. */
   async #finish(start: (done: (error?: Error | null) => void) => void): Promise<void> {
     if (this.#socket.destroyed) throw this.#reason();
-    const finished = Promise.withResolvers<void>();
-    const fail = () => finished.reject(this.#reason());
-    this.#unfinished.add(fail);
-    try {
-      start((error) => error ? fail() : finished.resolve());
-      await finished.promise;
-    } finally {
-      this.#unfinished.delete(fail);
-    }
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    start((error) => error ? reject(this.#reason()) : resolve());
+    await promise;
   }
 
   #reason(): FerryError {
