@@ -7,13 +7,15 @@ import { VERSION } from "./lib/cli/version.ts";
 
 const HELP = `Talks to a Ferry server.
 
-Usage: client.ts HOST[:PORT] COMMAND [ARGUMENT...]   run one command
-       client.ts HOST[:PORT]                         open a prompt, or run the commands on standard input
-       client.ts                                     ask for the address, then open a prompt
+Usage: client.ts SERVER COMMAND [ARGUMENT...]   run one command
+       client.ts SERVER                         open a prompt, or run the commands on standard input
+       client.ts                                ask for the server, then open a prompt
+
+SERVER is HOST, HOST:PORT, [IPV6]:PORT, or the ticket (ferry:...) that the server has printed.
 
   --help, --version
 
-"client.ts HOST help" lists the commands.
+"client.ts SERVER help" lists the commands.
 
 Exit codes: 0 done, 1 failed, 2 usage, 3 cannot connect, 4 refused or unauthorized, 5 not found, 6 corrupt,
 130 interrupted.`;
@@ -26,7 +28,9 @@ async function main(): Promise<number> {
       return Exit.done;
     }
     const interactive = Deno.stdin.isTerminal();
-    if (!options.address && !interactive) throw new UsageError("write the server's address: client.ts HOST[:PORT]");
+    if (!options.address && !interactive) {
+      throw new UsageError("write the server's address or ticket: client.ts SERVER");
+    }
     const address = options.address ?? askAddress();
     if (!address) return Exit.done;
     if (options.words.length > 0) return await runOnce(address, options.words);

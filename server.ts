@@ -1,6 +1,15 @@
 import { ensureDir } from "@std/fs/ensure-dir";
 import { logLine } from "./lib/cli/events.ts";
 import { Exit } from "./lib/cli/exit.ts";
+import {
+  isLoopback,
+  isWildcard,
+  ownAddresses,
+  type ServerIdentity,
+  serverIdentity,
+  ticketFor,
+  writeTicket,
+} from "./lib/cli/identity.ts";
 import { runOperator } from "./lib/cli/operator.ts";
 import { parseServerArguments, type ServerArguments, UsageError } from "./lib/cli/options.ts";
 import { excess, grantingCommand, obtain } from "./lib/cli/permissions.ts";
@@ -18,12 +27,23 @@ DIR is ./files if it is not given; it is created if it is missing.
 
   --host HOST          the address to listen on (127.0.0.1)
   --port PORT          the port to listen on (7878); 0 for any free one
+  --insecure           no encryption and no secret, whatever the address
+  --identity FILE      keep certificate and secret in FILE, so that tickets stay good after a restart
+  --ticket-file FILE   also write the ticket to FILE
+  --address NAME       a name or address that clients use, for the ticket; may be given several times
   --read-only          refuse everything that changes the directory
   --log-format FORMAT  text or json
   --quiet              log nothing but warnings
   --help, --version
 
+On an address that others can reach, it encrypts and asks for a secret; it prints a ticket that has all a client needs.
+
 At its terminal: say TEXT, who, quit.`;
+
+/** A server's identity, and the addresses that its ticket has. */
+interface Protection extends ServerIdentity {
+  readonly addresses: readonly string[];
+}
 
 /** Gets access to the directory and opens it; prints what to do when that is not possible. */
 async function openDirectory(options: ServerArguments): Promise<DirectoryStorage | undefined> {
@@ -74,15 +94,45 @@ function onSignals(stop: () => void): void {
   }
 }
 
+/** The names and addresses that the ticket has. */
+async function ticketAddresses({ hostname, addresses }: ServerArguments): Promise<readonly string[]> {
+  if (addresses.length > 0) return addresses;
+  const found = isWildcard(hostname) ? await ownAddresses() : [hostname];
+  if (found.length > 0) return found;
+  throw new UsageError("say with --address under which name or address clients reach this server");
+}
+
+/** What the server shows and asks for, where others can reach it. */
+async function protect(options: ServerArguments): Promise<Protection | undefined> {
+  const { hostname, insecure, identity, ticketFile } = options;
+  if (insecure || isLoopback(hostname) && identity === undefined) return undefined;
+  const addresses = await ticketAddresses(options);
+  for (const file of [identity, ticketFile]) {
+    if (file !== undefined && !await obtain({ directory: file, write: true, args: [] })) {
+      throw new UsageError(`--allow-read and --allow-write are needed for ${file}, too`);
+    }
+  }
+  return { ...await serverIdentity(identity), addresses };
+}
+
+async function showTicket(protection: Protection, port: number, { json, ticketFile }: ServerArguments): Promise<void> {
+  const ticket = ticketFor(protection, protection.addresses, port);
+  if (ticketFile !== undefined) await writeTicket(ticketFile, ticket);
+  console.log(json ? JSON.stringify({ event: "ticket", ticket }) : `Clients connect with this ticket:\n${ticket}`);
+}
+
 async function run(options: ServerArguments): Promise<number> {
   const storage = await openDirectory(options);
   if (!storage) return Exit.usage;
   const { hostname, port, readOnly, json, quiet } = options;
+  const protection = await protect(options);
   const server = serve({
     root: storage,
     hostname,
     port,
     readOnly,
+    identity: protection?.identity,
+    secret: protection?.secret,
     onEvent: (event) => {
       if (!quiet || event.event === "warning") console.error(logLine(event, json));
     },
@@ -90,6 +140,7 @@ async function run(options: ServerArguments): Promise<number> {
   const stopped = Promise.withResolvers<void>();
   onSignals(stopped.resolve);
   await announce(server, storage.root, options);
+  if (protection) await showTicket(protection, server.address.port, options);
   if (Deno.stdin.isTerminal()) void runOperator(server, console.error, stopped.resolve);
   await stopped.promise;
   await server.shutdown();

@@ -1,5 +1,9 @@
 import { parseArgs } from "@std/cli/parse-args";
 import { isIPv6 } from "node:net";
+import { certificatePem } from "../net/certificate.ts";
+import type { Secret } from "../net/secret.ts";
+import { decodeTicket, isTicket } from "../net/ticket.ts";
+import { toFerryError } from "../protocol/errors.ts";
 import { quote } from "../protocol/text.ts";
 import { DEFAULT_PORT } from "../server/server.ts";
 
@@ -8,10 +12,13 @@ export class UsageError extends Error {
   override readonly name = "UsageError";
 }
 
-/** A host and a port. */
+/** Where a server is, and what a ticket says besides. */
 export interface Address {
   readonly hostname: string;
   readonly port: number;
+  readonly otherHostnames?: readonly string[];
+  readonly certificate?: string | undefined;
+  readonly secret?: Secret;
 }
 
 /** What the server's command line says. */
@@ -22,6 +29,13 @@ export interface ServerArguments {
   readonly readOnly: boolean;
   readonly json: boolean;
   readonly quiet: boolean;
+  /** No TLS and no secret, on any address. */
+  readonly insecure: boolean;
+  /** The file that holds certificate and secret. */
+  readonly identity: string | undefined;
+  readonly ticketFile: string | undefined;
+  /** Names and addresses that clients use, for the ticket. */
+  readonly addresses: readonly string[];
 }
 
 /** What the client's command line says. */
@@ -42,12 +56,23 @@ export function parsePort(text: string): number {
   throw new UsageError(`${quote(text)} is not a port; it must be a number from 0 to ${MAX_PORT}`);
 }
 
+function fromTicket(text: string): Address {
+  try {
+    const { addresses, port, certificate, secret } = decodeTicket(text);
+    const [hostname = "", ...otherHostnames] = addresses;
+    return { hostname, otherHostnames, port, secret, certificate: certificate && certificatePem(certificate) };
+  } catch (error) {
+    throw new UsageError(toFerryError(error).message);
+  }
+}
+
 /**
- * Parses `HOST`, `HOST:PORT`, `[IPV6]:PORT` or a bare IPv6 address.
+ * Parses `HOST`, `HOST:PORT`, `[IPV6]:PORT`, a bare IPv6 address, or a ticket.
  *
  * @throws {UsageError} When it is none of these.
  */
 export function parseAddress(text: string): Address {
+  if (isTicket(text)) return fromTicket(text);
   if (isIPv6(text)) return { hostname: text, port: DEFAULT_PORT };
   const { host, bracketed, port } =
     /^(?:\[(?<bracketed>[^\]]+)\]|(?<host>[^:[\]\s]+))(?::(?<port>.*))?$/.exec(text)?.groups ?? {};
@@ -65,16 +90,18 @@ function unknownFlag(argument: string, key?: string): void {
 
 function requireValues(values: Record<string, unknown>, names: readonly string[]): void {
   for (const name of names) {
-    if (values[name] === "") throw new UsageError(`--${name} needs a value`);
+    const value = values[name];
+    if (value === "" || (Array.isArray(value) && value.includes(""))) throw new UsageError(`--${name} needs a value`);
   }
 }
 
 /** @throws {UsageError} */
 export function parseServerArguments(args: string[]): ServerArguments | Enquiry {
-  const strings = ["host", "port", "log-format"] as const;
+  const strings = ["host", "port", "log-format", "identity", "ticket-file", "address"] as const;
   const flags = parseArgs(args, {
     string: [...strings, "_"],
-    boolean: ["read-only", "quiet", "help", "version"],
+    boolean: ["read-only", "quiet", "insecure", "help", "version"],
+    collect: ["address"],
     default: { host: "127.0.0.1", port: String(DEFAULT_PORT), "log-format": "text" },
     unknown: unknownFlag,
   });
@@ -93,6 +120,10 @@ export function parseServerArguments(args: string[]): ServerArguments | Enquiry 
     readOnly: flags["read-only"],
     json: format === "json",
     quiet: flags.quiet,
+    insecure: flags.insecure,
+    identity: flags.identity,
+    ticketFile: flags["ticket-file"],
+    addresses: flags.address.map(String),
   };
 }
 

@@ -1,4 +1,5 @@
 import { cannot, FerryError } from "../protocol/errors.ts";
+import { isTicket } from "../net/ticket.ts";
 import { printable } from "../protocol/text.ts";
 import { DEFAULT_PORT } from "../server/server.ts";
 import { Exit, exitCode } from "./exit.ts";
@@ -40,10 +41,12 @@ export function explain(error: unknown): { message: string; code: number } {
  */
 export function askAddress(): Address | undefined {
   for (;;) {
-    const host = prompt("Host [127.0.0.1]:");
-    const port = host === null ? null : prompt(`Port [${DEFAULT_PORT}]:`);
+    const host = prompt("Host or ticket [127.0.0.1]:");
+    const isWhole = host !== null && isTicket(host.trim());
+    const port = host === null || isWhole ? host : prompt(`Port [${DEFAULT_PORT}]:`);
     if (host === null || port === null) return undefined;
     try {
+      if (isWhole) return parseAddress(host.trim());
       const { hostname } = parseAddress(host.trim() || "127.0.0.1");
       return { hostname, port: parsePort(port.trim() || String(DEFAULT_PORT)) };
     } catch (error) {

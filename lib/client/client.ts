@@ -1,10 +1,11 @@
 import { formatAddress } from "../net/address.ts";
 import { Connection } from "../net/connection.ts";
-import { decodeControl, decodeError, type Entry, MESSAGES, type Messages } from "../protocol/codec.ts";
+import { greetServer } from "../net/handshake.ts";
+import type { Secret } from "../net/secret.ts";
+import { connectPinned } from "../net/tls.ts";
+import type { Entry, Messages } from "../protocol/codec.ts";
 import type { FileFacts, OkOf, Receipt } from "../protocol/commands.ts";
 import { FerryError, toFerryError } from "../protocol/errors.ts";
-import { FrameKind } from "../protocol/frames.ts";
-import { PROTOCOL_VERSION } from "../protocol/limits.ts";
 import type { Upload } from "../storage/storage.ts";
 import { download, downloadPart, resumeDownload, type Start } from "./download.ts";
 import { Exchange } from "./exchange.ts";
@@ -23,6 +24,12 @@ const CLOSE_TIMEOUT_MS = 2_000;
 export interface ConnectOptions {
   readonly hostname: string;
   readonly port: number;
+  /** Other names and addresses of the same server, tried in turn when nobody answers. */
+  readonly otherHostnames?: readonly string[] | undefined;
+  /** The certificate (PEM) that the server must have; plain TCP when absent. */
+  readonly certificate?: string | undefined;
+  /** What the server wants to be known. */
+  readonly secret?: Secret | undefined;
   /** Gives up connecting when it is aborted. */
   readonly signal?: AbortSignal | undefined;
   /** Told of lines from the operator of the server. */
@@ -172,29 +179,27 @@ export class Client implements AsyncDisposable {
   }
 }
 
-async function greet(connection: Connection): Promise<Messages["welcome"]> {
-  const { ferry } = MESSAGES.serverHello(await connection.receiveControl(FrameKind.hello), "hello");
-  if (!ferry.includes(PROTOCOL_VERSION)) {
-    throw new FerryError("Unsupported", `the server speaks other versions of the protocol (${ferry.join(", ")})`);
-  }
-  await connection.send(FrameKind.hello, { ferry: PROTOCOL_VERSION });
-  const frame = await connection.receive();
-  if (frame?.kind === FrameKind.error) throw decodeError(frame.payload);
-  if (!frame) throw new FerryError("Disconnected", "the other end closed the connection");
-  if (frame.kind !== FrameKind.ok) throw new FerryError("BadRequest", "this message was not expected here");
-  const welcome = MESSAGES.welcome(decodeControl(frame.payload), "welcome");
-  if (welcome.window < 1) throw new FerryError("BadRequest", "the server allows no requests");
-  return welcome;
-}
-
 /**
  * Connects to a server.
  *
- * @throws {FerryError} `Unreachable` when nobody answers there or it is not a Ferry server; `Unsupported` when it
- * speaks another version; `Cancelled`.
+ * @throws {FerryError} `Unreachable` when nobody answers there or it is not a Ferry server; `Unauthorized` when either
+ * end does not trust the other; `Unsupported` when it speaks another version; `Cancelled`.
  */
 export async function connect(options: ConnectOptions): Promise<Client> {
-  const { hostname, port, onNotice = () => {} } = options;
+  let failure: unknown;
+  for (const hostname of [options.hostname, ...options.otherHostnames ?? []]) {
+    try {
+      return await connectTo(hostname, options);
+    } catch (error) {
+      if (!(error instanceof FerryError && error.code === "Unreachable")) throw error;
+      failure ??= error;
+    }
+  }
+  throw failure;
+}
+
+async function connectTo(hostname: string, options: ConnectOptions): Promise<Client> {
+  const { port, certificate, secret, onNotice = () => {} } = options;
   const where = formatAddress({ hostname, port });
   const timeout = AbortSignal.timeout(CONNECT_TIMEOUT_MS);
   const signal = options.signal ? AbortSignal.any([options.signal, timeout]) : timeout;
@@ -204,14 +209,23 @@ export async function connect(options: ConnectOptions): Promise<Client> {
     const conn = await Deno.connect({ hostname, port, signal });
     conn.setNoDelay(true);
     conn.setKeepAlive(true);
-    connection = new Connection(conn);
+    const link = certificate === undefined ? undefined : await connectPinned(conn, certificate, signal);
+    connection = new Connection(link?.conn ?? conn);
     signal.addEventListener("abort", abort);
-    const welcome = await greet(connection);
+    const welcome = await greetServer(connection, { secret, certificate: link?.certificate });
     return new Client(connection, welcome, onNotice);
   } catch (error) {
     connection?.close();
     if (options.signal?.aborted) throw new FerryError("Cancelled", `Cannot connect to ${where}: cancelled`);
-    throw unreachable(where, timeout.aborted ? new FerryError("Timeout", "nobody answered in time") : error);
+    throw unreachable(
+      where,
+      timeout.aborted
+        ? new FerryError(
+          "Timeout",
+          "nobody answered in time; a server that uses encryption is reached with its ticket only",
+        )
+        : error,
+    );
   } finally {
     signal.removeEventListener("abort", abort);
   }
@@ -219,11 +233,13 @@ export async function connect(options: ConnectOptions): Promise<Client> {
 
 function unreachable(where: string, thrown: unknown): FerryError {
   const { code, message } = toFerryError(thrown);
-  if (code === "Unsupported") return new FerryError(code, `Cannot connect to ${where}: ${message}`);
   if (thrown instanceof Deno.errors.ConnectionRefused) {
     return new FerryError("Unreachable", `Cannot connect to ${where}: nobody listens there; is the server running?`);
   }
-  if (thrown instanceof FerryError) return new FerryError("Unreachable", `Cannot connect to ${where}: ${message}`);
+  if (thrown instanceof FerryError) {
+    const final = code === "Unsupported" || code === "Unauthorized";
+    return new FerryError(final ? code : "Unreachable", `Cannot connect to ${where}: ${message}`);
+  }
   const reason = thrown instanceof Error ? thrown.message : String(thrown);
   return new FerryError("Unreachable", `Cannot connect to ${where}: ${reason}`, { cause: thrown });
 }

@@ -5,6 +5,9 @@ import { type Frame, FrameDecoder, FrameEncoder, FrameKind } from "../protocol/f
 import { MAX_CONTROL_BYTES } from "../protocol/limits.ts";
 import { formatAddress } from "./address.ts";
 
+/** What is used of a `Deno.Conn`, plain or encrypted. */
+export type ByteConn = Pick<Deno.Conn, "remoteAddr" | "read" | "write" | "closeWrite" | "close">;
+
 /** Fills a piece of an outgoing frame and says how many bytes it wrote, or null when there is nothing to send. */
 export type Fill = (space: Uint8Array<ArrayBuffer>) => Promise<number | null> | number | null;
 
@@ -26,9 +29,10 @@ const USUAL_CONTROL_BYTES = 4096;
  * may receive at a time, any number may send.
  */
 export class Connection {
-  /** Address of the other end, `host:port`. */
+  /** Address of the other end, `host:port`, and without the port. */
   readonly peer: string;
-  readonly #conn: Deno.Conn;
+  readonly host: string;
+  readonly #conn: ByteConn;
   readonly #decoder = new FrameDecoder();
   #filling = new FrameEncoder();
   #writing = new FrameEncoder();
@@ -41,8 +45,9 @@ export class Connection {
   #reading = false;
   #progressAt = performance.now();
 
-  constructor(conn: Deno.Conn) {
+  constructor(conn: ByteConn) {
     this.#conn = conn;
+    this.host = "hostname" in conn.remoteAddr ? conn.remoteAddr.hostname : conn.remoteAddr.transport;
     this.peer = "hostname" in conn.remoteAddr ? formatAddress(conn.remoteAddr) : conn.remoteAddr.transport;
   }
 

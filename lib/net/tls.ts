@@ -2,6 +2,7 @@ import { Buffer } from "node:buffer";
 import { Duplex } from "node:stream";
 import { createSecureContext, TLSSocket, type TLSSocketOptions } from "node:tls";
 import { FerryError, toFerryError } from "../protocol/errors.ts";
+import type { ByteConn } from "./connection.ts";
 import {
   ALPN_PROTOCOL,
   certificateDer,
@@ -21,9 +22,6 @@ export interface SecureLink {
   /** The certificate (DER) that the server has really shown. */
   readonly certificate: Uint8Array<ArrayBuffer>;
 }
-
-/** What both ends of a connection use of a `Deno.Conn`. */
-export type ByteConn = Pick<Deno.Conn, "remoteAddr" | "read" | "write" | "closeWrite" | "close">;
 
 /**
  * Makes the server's side of TLS for plain connections.

@@ -7,12 +7,16 @@ import { quote } from "./text.ts";
 
 /** The payloads of control frames other than requests and `ok`, whose fields are in the command table. */
 export const MESSAGES = {
-  /** The server's first frame. */
-  serverHello: object({ ferry: listOf(count) }),
-  /** The client's first frame: the version it chose from the server's list. */
-  clientHello: object({ ferry: count }),
-  /** The server's answer to the client's hello: what this session may do, and how much at once. */
-  welcome: object({ readOnly: flag, window: count }),
+  /** The server's first frame: the versions it speaks, and random bytes (Base64) when it wants a proof. */
+  serverHello: object({ ferry: listOf(count), nonce: optional(text) }),
+  /** The client's first frame: the version it chose from the server's list, and random bytes (Base64) of its own. */
+  clientHello: object({ ferry: count, nonce: optional(text) }),
+  /** The client's second frame when the server wants a proof (Base64) that it knows the secret. */
+  proof: object({ proof: text }),
+  /**
+   * The server's answer to the client's hello: what this session may do, how much at once, and the server's own proof.
+   */
+  welcome: object({ readOnly: flag, window: count, proof: optional(text) }),
   /** Answers `get`: the facts of the file. */
   readyToSend: object({ size: count, mtimeMs: time, version: text }),
   /**

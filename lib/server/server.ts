@@ -1,12 +1,16 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { formatAddress } from "../net/address.ts";
-import { Connection } from "../net/connection.ts";
+import { certificateDer, type Identity } from "../net/certificate.ts";
+import { type ByteConn, Connection } from "../net/connection.ts";
+import type { Secret } from "../net/secret.ts";
+import { secureServer } from "../net/tls.ts";
 import { FerryError, toFerryError } from "../protocol/errors.ts";
 import { DirectoryStorage } from "../storage/directory.ts";
 import { ROOT } from "../storage/path.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { ServerEvent } from "./events.ts";
-import { Session, type SessionOptions } from "./session.ts";
+import { Guard } from "./guard.ts";
+import { HELLO_TIMEOUT_MS, Session, type SessionOptions } from "./session.ts";
 
 /** How to serve. */
 export interface ServeOptions {
@@ -18,6 +22,10 @@ export interface ServeOptions {
   readonly port?: number | undefined;
   /** Whether commands that change the directory are refused. */
   readonly readOnly?: boolean | undefined;
+  /** Certificate and key for TLS; plain TCP when absent. */
+  readonly identity?: Identity | undefined;
+  /** What clients must know; everybody may come in when absent. */
+  readonly secret?: Secret | undefined;
   /** Told of connections, commands and trouble. Must not throw. */
   readonly onEvent?: ((event: ServerEvent) => void) | undefined;
 }
@@ -46,6 +54,9 @@ export class FerryServer implements AsyncDisposable {
   readonly #options: SessionOptions;
   readonly #accepting: Promise<void>;
   readonly #deadlines: ReturnType<typeof setInterval>;
+  readonly #secure: ((conn: Deno.TcpConn) => Promise<ByteConn>) | undefined;
+  /** Connections on which the encryption is being agreed. */
+  readonly #handshakes = new Map<Deno.Conn, Promise<void>>();
   readonly #sweeps: ReturnType<typeof setInterval>;
   #sweeping: Promise<void>;
   #lastId = 0;
@@ -60,7 +71,10 @@ export class FerryServer implements AsyncDisposable {
     this.address = { hostname, port };
     this.#listener = listener;
     const { readOnly = false, onEvent = () => {} } = options;
-    this.#options = { storage, readOnly, onEvent, shared: new Map() };
+    const { identity, secret } = options;
+    const credentials = { secret, certificate: identity && certificateDer(identity.certificate) };
+    this.#secure = identity && secureServer(identity);
+    this.#options = { storage, readOnly, onEvent, credentials, guard: new Guard(), shared: new Map() };
     this.#deadlines = setInterval(() => this.#checkDeadlines(), DEADLINE_CHECK_MS);
     this.#sweeps = setInterval(() => this.#sweeping = this.#sweep(), SWEEP_INTERVAL_MS);
     this.#sweeping = this.#sweep();
@@ -98,6 +112,8 @@ export class FerryServer implements AsyncDisposable {
     this.#ending.abort();
     this.#listener.close();
     await this.#accepting;
+    for (const conn of this.#handshakes.keys()) conn.close();
+    await Promise.all(this.#handshakes.values());
     for (const session of this.sessions) {
       // Not awaited: a client that does not read must not hold up the others; the deadline below ends it.
       void session.notify("the server is shutting down", "shutdown").then(() => session.shutdown());
@@ -137,6 +153,25 @@ export class FerryServer implements AsyncDisposable {
     } catch {
       // The peer is gone already; the session will find out.
     }
+    if (this.#secure) this.#handshakes.set(conn, this.#encrypt(conn, this.#secure));
+    else this.#begin(conn);
+  }
+
+  async #encrypt(conn: Deno.TcpConn, secure: (conn: Deno.TcpConn) => Promise<ByteConn>): Promise<void> {
+    const deadline = setTimeout(() => conn.close(), HELLO_TIMEOUT_MS);
+    try {
+      this.#begin(await secure(conn));
+    } catch (error) {
+      const peer = formatAddress(conn.remoteAddr);
+      const message = `${peer} did not complete the encryption: ${toFerryError(error).message}`;
+      this.#options.onEvent({ event: "warning", message });
+    } finally {
+      clearTimeout(deadline);
+      this.#handshakes.delete(conn);
+    }
+  }
+
+  #begin(conn: ByteConn): void {
     const session = new Session(++this.#lastId, new Connection(conn), this.#options);
     const running = session.run().finally(() => this.#sessions.delete(session));
     this.#sessions.set(session, running);

@@ -1,16 +1,18 @@
 import type { Connection } from "../net/connection.ts";
+import { type Credentials, greetClient } from "../net/handshake.ts";
 import { decodeControl, decodeRequest, errorMessage, MESSAGES } from "../protocol/codec.ts";
 import { type CommandName, COMMANDS, type Request, verbOf } from "../protocol/commands.ts";
 import { cannot, FerryError, toFerryError } from "../protocol/errors.ts";
 import { type Frame, FrameKind, frameName } from "../protocol/frames.ts";
-import { PROTOCOL_VERSION, REQUEST_WINDOW } from "../protocol/limits.ts";
+import { REQUEST_WINDOW } from "../protocol/limits.ts";
 import type { Storage, Upload } from "../storage/storage.ts";
 import { Body } from "./body.ts";
 import type { ServerEvent } from "./events.ts";
+import type { Guard } from "./guard.ts";
 import { type Context, HANDLERS } from "./handlers.ts";
 
-/** How long a client has to say hello, in ms. */
-const HELLO_TIMEOUT_MS = 10_000;
+/** How long a client has to say hello, and before that for the encryption, in ms. */
+export const HELLO_TIMEOUT_MS = 10_000;
 
 /** How long a peer may stand still in the middle of something, in ms. */
 const STALL_TIMEOUT_MS = 60_000;
@@ -25,6 +27,9 @@ export interface SessionOptions {
   readonly onEvent: (event: ServerEvent) => void;
   /** Uploads that several sessions work on. */
   readonly shared: Map<string, Upload>;
+  /** What clients must know. */
+  readonly credentials: Credentials;
+  readonly guard: Guard;
 }
 
 /** A request that waits for its turn, or the reason why it is refused when its turn comes. */
@@ -42,6 +47,7 @@ export class Session {
   readonly id: number;
   readonly peer: string;
   readonly since = new Date();
+  readonly #began = performance.now();
   readonly #connection: Connection;
   readonly #options: SessionOptions;
   readonly #queue: Job[] = [];
@@ -74,7 +80,6 @@ export class Session {
   async run(): Promise<void> {
     const { id, peer } = this;
     this.#options.onEvent({ event: "open", session: id, peer });
-    const began = performance.now();
     let answering: Promise<void> | undefined;
     try {
       await this.#greet();
@@ -87,7 +92,7 @@ export class Session {
     this.#connection.close();
     await answering;
     clearTimeout(this.#linger);
-    const durationMs = performance.now() - began;
+    const durationMs = performance.now() - this.#began;
     this.#options.onEvent({ event: "close", session: id, peer, durationMs, reason: this.#reason });
   }
 
@@ -117,21 +122,27 @@ export class Session {
   /** Closes the connection when the peer stands still in the middle of something. To be called now and then. */
   checkDeadlines(now: number): void {
     const still = now - this.#connection.progressAt;
-    if (!this.#greeted && still > HELLO_TIMEOUT_MS) this.close("no hello in time");
+    // Counted from the beginning: a byte now and then does not make it longer.
+    if (!this.#greeted && now - this.#began > HELLO_TIMEOUT_MS) this.close("no hello in time");
     else if (
       (this.#connection.midway || (this.#body instanceof Body && this.#connection.reading)) && still > STALL_TIMEOUT_MS
     ) this.close("stalled");
   }
 
   async #greet(): Promise<void> {
-    const { readOnly } = this.#options;
-    await this.#connection.send(FrameKind.hello, { ferry: [PROTOCOL_VERSION] });
-    const hello = MESSAGES.clientHello(await this.#connection.receiveControl(FrameKind.hello), "hello");
-    if (hello.ferry !== PROTOCOL_VERSION) {
-      throw new FerryError("Unsupported", `this server speaks version ${PROTOCOL_VERSION} of the protocol only`);
+    const { readOnly, credentials, guard } = this.#options;
+    const { host } = this.#connection;
+    try {
+      const proof = await greetClient(this.#connection, credentials);
+      if (proof !== undefined && guard.isBlocked(host)) {
+        throw new FerryError("Unauthorized", "the secret is wrong or missing");
+      }
+      await this.#connection.send(FrameKind.ok, { readOnly, window: REQUEST_WINDOW, proof });
+      this.#greeted = true;
+    } catch (error) {
+      if (toFerryError(error).code === "Unauthorized") await guard.fail(host, this.#abort.signal);
+      throw error;
     }
-    await this.#connection.send(FrameKind.ok, { readOnly, window: REQUEST_WINDOW });
-    this.#greeted = true;
   }
 
   async #receiveAll(): Promise<void> {

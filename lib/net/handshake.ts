@@ -1,0 +1,118 @@
+import { MESSAGES, type Messages } from "../protocol/codec.ts";
+import { decodeControl, decodeError } from "../protocol/codec.ts";
+import { FerryError } from "../protocol/errors.ts";
+import { FrameKind } from "../protocol/frames.ts";
+import { PROTOCOL_VERSION } from "../protocol/limits.ts";
+import type { Connection } from "./connection.ts";
+import { newNonce, prove, type Secret, type Transcript, verify } from "./secret.ts";
+
+/** What one end of a connection knows when it begins. */
+export interface Credentials {
+  /** What the client must know; undefined when everybody may come in. */
+  readonly secret?: Secret | undefined;
+  /** The certificate (DER) that the server uses, or that the client was really shown; undefined without TLS. */
+  readonly certificate?: Uint8Array | undefined;
+}
+
+const encoder = new TextEncoder();
+
+/** Proofs and nonces are short; anything longer than this is no Base64 of one. */
+const MAX_TOKEN_CHARS = 64;
+
+function decodeToken(text: string | undefined): Uint8Array<ArrayBuffer> {
+  try {
+    return Uint8Array.fromBase64((text ?? "").slice(0, MAX_TOKEN_CHARS));
+  } catch {
+    return new Uint8Array();
+  }
+}
+
+/** The bytes of a hello as they travel. */
+function bytesOf(hello: unknown): Uint8Array {
+  return encoder.encode(JSON.stringify(hello));
+}
+
+/**
+ * The server's side of the opening. Without the right proof the client learns nothing but the hello.
+ *
+ * @returns The server's own proof for the `ok`, or undefined when no secret is needed.
+ * @throws {FerryError} `Unauthorized` for a missing or wrong proof; `Unsupported`; `BadRequest`; `Disconnected`.
+ */
+export async function greetClient(connection: Connection, credentials: Credentials): Promise<string | undefined> {
+  const { secret, certificate } = credentials;
+  const serverNonce = newNonce();
+  const versions = { ferry: [PROTOCOL_VERSION] };
+  const serverHello = secret ? { ...versions, nonce: serverNonce.toBase64() } : versions;
+  await connection.send(FrameKind.hello, serverHello);
+  const frame = await connection.receive();
+  if (frame?.kind !== FrameKind.hello) throw notExpected(frame);
+  const clientHello = frame.payload.slice();
+  const { ferry, nonce } = MESSAGES.clientHello(decodeControl(clientHello), "hello");
+  if (ferry !== PROTOCOL_VERSION) {
+    throw new FerryError("Unsupported", `this server speaks version ${PROTOCOL_VERSION} of the protocol only`);
+  }
+  if (!secret) return undefined;
+  const clientNonce = decodeToken(nonce);
+  if (clientNonce.length !== serverNonce.length) throw unauthorized();
+  const { proof } = MESSAGES.proof(await connection.receiveControl(FrameKind.hello), "proof");
+  const transcript = { serverHello: bytesOf(serverHello), clientHello, serverNonce, clientNonce, certificate };
+  if (verify([secret], "client", transcript, decodeToken(proof)) === undefined) throw unauthorized();
+  return prove(secret, "server", transcript).toBase64();
+}
+
+/**
+ * The client's side of the opening. The secret itself never travels; what does is of no use on any other connection.
+ *
+ * @throws {FerryError} `Unauthorized` when the server does not know the secret, does not ask for one, or refuses ours;
+ * `Unsupported`; `BadRequest`; `Disconnected`.
+ */
+export async function greetServer(connection: Connection, credentials: Credentials): Promise<Messages["welcome"]> {
+  const { secret, certificate } = credentials;
+  const frame = await connection.receive();
+  if (frame?.kind === FrameKind.error) throw decodeError(frame.payload);
+  if (frame?.kind !== FrameKind.hello) throw notExpected(frame);
+  const serverHello = frame.payload.slice();
+  const { ferry, nonce } = MESSAGES.serverHello(decodeControl(serverHello), "hello");
+  if (!ferry.includes(PROTOCOL_VERSION)) {
+    throw new FerryError("Unsupported", `the server speaks other versions of the protocol (${ferry.join(", ")})`);
+  }
+  if (nonce !== undefined && !secret) throw new FerryError("Unauthorized", "the server wants a secret; use its ticket");
+  if (nonce === undefined && secret) {
+    throw new FerryError("Unauthorized", "the server does not ask for the secret; it is not the one of the ticket");
+  }
+  const serverNonce = decodeToken(nonce);
+  const clientNonce = newNonce();
+  const clientHello = secret ? { ferry: PROTOCOL_VERSION, nonce: clientNonce.toBase64() } : { ferry: PROTOCOL_VERSION };
+  const transcript = { serverHello, clientHello: bytesOf(clientHello), serverNonce, clientNonce, certificate };
+  const proof = secret && prove(secret, "client", transcript).toBase64();
+  await connection.send(FrameKind.hello, clientHello);
+  if (proof !== undefined) await connection.send(FrameKind.hello, { proof });
+  return await receiveWelcome(connection, secret, transcript);
+}
+
+async function receiveWelcome(
+  connection: Connection,
+  secret: Secret | undefined,
+  transcript: Transcript,
+): Promise<Messages["welcome"]> {
+  const frame = await connection.receive();
+  if (frame?.kind === FrameKind.error) throw decodeError(frame.payload);
+  if (frame?.kind !== FrameKind.ok) throw notExpected(frame);
+  const welcome = MESSAGES.welcome(decodeControl(frame.payload), "welcome");
+  if (secret && verify([secret], "server", transcript, decodeToken(welcome.proof)) === undefined) {
+    throw new FerryError("Unauthorized", "the server does not know the secret; it is not the one of the ticket");
+  }
+  if (welcome.window < 1) throw new FerryError("BadRequest", "the server allows no requests");
+  return welcome;
+}
+
+/** One answer for every cause, so that nothing can be learned from it. */
+function unauthorized(): FerryError {
+  return new FerryError("Unauthorized", "the secret is wrong or missing");
+}
+
+function notExpected(frame: unknown): FerryError {
+  return frame === undefined
+    ? new FerryError("Disconnected", "the other end closed the connection")
+    : new FerryError("BadRequest", "this message was not expected here");
+}
