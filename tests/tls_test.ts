@@ -8,7 +8,8 @@ import {
   type Identity,
   INTERNAL_NAME,
 } from "../lib/net/certificate.ts";
-import { type ByteConn, connectPinned, connectTls, type SecureLink, secureServer } from "../lib/net/tls.ts";
+import type { ByteConn } from "../lib/net/connection.ts";
+import { connectPinned, connectTls, type SecureLink, secureServer } from "../lib/net/tls.ts";
 import type { FerryError } from "../lib/protocol/errors.ts";
 import { assertFailsWith, assertThrowsCode } from "./helpers/failures.ts";
 import { concat, sameBytes } from "./helpers/frames.ts";
