@@ -88,7 +88,7 @@ for (const direction of DIRECTIONS) {
   Deno.test(`${direction}() keeps what was kept when it is cut off before it goes on`, async (t) => {
     const [way, back] = direction === "get" ? ["toClient", "toServer"] as const : ["toServer", "toClient"] as const;
     const kept = CONTENT.subarray(0, 2 * MIB);
-    for (const [side, points] of [[way, [40, 100, 200]], [back, [20, 60, 100, 140]]] as const) {
+    for (const [side, points] of [[way, [40, 100, 200]], [back, [20, 60, 100]]] as const) {
       for (const after of points) {
         await t.step(`${side}, after ${after} bytes`, async () => {
           await using scene = await Resuming.of(direction, CONTENT, kept);
@@ -207,6 +207,21 @@ Deno.test("get() of a source that always changes gives up with Changed, and noth
   assertGreater(turn, 1);
   assert(!allNames(scene.targetDirectory).includes("f"));
   assertEquals((await within(client.stat())).kind, "directory");
+});
+
+Deno.test("get() of a source that changes between the comparison and the rest gives no mixture", async () => {
+  const next = bytes(SIZE, 16);
+  let compared = 0;
+  await using scene = await Resuming.of("get", CONTENT, CONTENT.subarray(0, 2 * MIB), {}, (storage) => ({
+    async blocks(path, options) {
+      const found = await storage.blocks(path, options);
+      if (++compared === 1) await scene.setSource(next, 60);
+      return found;
+    },
+  }));
+  await scene.transferred();
+  await scene.assertDone(next);
+  assertEquals(compared, 2);
 });
 
 Deno.test("put() of a source that changes during the resumed transfer fails with Changed, then works", async () => {

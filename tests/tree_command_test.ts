@@ -162,6 +162,9 @@ for (const verb of ["get", "put"] as const) {
 
   Deno.test(`${verb} -r --no-clobber replaces nothing`, async () => {
     await using place = await from({ "t/a": "new a", "t/b": "new b", "t/c": "new c" }, { "t/a": "old a" });
+    const to = verb === "get" ? " ." : "";
+    const { output } = await place.run(`${verb} -r --no-clobber --dry-run t${to}`);
+    assertEquals(output.trimEnd().split("\n").sort(), [`${verb} "b"`, `${verb} "c"`]);
     const { news } = await place.run(`${verb} -r --no-clobber t ${verb === "get" ? "." : ""}`.trim());
     assertMatch(news, / 2 files .* 1 skipped/);
     assertEquals(await Deno.readTextFile(`${target(place)}/t/a`), "old a");

@@ -26,7 +26,6 @@ export async function transferTree(
 ): Promise<number> {
   const began = performance.now();
   const line = new TreeProgressLine();
-  const planned: string[] = [];
   let first: FerryError | undefined;
   const more = Array.from({ length: flags.connections - 1 }, () => shell.newLink());
   const transfer = new TreeTransfer(trees, [shell.link, ...more], {
@@ -40,12 +39,11 @@ export async function transferTree(
       line.clear();
       shell.output.inform(printable(error.message));
     },
-    onPlan: (path) => planned.push(path),
+    onPlan: (path) => shell.output.print(`${trees.direction} ${quote(path)}\n`),
   });
   try {
     const progress = await transfer.run(entries);
     line.clear();
-    await shell.output.print(planned.map((path) => `${trees.direction} ${quote(path)}\n`).join(""));
     const { filesDone, bytesDone, skipped, failed } = progress;
     const verb = flags.dryRun ? "Would transfer" : trees.direction === "get" ? "Got" : "Put";
     const rest = [skipped > 0 ? `${skipped} skipped` : "", failed > 0 ? `${failed} failed` : ""].filter(Boolean);

@@ -77,9 +77,14 @@ async function isCurrent(client: Client, direction: Direction, pair: Pair, optio
 async function hasArrived(client: Client, pair: Pair, signal: AbortSignal | undefined): Promise<boolean> {
   const { storage, name, shown } = pair.file;
   const here = pair.facts ?? await on("read", shown, () => storage.stat(name));
-  const there = await ifThere(client.stat(pair.path, { signal }));
+  const look = ifThere(client.stat(pair.path, { signal }));
+  // Of a small file everything is asked at once, so that each is settled by itself however short the connection lives.
+  const compare = () => ifThere(haveSameContent(client, pair, signal));
+  const early = here.size <= MAX_DATA_BYTES ? compare() : undefined;
+  early?.catch(() => {});
+  const there = await look;
   if (there?.kind !== "file" || there.size !== here.size || there.mtimeMs !== here.mtimeMs) return false;
-  return await haveSameContent(client, pair, signal);
+  return await (early ?? compare()) ?? false;
 }
 
 /**

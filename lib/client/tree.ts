@@ -49,7 +49,7 @@ export interface TreeOptions extends CopyOptions {
   /** Told of each file that could not be transferred; the others go on. */
   readonly onFailure?: ((path: string, error: FerryError) => void) | undefined;
   /** Told of each file that would be transferred, with `dryRun`. */
-  readonly onPlan?: ((path: string) => void) | undefined;
+  readonly onPlan?: ((path: string) => Promise<void>) | undefined;
 }
 
 /** Joins two paths on the server, either of which may be empty. */
@@ -216,7 +216,7 @@ export class TreeTransfer {
       return copyFile(client, direction, { path, file, facts: entry }, { ...this.#options, onProgress, isRepeated });
     }, this.#options);
     count(outcome === "done" ? entry.size : 0);
-    if (outcome === "planned") this.#options.onPlan?.(entry.path);
+    if (outcome === "planned") await this.#options.onPlan?.(entry.path);
     if (outcome === "skipped") this.progress.skipped++;
     else this.progress.filesDone++;
   }

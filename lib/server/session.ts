@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import type { Connection } from "../net/connection.ts";
 import { type Credentials, greetClient } from "../net/handshake.ts";
 import { decodeControl, decodeRequest, errorMessage, MESSAGES } from "../protocol/codec.ts";
@@ -19,6 +20,9 @@ const STALL_TIMEOUT_MS = 60_000;
 
 /** How long we wait for a peer to close its side after we have closed ours, in ms. */
 const LINGER_MS = 2_000;
+
+/** How long small requests of one client may be answered before the other clients get their turn, in ms. */
+const MAX_TURN_MS = 4;
 
 /** What all sessions of a server share. */
 export interface SessionOptions {
@@ -211,11 +215,14 @@ export class Session {
   /** Answers requests in order until the end. Never rejects. */
   async #answerAll(): Promise<void> {
     try {
-      while (!this.#closing) {
+      for (let turnBegan = performance.now(); !this.#closing;) {
         const job = this.#queue.shift();
         if (job) {
           this.#wake();
           await this.#answer(job);
+          if (performance.now() - turnBegan < MAX_TURN_MS) continue;
+          await setImmediate();
+          turnBegan = performance.now();
         } else if (this.#shuttingDown) {
           await this.#endOrderly();
         } else {
