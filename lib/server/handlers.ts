@@ -1,7 +1,7 @@
 import type { Connection } from "../net/connection.ts";
 import { encodeBlocks } from "../protocol/blocks.ts";
 import type { Entry } from "../protocol/codec.ts";
-import type { CommandName, OkOf, RequestOf } from "../protocol/commands.ts";
+import { type CommandName, COMMANDS, type OkOf, type Request, type RequestOf } from "../protocol/commands.ts";
 import { FerryError } from "../protocol/errors.ts";
 import { FrameKind } from "../protocol/frames.ts";
 import { MAX_CONTROL_BYTES, MAX_DATA_BYTES } from "../protocol/limits.ts";
@@ -12,6 +12,8 @@ import type { Body } from "./body.ts";
 /** What a handler may use to answer one request. */
 export interface Context {
   readonly storage: Storage;
+  /** Whether commands that write are refused. */
+  readonly readOnly: boolean;
   readonly connection: Connection;
   /** Aborted when the client cancels or goes away. */
   readonly signal: AbortSignal;
@@ -127,7 +129,7 @@ async function pour({ body, moved }: Context, write: (bytes: Uint8Array) => Prom
 }
 
 /** How each command is answered: the handler returns the fields of the `ok` reply, or throws. */
-export const HANDLERS: Handlers = {
+const HANDLERS: Handlers = {
   dir,
   get,
   put,
@@ -159,6 +161,20 @@ export const HANDLERS: Handlers = {
   },
   close: () => Promise.resolve({}),
 };
+
+/**
+ * Answers one request.
+ *
+ * @returns The fields of the `ok` reply.
+ * @throws What the handler throws; `Refused` for a command that the server's policy does not allow.
+ */
+export function handle(context: Context, request: Request): Promise<unknown> {
+  if (context.readOnly && COMMANDS[request.command].writes) {
+    throw new FerryError("Refused", "the server is read-only");
+  }
+  const handler = HANDLERS[request.command] as (context: Context, request: Request) => Promise<unknown>;
+  return handler(context, request);
+}
 
 /** The longest line that a client may send to the operator, in UTF-16 code units. */
 const MAX_SAY_LENGTH = 4096;

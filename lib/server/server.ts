@@ -10,7 +10,8 @@ import { ROOT } from "../storage/path.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { ServerEvent } from "./events.ts";
 import { Guard } from "./guard.ts";
-import { HELLO_TIMEOUT_MS, Session, type SessionOptions } from "./session.ts";
+import { HELLO_TIMEOUT_MS } from "./limits.ts";
+import { Session, type SessionOptions } from "./session.ts";
 
 /** How to serve. */
 export interface ServeOptions {

@@ -2,7 +2,7 @@ import { setImmediate } from "node:timers/promises";
 import type { Connection } from "../net/connection.ts";
 import { type Credentials, greetClient } from "../net/handshake.ts";
 import { decodeControl, decodeRequest, errorMessage, MESSAGES } from "../protocol/codec.ts";
-import { type CommandName, COMMANDS, type Request, verbOf } from "../protocol/commands.ts";
+import { COMMANDS, type Request, verbOf } from "../protocol/commands.ts";
 import { cannot, FerryError, toFerryError } from "../protocol/errors.ts";
 import { type Frame, FrameKind, frameName } from "../protocol/frames.ts";
 import { REQUEST_WINDOW } from "../protocol/limits.ts";
@@ -10,19 +10,8 @@ import type { Storage, Upload } from "../storage/storage.ts";
 import { Body } from "./body.ts";
 import type { ServerEvent } from "./events.ts";
 import type { Guard } from "./guard.ts";
-import { type Context, HANDLERS } from "./handlers.ts";
-
-/** How long a client has to say hello, and before that for the encryption, in ms. */
-export const HELLO_TIMEOUT_MS = 10_000;
-
-/** How long a peer may stand still in the middle of something, in ms. */
-const STALL_TIMEOUT_MS = 60_000;
-
-/** How long we wait for a peer to close its side after we have closed ours, in ms. */
-const LINGER_MS = 2_000;
-
-/** How long small requests of one client may be answered before the other clients get their turn, in ms. */
-const MAX_TURN_MS = 4;
+import { handle } from "./handlers.ts";
+import { HELLO_TIMEOUT_MS, LINGER_MS, MAX_TURN_MS, STALL_TIMEOUT_MS } from "./limits.ts";
 
 /** What all sessions of a server share. */
 export interface SessionOptions {
@@ -246,9 +235,10 @@ export class Session {
       if (failed) throw request;
       const say = (text: string) => this.#options.onEvent({ event: "say", session: this.id, peer: this.peer, text });
       const moved = (n: number) => bytes += n;
-      const { storage, shared } = this.#options;
-      const context = { storage, shared, connection: this.#connection, signal, body, moved, say };
-      const ok = await this.#handle(context, request);
+      signal.throwIfAborted();
+      if (this.#shuttingDown) throw new FerryError("ShuttingDown", "the server is shutting down");
+      const context = { ...this.#options, connection: this.#connection, signal, body, moved, say };
+      const ok = await handle(context, request);
       await this.#connection.send(FrameKind.ok, ok);
     } catch (error) {
       failure = cannot(failed ? "understand the request" : verbOf(request.command), path, error);
@@ -263,16 +253,6 @@ export class Session {
       this.#options.onEvent({ event: "command", session, peer, command, path, bytes, durationMs, outcome, detail });
     }
     if (command === "close" && !failure) await this.#endOrderly();
-  }
-
-  #handle<N extends CommandName>(context: Context, request: Request & { command: N }): Promise<unknown> {
-    context.signal.throwIfAborted();
-    if (this.#shuttingDown) throw new FerryError("ShuttingDown", "the server is shutting down");
-    if (this.#options.readOnly && COMMANDS[request.command].writes) {
-      throw new FerryError("Refused", "the server is read-only");
-    }
-    const handler = HANDLERS[request.command] as (context: Context, request: Request) => Promise<unknown>;
-    return handler(context, request);
   }
 
   /** Says that nothing more will come and gives the client a little time to close its side. */
