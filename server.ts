@@ -1,4 +1,4 @@
-import { ensureDir } from "@std/fs/ensure-dir";
+import { join, SEPARATOR } from "@std/path";
 import { logLine } from "./lib/cli/events.ts";
 import { Exit } from "./lib/cli/exit.ts";
 import {
@@ -12,7 +12,7 @@ import {
 } from "./lib/cli/identity.ts";
 import { runOperator } from "./lib/cli/operator.ts";
 import { parseServerArguments, type ServerArguments, UsageError } from "./lib/cli/options.ts";
-import { excess, grantingCommand, obtain } from "./lib/cli/permissions.ts";
+import { excess, grantingCommand, type Needs, obtain } from "./lib/cli/permissions.ts";
 import { VERSION } from "./lib/cli/version.ts";
 import { formatAddress } from "./lib/net/address.ts";
 import { cannot, FerryError } from "./lib/protocol/errors.ts";
@@ -32,6 +32,7 @@ DIR is ./files if it is not given; it is created if it is missing.
   --ticket-file FILE   also write the ticket to FILE
   --address NAME       a name or address that clients use, for the ticket; may be given several times
   --read-only          refuse everything that changes the directory
+  --durable            sync every upload to the disk before it is confirmed
   --log-format FORMAT  text or json
   --quiet              log nothing but warnings
   --help, --version
@@ -45,10 +46,26 @@ interface Protection extends ServerIdentity {
   readonly addresses: readonly string[];
 }
 
+/** What a server of the directory at `path` needs, which the user may have named in another way. */
+function needsOf({ directory, readOnly, identity, ticketFile }: ServerArguments, path: string): Needs {
+  const args = Deno.args.map((argument) => argument === directory ? path : argument);
+  const files = [identity, ticketFile].filter((file) => file !== undefined);
+  return { directory: path, write: !readOnly, files, args };
+}
+
+/** Makes a directory unless something is there; whether that is a directory is found out when it is opened. */
+async function makeDirectory(path: string): Promise<void> {
+  try {
+    await Deno.mkdir(path, { recursive: true });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+  }
+}
+
 /** Gets access to the directory and opens it; prints what to do when that is not possible. */
 async function openDirectory(options: ServerArguments): Promise<DirectoryStorage | undefined> {
   const { directory, readOnly } = options;
-  const needs = { directory, write: !readOnly, args: Deno.args };
+  let needs = needsOf(options, directory);
   const denied = () => {
     console.error(
       `Ferry needs access to the directory it serves. This command grants it:\n  ${grantingCommand(needs)}`,
@@ -57,18 +74,20 @@ async function openDirectory(options: ServerArguments): Promise<DirectoryStorage
   };
   if (!await obtain(needs)) return denied();
   try {
-    if (!readOnly) await ensureDir(directory);
+    if (!readOnly) await makeDirectory(directory);
     // The directory may be a link; permissions are about real paths.
-    needs.directory = Deno.realPathSync(directory);
-    needs.args = Deno.args.map((argument) => argument === directory ? needs.directory : argument);
-    return await obtain(needs) ? DirectoryStorage.open(needs.directory) : denied();
+    const real = Deno.realPathSync(directory);
+    needs = needsOf(options, real);
+    return await obtain(needs) ? DirectoryStorage.open(real) : denied();
   } catch (error) {
     throw cannot("serve", directory, error);
   }
 }
 
-async function announce({ address }: FerryServer, root: string, { json, readOnly }: ServerArguments): Promise<void> {
+async function announce({ address }: FerryServer, root: string, options: ServerArguments): Promise<void> {
   const { hostname, port } = address;
+  const { json } = options;
+  const { write, files } = needsOf(options, root);
   console.log(
     json
       ? JSON.stringify({ event: "listening", hostname, port, root })
@@ -76,10 +95,10 @@ async function announce({ address }: FerryServer, root: string, { json, readOnly
   );
   const inform = (message: string) => console.error(json ? JSON.stringify({ event: "permissions", message }) : message);
   const more = await excess();
-  if (more.length === 0) return inform(`It may ${readOnly ? "read" : "read and write"} ${root}, and nothing else.`);
+  const all = [root, ...files].join(" and ");
+  if (more.length === 0) return inform(`It may ${write ? "read and write" : "read"} ${all}, and nothing else.`);
   inform(`Deno was told to let it do more than it needs: ${more.join(", ")}.`);
-  const needs = { directory: root, write: !readOnly, args: Deno.args };
-  if (!Deno.build.standalone) inform(`This would be enough:\n  ${grantingCommand(needs)}`);
+  if (!Deno.build.standalone) inform(`This would be enough:\n  ${grantingCommand(needsOf(options, root))}`);
 }
 
 /** Calls `stop` on the first signal and exits at once on the second. */
@@ -103,16 +122,19 @@ async function ticketAddresses({ hostname, addresses }: ServerArguments): Promis
 }
 
 /** What the server shows and asks for, where others can reach it. */
-async function protect(options: ServerArguments): Promise<Protection | undefined> {
-  const { hostname, insecure, identity, ticketFile } = options;
-  if (insecure || isLoopback(hostname) && identity === undefined) return undefined;
-  const addresses = await ticketAddresses(options);
-  for (const file of [identity, ticketFile]) {
-    if (file !== undefined && !await obtain({ directory: file, write: true, args: [] })) {
-      throw new UsageError(`--allow-read and --allow-write are needed for ${file}, too`);
-    }
+async function protect(options: ServerArguments, root: string): Promise<Protection | undefined> {
+  const { hostname, port, insecure, identity, ticketFile } = options;
+  if (insecure || isLoopback(hostname) && identity === undefined) {
+    if (identity ?? ticketFile) throw new UsageError("--identity and --ticket-file need encryption, which is off here");
+    return undefined;
   }
-  return { ...await serverIdentity(identity), addresses };
+  const protection = { ...await serverIdentity(identity), addresses: await ticketAddresses(options) };
+  if (identity !== undefined && Deno.realPathSync(identity).startsWith(join(root, SEPARATOR))) {
+    throw new UsageError("the file of --identity is in the served directory, where clients could get it; move it out");
+  }
+  // What a ticket cannot hold shall be known before clients come.
+  ticketFor(protection, protection.addresses, port);
+  return protection;
 }
 
 async function showTicket(protection: Protection, port: number, { json, ticketFile }: ServerArguments): Promise<void> {
@@ -124,13 +146,14 @@ async function showTicket(protection: Protection, port: number, { json, ticketFi
 async function run(options: ServerArguments): Promise<number> {
   const storage = await openDirectory(options);
   if (!storage) return Exit.usage;
-  const { hostname, port, readOnly, json, quiet } = options;
-  const protection = await protect(options);
+  const { hostname, port, readOnly, durable, json, quiet } = options;
+  const protection = await protect(options, storage.root);
   const server = serve({
     root: storage,
     hostname,
     port,
     readOnly,
+    durable,
     identity: protection?.identity,
     secret: protection?.secret,
     onEvent: (event) => {

@@ -74,6 +74,7 @@ const DEFAULTS = {
   readOnly: false,
   json: false,
   quiet: false,
+  durable: false,
   insecure: false,
   identity: undefined,
   ticketFile: undefined,
@@ -208,11 +209,11 @@ Deno.test("quoteWord() writes any word so that splitWords() gives it back", { ig
 Deno.test("grantingCommand() grants the directory and nothing else", () => {
   const args = ["a b", "--port", "0"];
   assertEquals(
-    grantingCommand({ directory: "a b", write: true, args }),
+    grantingCommand({ directory: "a b", write: true, files: [], args }),
     "deno run --allow-net --allow-read='a b' --allow-write='a b' server.ts 'a b' --port 0",
   );
   assertEquals(
-    grantingCommand({ directory: "./files", write: false, args: ["--read-only"] }),
+    grantingCommand({ directory: "./files", write: false, files: [], args: ["--read-only"] }),
     "deno run --allow-net --allow-read=./files server.ts --read-only",
   );
 });

@@ -123,12 +123,12 @@ const TRANSFER_FLAGS: readonly FlagName[] = [
 
 /** The commands of the prompt, the command line and scripts, in the order of the help. */
 export const SHELL_COMMANDS: readonly ShellCommand[] = [
-  define("dir", "[DIRECTORY]", [0, 1], ["remote"], dir, { aliases: ["ls"], flags: ["recursive"] }),
-  define("get", "REMOTE [LOCAL]", [1, 2], ["remote", "local"], get, {
+  define("dir", "[-r] [DIRECTORY]", [0, 1], ["remote"], dir, { aliases: ["ls"], flags: ["recursive"] }),
+  define("get", "[OPTION...] REMOTE [LOCAL]", [1, 2], ["remote", "local"], get, {
     summary: "download a file, a pattern, or with -r a directory; LOCAL - is standard output",
     flags: TRANSFER_FLAGS,
   }),
-  define("put", "LOCAL... [REMOTE]", [1, Infinity], ["local", "remote"], put, {
+  define("put", "[OPTION...] LOCAL... [REMOTE]", [1, Infinity], ["local", "remote"], put, {
     summary: "upload files, patterns, or with -r directories; LOCAL - is standard input",
     flags: TRANSFER_FLAGS,
   }),
@@ -140,9 +140,16 @@ export const SHELL_COMMANDS: readonly ShellCommand[] = [
   define("rename", "OLD NEW", [2, 2], ["remote"], async ({ shell, args: [from = "", to = ""], signal }) => {
     await (await shell.client(signal)).rename(shell.remote(from), shell.remote(to), { signal });
   }, { aliases: ["mv"] }),
-  define("remove", "NAME", [1, 1], ["remote"], async ({ shell, args: [name = ""], flags: { recursive }, signal }) => {
-    await (await shell.client(signal)).remove(shell.remote(name), { recursive, signal });
-  }, { aliases: ["rm"], flags: ["recursive"] }),
+  define(
+    "remove",
+    "[-r] NAME",
+    [1, 1],
+    ["remote"],
+    async ({ shell, args: [name = ""], flags: { recursive }, signal }) => {
+      await (await shell.client(signal)).remove(shell.remote(name), { recursive, signal });
+    },
+    { aliases: ["rm"], flags: ["recursive"] },
+  ),
   define("cd", "[DIRECTORY]", [0, 1], ["remote"], cd, { summary: "change the directory on the server" }),
   define("pwd", "", [0, 0], ["none"], ({ shell }) => shell.output.print(`/${printable(shell.remoteDirectory)}\n`), {
     summary: "show the directory on the server",

@@ -14,7 +14,7 @@ const FLAGS = {
   verify: { help: "compare SHA-256 of both sides afterwards, read back from the disk" },
   durable: { help: "sync to the disk before it counts as done" },
   retries: { value: "N", help: `connect again up to N times in a row (${DEFAULT_RETRIES})` },
-  connections: { value: "N", help: "use N connections for a tree (1)" },
+  connections: { value: "N", help: "use N connections for a tree or a large file (1)" },
 } as const;
 
 /** The name of an option. */

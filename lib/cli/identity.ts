@@ -1,7 +1,7 @@
-import { createIdentity, type Identity } from "../net/certificate.ts";
+import { certificateDer, checkIdentity, createIdentity, type Identity } from "../net/certificate.ts";
 import { Secret } from "../net/secret.ts";
+import { isIPv4 } from "node:net";
 import { encodeTicket } from "../net/ticket.ts";
-import { certificateDer } from "../net/certificate.ts";
 import { object, text } from "../protocol/checks.ts";
 import { cannot, FerryError } from "../protocol/errors.ts";
 
@@ -22,11 +22,13 @@ async function create(): Promise<ServerIdentity> {
 
 async function read(file: string): Promise<ServerIdentity> {
   const info = await Deno.stat(file);
+  if (!info.isFile) throw new FerryError("NotAFile", "it is not a regular file");
   if (info.mode !== null && (info.mode & OTHERS) !== 0) {
     throw new FerryError("Refused", "other users may read or write it; run: chmod 600");
   }
   try {
     const { certificate, key, secret } = FILE(JSON.parse(await Deno.readTextFile(file)), "identity");
+    checkIdentity({ certificate, key });
     return { identity: { certificate, key }, secret: Secret.parse(secret) };
   } catch (error) {
     if (error instanceof SyntaxError || error instanceof FerryError) {
@@ -36,9 +38,12 @@ async function read(file: string): Promise<ServerIdentity> {
   }
 }
 
-async function write(file: string, { identity, secret }: ServerIdentity): Promise<void> {
-  const content = JSON.stringify({ ...identity, secret: secret.text }, null, 2);
-  await Deno.writeTextFile(file, `${content}\n`, { createNew: true, mode: 0o600 });
+/** Writes a file that only its owner may read. An old one is not written into, since others may have it open. */
+async function writePrivately(file: string, content: string): Promise<void> {
+  await Deno.remove(file).catch((error) => {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  });
+  await Deno.writeTextFile(file, content, { createNew: true, mode: 0o600 });
 }
 
 /**
@@ -55,7 +60,7 @@ export async function serverIdentity(file: string | undefined): Promise<ServerId
   }
   try {
     const made = await create();
-    await write(file, made);
+    await writePrivately(file, `${JSON.stringify({ ...made.identity, secret: made.secret.text }, null, 2)}\n`);
     return made;
   } catch (error) {
     throw cannot("write the identity to", file, error);
@@ -70,10 +75,7 @@ export function ticketFor({ identity, secret }: ServerIdentity, addresses: reado
 /** Writes the ticket where only its owner can read it. */
 export async function writeTicket(file: string, ticket: string): Promise<void> {
   try {
-    await Deno.remove(file).catch((error) => {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-    });
-    await Deno.writeTextFile(file, `${ticket}\n`, { createNew: true, mode: 0o600 });
+    await writePrivately(file, `${ticket}\n`);
   } catch (error) {
     throw cannot("write the ticket to", file, error);
   }
@@ -81,12 +83,12 @@ export async function writeTicket(file: string, ticket: string): Promise<void> {
 
 /** Whether an address is this machine's own, which nobody else can reach. */
 export function isLoopback(hostname: string): boolean {
-  return hostname === "localhost" || hostname === "::1" || /^127\.\d+\.\d+\.\d+$/.test(hostname);
+  return hostname === "localhost" || hostname === "::1" || (isIPv4(hostname) && hostname.startsWith("127."));
 }
 
 /** Whether an address stands for all addresses of this machine. */
 export function isWildcard(hostname: string): boolean {
-  return hostname === "0.0.0.0" || hostname === "::";
+  return /^[0.:]+$/.test(hostname);
 }
 
 /** Addresses under which clients may find a server that listens on all of them. Needs the permission to see them. */

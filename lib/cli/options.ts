@@ -29,6 +29,8 @@ export interface ServerArguments {
   readonly readOnly: boolean;
   readonly json: boolean;
   readonly quiet: boolean;
+  /** Sync every upload to the disk. */
+  readonly durable: boolean;
   /** No TLS and no secret, on any address. */
   readonly insecure: boolean;
   /** The file that holds certificate and secret. */
@@ -100,7 +102,7 @@ export function parseServerArguments(args: string[]): ServerArguments | Enquiry 
   const strings = ["host", "port", "log-format", "identity", "ticket-file", "address"] as const;
   const flags = parseArgs(args, {
     string: [...strings, "_"],
-    boolean: ["read-only", "quiet", "insecure", "help", "version"],
+    boolean: ["read-only", "durable", "quiet", "insecure", "help", "version"],
     collect: ["address"],
     default: { host: "127.0.0.1", port: String(DEFAULT_PORT), "log-format": "text" },
     unknown: unknownFlag,
@@ -120,6 +122,7 @@ export function parseServerArguments(args: string[]): ServerArguments | Enquiry 
     readOnly: flags["read-only"],
     json: format === "json",
     quiet: flags.quiet,
+    durable: flags.durable,
     insecure: flags.insecure,
     identity: flags.identity,
     ticketFile: flags["ticket-file"],

@@ -2,12 +2,18 @@
 export interface Needs {
   readonly directory: string;
   readonly write: boolean;
+  /** Files that it reads and writes besides. */
+  readonly files: readonly string[];
   readonly args: readonly string[];
 }
 
-function descriptors({ directory, write }: Needs): Deno.PermissionDescriptor[] {
-  const read = { name: "read", path: directory } as const;
-  return write ? [read, { name: "write", path: directory }] : [read];
+function descriptors({ directory, write, files }: Needs): Deno.PermissionDescriptor[] {
+  const readable = [directory, ...files];
+  const writable = write ? readable : files;
+  return [
+    ...readable.map((path) => ({ name: "read", path } as const)),
+    ...writable.map((path) => ({ name: "write", path } as const)),
+  ];
 }
 
 /** `word` as a shell takes it literally (POSIX, "Shell Command Language", 2.2.2). */
@@ -16,9 +22,14 @@ function shellWord(word: string): string {
 }
 
 /** The command line that grants a server exactly what it needs. */
-export function grantingCommand({ directory, write, args }: Needs): string {
-  const allow = write ? ["read", "write"] : ["read"];
-  const rights = allow.map((right) => `--allow-${right}=${shellWord(directory)}`);
+export function grantingCommand({ directory, write, files, args }: Needs): string {
+  const list = (paths: readonly string[]) => paths.map(shellWord).join(",");
+  const readable = [directory, ...files];
+  const writable = write ? readable : files;
+  const rights = [
+    `--allow-read=${list(readable)}`,
+    ...(writable.length > 0 ? [`--allow-write=${list(writable)}`] : []),
+  ];
   return ["deno run --allow-net", ...rights, "server.ts", ...args.map(shellWord)].join(" ");
 }
 

@@ -46,9 +46,9 @@ function nameColumn(name: string): string {
   return fitted + " ".repeat(Math.max(0, NAME_COLUMNS - unicodeWidth(fitted)));
 }
 
-/** Percent, amount, rate and time left; what is not known is left out. */
-function amounts(moved: number, total: number | undefined, seconds: number): string {
-  const rate = moved / seconds;
+/** Percent, amount, rate and time left; what is not known is left out. `before` was there at the beginning. */
+function amounts(moved: number, total: number | undefined, seconds: number, before = 0): string {
+  const rate = (moved - before) / seconds;
   if (total === undefined) return `${bytes(moved)}  ${bytes(rate)}/s`;
   const percent = Math.floor(moved / Math.max(total, 1) * 100);
   const left = rate > 0 ? `  ${clock((total - moved) / rate)} left` : "";
@@ -58,6 +58,8 @@ function amounts(moved: number, total: number | undefined, seconds: number): str
 /** The progress of one file. */
 export class Progress extends Line {
   readonly #name: string;
+  /** What an earlier attempt had left, which says nothing about the speed. */
+  #before: number | undefined;
 
   constructor(name: string) {
     super();
@@ -66,7 +68,8 @@ export class Progress extends Line {
 
   /** @param moved Bytes so far. @param total Bytes in all, if known. */
   update(moved: number, total: number | undefined): void {
-    this.redraw((seconds) => `${this.#name}  ${amounts(moved, total, seconds)}`);
+    this.#before ??= moved;
+    this.redraw((seconds) => `${this.#name}  ${amounts(moved, total, seconds, this.#before)}`);
   }
 }
 

@@ -11,7 +11,7 @@ import { printable, quote } from "../protocol/text.ts";
 import { DirectoryStorage } from "../storage/directory.ts";
 import { ROOT } from "../storage/path.ts";
 import type { Entry } from "../storage/storage.ts";
-import { copyOptions } from "./flags.ts";
+import { copyOptions, type Flags } from "./flags.ts";
 import { bytes, took } from "./format.ts";
 import type { Invocation } from "./invocation.ts";
 import { UsageError } from "./options.ts";
@@ -85,6 +85,7 @@ export async function get(invocation: Invocation): Promise<void> {
   const { shell, args: [from = "", to], flags, signal } = invocation;
   const path = shell.remote(from);
   if (to === "-") {
+    refuseWithDash(flags, ["retries", "connections"]);
     const client = await shell.client(signal);
     await client.get(path, new WritableStream({ write: printBytes }), { signal });
     return;
@@ -115,7 +116,15 @@ export async function get(invocation: Invocation): Promise<void> {
 }
 
 async function getFile(invocation: Invocation, path: string, target: string): Promise<void> {
-  await transferFile(invocation, "get", { path, file: localTarget(target) });
+  if (/[/\\]$/.test(target)) {
+    throw cannot("write", target, new FerryError("NotADirectory", "there is no such directory"));
+  }
+  try {
+    await transferFile(invocation, "get", { path, file: localTarget(target) });
+  } catch (error) {
+    if (!(error instanceof FerryError && error.code === "IsADirectory" && error.path === path)) throw error;
+    throw new FerryError(error.code, `${error.message}; use get -r`, { path });
+  }
 }
 
 /** @returns How many entries there were. */
@@ -132,11 +141,14 @@ async function getEntries(
     const blank = { ...invocation, flags: { ...flags, update: false, checksum: false, noClobber: false } };
     return await transferTree(blank, { direction: "get", local, shown: target, remote }, entries, select);
   }
+  const isNew = !isLocalDirectory(target);
   const local = await on("write", target, async () => {
-    if (!flags.dryRun) await ensureDir(target);
+    await ensureDir(target);
     return DirectoryStorage.open(target);
   });
-  return await transferTree(invocation, { direction: "get", local, shown: target, remote }, entries, select);
+  const found = await transferTree(invocation, { direction: "get", local, shown: target, remote }, entries, select);
+  if (found === 0 && select && isNew) Deno.removeSync(target);
+  return found;
 }
 
 /** `put LOCAL... [REMOTE]` */
@@ -149,6 +161,8 @@ export async function put(invocation: Invocation): Promise<void> {
   const remote = shell.remote(to ?? ".");
   const facts = to === undefined ? undefined : await remoteFacts(shell, remote, signal);
   const into = to === undefined || many || to.endsWith("/") || facts?.kind === "directory";
+  // Where several go, there must be a directory; a single one may be a new name.
+  if (many && facts?.kind !== "directory") await makeRemoteDirectory(invocation, remote);
   const failures: unknown[] = [];
   for (const source of sources) {
     try {
@@ -210,8 +224,17 @@ async function makeRemoteDirectory({ shell, flags, signal }: Invocation, path: s
   await (await shell.client(signal)).mkdir(path, { parents: true, signal });
 }
 
+/** Options that make no sense with `-` are refused rather than ignored. */
+function refuseWithDash(flags: Flags, allowed: readonly (keyof Flags)[]): void {
+  for (const [name, value] of Object.entries(flags)) {
+    if (value === true && !allowed.some((each) => each === name)) {
+      throw new UsageError(`- cannot be combined with --${name.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)}`);
+    }
+  }
+}
+
 async function putStandardInput(
-  { shell, signal }: Invocation,
+  { shell, flags, signal }: Invocation,
   sources: readonly string[],
   to: string | undefined,
 ): Promise<void> {
@@ -219,12 +242,14 @@ async function putStandardInput(
     throw new UsageError("put - needs the name that the file gets on the server");
   }
   if (!shell.inputIsFree) throw new UsageError("standard input holds the commands and cannot be uploaded, too");
+  refuseWithDash(flags, ["noClobber", "durable"]);
   const path = shell.remote(to);
   const progress = new Progress(to);
   const began = performance.now();
   try {
+    const options = { signal, overwrite: !flags.noClobber, durable: flags.durable };
     const onProgress = (moved: number) => progress.update(moved, undefined);
-    const { size } = await (await shell.client(signal)).put(Deno.stdin.readable, path, { signal, onProgress });
+    const { size } = await (await shell.client(signal)).put(Deno.stdin.readable, path, { ...options, onProgress });
     progress.clear();
     shell.output.inform(`Put standard input as ${quote(path)} (${bytes(size)} in ${took(performance.now() - began)}).`);
   } finally {

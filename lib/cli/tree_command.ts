@@ -48,6 +48,7 @@ export async function transferTree(
     const verb = flags.dryRun ? "Would transfer" : trees.direction === "get" ? "Got" : "Put";
     const rest = [skipped > 0 ? `${skipped} skipped` : "", failed > 0 ? `${failed} failed` : ""].filter(Boolean);
     const amount = flags.dryRun ? "" : ` (${bytes(bytesDone)} in ${took(performance.now() - began)})`;
+    if (progress.entries === 0 && select) return 0;
     shell.output.inform(`${[`${verb} ${plural(filesDone, "file")}${amount}`, ...rest].join(", ")}.`);
     if (first) {
       throw new FerryError(

@@ -191,7 +191,8 @@ export async function connect(options: ConnectOptions): Promise<Client> {
     try {
       return await connectTo(hostname, options);
     } catch (error) {
-      if (!(error instanceof FerryError && error.code === "Unreachable")) throw error;
+      // Something else may answer at one address; it has learned nothing.
+      if (!(error instanceof FerryError) || error.code === "Cancelled") throw error;
       failure ??= error;
     }
   }

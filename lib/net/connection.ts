@@ -21,7 +21,7 @@ interface Reservation {
 }
 
 /** A first guess at the room that a control frame needs, in bytes; most are far smaller. */
-const USUAL_CONTROL_BYTES = 4096;
+const USUAL_CONTROL_BYTES = 1024;
 
 /**
  * Frames over a stream connection. Outgoing frames are collected while the previous write is under way and then

@@ -61,7 +61,7 @@ export function sealFrame(buffer: Uint8Array, start: number, kind: FrameKind, le
   writeU32(buffer, start, crc32(buffer.subarray(start + 4, start + HEADER_BYTES + length)));
 }
 
-/** The first buffer of a decoder; enough for requests, so that an idle connection costs little. */
+/** The first buffer of a decoder or encoder; enough for requests, so that an idle connection costs little. */
 const SMALL_BUFFER_BYTES = 4096;
 
 /**
@@ -163,7 +163,8 @@ export class FrameDecoder {
 
 /**
  * Collects outgoing frames in one buffer, so that many small ones leave in one write and a large one is filled in
- * place. The buffer is taken from the pool when the first frame comes and given back by {@linkcode release}.
+ * place. Until more than 4 KiB are collected the buffer is a small one, so that many connections that only greet cost
+ * little; then it is taken from the pool, and given back by {@linkcode release}.
  */
 export class FrameEncoder {
   #buffer: Uint8Array<ArrayBuffer> | undefined;
@@ -181,9 +182,16 @@ export class FrameEncoder {
 
   /** The place for a payload of up to `size` bytes, or undefined when it does not fit any more. */
   reserve(size: number): Uint8Array<ArrayBuffer> | undefined {
-    const buffer = this.#buffer ??= takeBuffer();
     const start = this.#end + HEADER_BYTES;
-    return start + size > buffer.length ? undefined : buffer.subarray(start, start + size);
+    const end = start + size;
+    if (!this.#buffer) this.#buffer = end > SMALL_BUFFER_BYTES ? takeBuffer() : new Uint8Array(SMALL_BUFFER_BYTES);
+    else if (end > this.#buffer.length && this.#buffer.length === SMALL_BUFFER_BYTES) this.#enlarge(this.#buffer);
+    return end > this.#buffer.length ? undefined : this.#buffer.subarray(start, end);
+  }
+
+  #enlarge(small: Uint8Array<ArrayBuffer>): void {
+    this.#buffer = takeBuffer();
+    this.#buffer.set(small.subarray(0, this.#end));
   }
 
   /** Makes a frame of the first `length` bytes of what `reserve` returned last. */

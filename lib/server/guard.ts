@@ -23,7 +23,9 @@ export class Guard {
 
   /** Counts a failure, and takes its time. */
   async fail(address: string, signal: AbortSignal, now = performance.now()): Promise<void> {
-    const recent = [...this.#recent(address, now), now].slice(-MAX_FAILURES);
+    const recent = this.#recent(address, now);
+    // What comes while it is blocked does not count, so that a client that tries on is let in a minute later.
+    if (recent.length < MAX_FAILURES) recent.push(now);
     this.#failures.delete(address);
     this.#failures.set(address, recent);
     const [oldest] = this.#failures.keys();

@@ -14,6 +14,8 @@ export interface Context {
   readonly storage: Storage;
   /** Whether commands that write are refused. */
   readonly readOnly: boolean;
+  /** Whether every upload is synced to the disk. */
+  readonly durable: boolean;
   readonly connection: Connection;
   /** Aborted when the client cancels or goes away. */
   readonly signal: AbortSignal;
@@ -84,7 +86,8 @@ async function get(context: Context, { path, offset, length, ifVersion }: Reques
 async function put(context: Context, request: RequestOf<"put">): Promise<OkOf<"put">> {
   const { storage, connection, signal, body, shared } = context;
   const { path, wait, resume, shared: isShared, ...options } = request;
-  const upload = await storage.upload(parseRemotePath(path), { ...options, resume: wait && resume });
+  const durable = options.durable || context.durable;
+  const upload = await storage.upload(parseRemotePath(path), { ...options, durable, resume: wait && resume });
   const name = wait && isShared ? crypto.randomUUID() : undefined;
   try {
     if (upload.kept > 0) {

@@ -23,6 +23,8 @@ export interface ServeOptions {
   readonly port?: number | undefined;
   /** Whether commands that change the directory are refused. */
   readonly readOnly?: boolean | undefined;
+  /** Whether every upload is synced to the disk, also when the client does not ask for it. */
+  readonly durable?: boolean | undefined;
   /** Certificate and key for TLS; plain TCP when absent. */
   readonly identity?: Identity | undefined;
   /** What clients must know; everybody may come in when absent. */
@@ -46,6 +48,9 @@ const SWEEP_INTERVAL_MS = 24 * 3600 * 1000;
 /** How long transfers may take to finish after `shutdown` by default, in ms. */
 export const SHUTDOWN_GRACE_MS = 10_000;
 
+/** Completes the encryption of a connection. */
+type Secure = (conn: Deno.TcpConn) => Promise<ByteConn>;
+
 /** A running server. */
 export class FerryServer implements AsyncDisposable {
   /** Where it listens; the port is the real one. */
@@ -55,7 +60,7 @@ export class FerryServer implements AsyncDisposable {
   readonly #options: SessionOptions;
   readonly #accepting: Promise<void>;
   readonly #deadlines: ReturnType<typeof setInterval>;
-  readonly #secure: ((conn: Deno.TcpConn) => Promise<ByteConn>) | undefined;
+  readonly #secure: Secure | undefined;
   /** Connections on which the encryption is being agreed. */
   readonly #handshakes = new Map<Deno.Conn, Promise<void>>();
   readonly #sweeps: ReturnType<typeof setInterval>;
@@ -67,15 +72,19 @@ export class FerryServer implements AsyncDisposable {
   readonly #deadline = new AbortController();
 
   /** Use {@linkcode serve}. */
-  constructor(listener: Deno.TcpListener, storage: Storage, options: ServeOptions) {
+  constructor(
+    listener: Deno.TcpListener,
+    storage: Storage,
+    options: ServeOptions,
+    encryption: { certificate: Uint8Array; secure: Secure } | undefined,
+  ) {
     const { hostname, port } = listener.addr;
     this.address = { hostname, port };
     this.#listener = listener;
-    const { readOnly = false, onEvent = () => {} } = options;
-    const { identity, secret } = options;
-    const credentials = { secret, certificate: identity && certificateDer(identity.certificate) };
-    this.#secure = identity && secureServer(identity);
-    this.#options = { storage, readOnly, onEvent, credentials, guard: new Guard(), shared: new Map() };
+    const { readOnly = false, durable = false, onEvent = () => {} } = options;
+    const credentials = { secret: options.secret, certificate: encryption?.certificate };
+    this.#secure = encryption?.secure;
+    this.#options = { storage, readOnly, durable, onEvent, credentials, guard: new Guard(), shared: new Map() };
     this.#deadlines = setInterval(() => this.#checkDeadlines(), DEADLINE_CHECK_MS);
     this.#sweeps = setInterval(() => this.#sweeping = this.#sweep(), SWEEP_INTERVAL_MS);
     this.#sweeping = this.#sweep();
@@ -113,7 +122,7 @@ export class FerryServer implements AsyncDisposable {
     this.#ending.abort();
     this.#listener.close();
     await this.#accepting;
-    for (const conn of this.#handshakes.keys()) conn.close();
+    for (const conn of this.#handshakes.keys()) closeQuietly(conn);
     await Promise.all(this.#handshakes.values());
     for (const session of this.sessions) {
       // Not awaited: a client that does not read must not hold up the others; the deadline below ends it.
@@ -158,8 +167,8 @@ export class FerryServer implements AsyncDisposable {
     else this.#begin(conn);
   }
 
-  async #encrypt(conn: Deno.TcpConn, secure: (conn: Deno.TcpConn) => Promise<ByteConn>): Promise<void> {
-    const deadline = setTimeout(() => conn.close(), HELLO_TIMEOUT_MS);
+  async #encrypt(conn: Deno.TcpConn, secure: Secure): Promise<void> {
+    const deadline = setTimeout(() => closeQuietly(conn), HELLO_TIMEOUT_MS);
     try {
       this.#begin(await secure(conn));
     } catch (error) {
@@ -193,11 +202,19 @@ export class FerryServer implements AsyncDisposable {
   }
 }
 
+function closeQuietly(conn: Deno.Conn): void {
+  try {
+    conn.close();
+  } catch {
+    // It is closed already.
+  }
+}
+
 /**
  * Serves a directory until `shutdown` is called.
  *
  * @throws {FerryError} `NotFound`, `NotADirectory` or `Refused` for the directory; `Unreachable` when the address
- * cannot be listened on.
+ * cannot be listened on; `BadRequest` when certificate and key are damaged or do not belong together.
  *
  * @example
  * ```ts
@@ -212,8 +229,16 @@ export class FerryServer implements AsyncDisposable {
 export function serve(options: ServeOptions): FerryServer {
   const { root, hostname = "127.0.0.1", port = DEFAULT_PORT } = options;
   const storage = typeof root === "string" ? DirectoryStorage.open(root) : root;
+  const encryption = options.identity && {
+    certificate: certificateDer(options.identity.certificate),
+    secure: secureServer(options.identity),
+  };
+  return new FerryServer(listen(hostname, port), storage, options, encryption);
+}
+
+function listen(hostname: string, port: number): Deno.TcpListener {
   try {
-    return new FerryServer(Deno.listen({ hostname, port }), storage, options);
+    return Deno.listen({ hostname, port });
   } catch (error) {
     const where = formatAddress({ hostname, port });
     if (error instanceof Deno.errors.AddrInUse) {

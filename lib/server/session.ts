@@ -17,6 +17,7 @@ import { HELLO_TIMEOUT_MS, LINGER_MS, MAX_TURN_MS, STALL_TIMEOUT_MS } from "./li
 export interface SessionOptions {
   readonly storage: Storage;
   readonly readOnly: boolean;
+  readonly durable: boolean;
   readonly onEvent: (event: ServerEvent) => void;
   /** Uploads that several sessions work on. */
   readonly shared: Map<string, Upload>;
@@ -102,7 +103,7 @@ export class Session {
   /** Lets the command under way finish, refuses all others, then ends the session. */
   shutdown(): void {
     this.#shuttingDown = true;
-    if (!this.#greeted) this.#connection.close();
+    if (!this.#greeted) this.close("the server is shutting down");
     this.#wake();
   }
 
