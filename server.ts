@@ -16,7 +16,7 @@ import { excess, grantingCommand, type Needs, obtain } from "./lib/cli/permissio
 import { VERSION } from "./lib/cli/version.ts";
 import { formatAddress } from "./lib/net/address.ts";
 import { cannot, FerryError } from "./lib/protocol/errors.ts";
-import { type FerryServer, serve } from "./lib/server/server.ts";
+import { DEFAULT_PORT, type FerryServer, serve } from "./lib/server/server.ts";
 import { DirectoryStorage } from "./lib/storage/directory.ts";
 
 const HELP = `Serves one directory to Ferry clients.
@@ -132,8 +132,8 @@ async function protect(options: ServerArguments, root: string): Promise<Protecti
   if (identity !== undefined && Deno.realPathSync(identity).startsWith(join(root, SEPARATOR))) {
     throw new UsageError("the file of --identity is in the served directory, where clients could get it; move it out");
   }
-  // What a ticket cannot hold shall be known before clients come.
-  ticketFor(protection, protection.addresses, port);
+  // What a ticket cannot hold shall be known before clients come; any port will do.
+  ticketFor(protection, protection.addresses, port === 0 ? DEFAULT_PORT : port);
   return protection;
 }
 

@@ -142,7 +142,7 @@ Deno.test("server.ts and client.ts exit with 2 when the command line cannot be u
     [runClient([]), /write the server's address/],
     [runClient(["127.0.0.1:1", "frob"]), /There is no command frob/],
     [runClient(["127.0.0.1:1", "sum"]), /Usage: sum NAME/],
-    [runClient(["127.0.0.1:1", "get", "a", "b", "c"]), /Usage: get REMOTE \[LOCAL\]/],
+    [runClient(["127.0.0.1:1", "get", "a", "b", "c"]), /Usage: get \[OPTION\.\.\.\] REMOTE \[LOCAL\]/],
   ];
   for (const [running, message] of cases) {
     const outcome = await running;

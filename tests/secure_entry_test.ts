@@ -222,7 +222,7 @@ Deno.test("server.ts refuses an identity that others can read or that is none", 
   Deno.chmodSync(identity, 0o644);
   assertRefused(await start(), 1, /identity.*chmod 600/);
   const without = await runServer([served, "--port", "0", "--identity", identity], serverAccess(served));
-  assertRefused(without, 2, /--allow-read and --allow-write are needed for .*identity/);
+  assertRefused(without, 2, /This command grants it:\n.*--allow-write=\S*identity/);
 });
 
 Deno.test("client.ts exits with 2 for a ticket that is cut or mistyped, and does not repeat it", async () => {

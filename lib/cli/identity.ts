@@ -38,11 +38,8 @@ async function read(file: string): Promise<ServerIdentity> {
   }
 }
 
-/** Writes a file that only its owner may read. An old one is not written into, since others may have it open. */
+/** Writes a new file that only its owner may read. */
 async function writePrivately(file: string, content: string): Promise<void> {
-  await Deno.remove(file).catch((error) => {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  });
   await Deno.writeTextFile(file, content, { createNew: true, mode: 0o600 });
 }
 
@@ -75,6 +72,10 @@ export function ticketFor({ identity, secret }: ServerIdentity, addresses: reado
 /** Writes the ticket where only its owner can read it. */
 export async function writeTicket(file: string, ticket: string): Promise<void> {
   try {
+    // An old one is not written into, since others may have it open, or may have put a link there.
+    await Deno.remove(file).catch((error) => {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    });
     await writePrivately(file, `${ticket}\n`);
   } catch (error) {
     throw cannot("write the ticket to", file, error);
