@@ -665,7 +665,7 @@ for (const direction of ["get", "put"] as const) {
       else await client.put(dir.join("big.dat"), "big.dat");
     };
     const way = direction === "get" ? "toClient" : "toServer";
-    await using cutting = await FaultProxy.to(served.address, { [way]: { cut: { after: 6 * MIB, by: "reset" } } });
+    await using cutting = await FaultProxy.to(served.address, { [way]: { cut: { after: 6 * MIB, by: "end" } } });
     await failsWith(transfer(cutting), "Disconnected");
     await served.events.until("close");
     await using whole = await FaultProxy.to(served.address);
