@@ -29,9 +29,13 @@ const WINDOWS_DEVICE = /^(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|
 
 const encoder = new TextEncoder();
 
+const IS_ASCII = /^[ -~]*$/;
+
 /** Whether `name` is one of Ferry's own, in any spelling that a file system may take for the same. */
 export function isReserved(name: string): boolean {
-  return name.normalize("NFKC").toLowerCase().startsWith(RESERVED_PREFIX);
+  // Every character becomes at least one, so what becomes the prefix is within as many characters.
+  const head = name.slice(0, RESERVED_PREFIX.length);
+  return (IS_ASCII.test(head) ? head : head.normalize("NFKC")).toLowerCase().startsWith(RESERVED_PREFIX);
 }
 
 function whyNot(path: string, windows: boolean): string | undefined {
