@@ -4,6 +4,7 @@ import { FerryError, toFerryError } from "../protocol/errors.ts";
 import { type Frame, FrameDecoder, FrameEncoder, FrameKind } from "../protocol/frames.ts";
 import { MAX_CONTROL_BYTES } from "../protocol/limits.ts";
 import { formatAddress } from "./address.ts";
+import { Turn } from "./turn.ts";
 
 /** What is used of a `Deno.Conn`, plain or encrypted. */
 export type ByteConn = Pick<Deno.Conn, "remoteAddr" | "read" | "write" | "closeWrite" | "close">;
@@ -44,6 +45,8 @@ export class Connection {
   #failure: FerryError | undefined;
   #reading = false;
   #progressAt = performance.now();
+  readonly #readTurn = new Turn();
+  readonly #writeTurn = new Turn();
 
   constructor(conn: ByteConn) {
     this.#conn = conn;
@@ -79,6 +82,7 @@ export class Connection {
         if (frame) return frame;
         const n = await this.#read(this.#decoder.space());
         if (n === null) break;
+        if (this.#readTurn.isOver) await this.#readTurn.pass();
         this.#decoder.filled(n);
       }
     } catch (error) {
@@ -221,8 +225,10 @@ export class Connection {
         this.#swapped?.resolve();
         this.#swapped = undefined;
         await this.#writeAll(this.#writing.bytes);
-        this.#writing.release();
+        this.#writing.clear();
+        if (this.#writeTurn.isOver) await this.#writeTurn.pass();
       }
+      this.#writing.release();
     } catch (error) {
       this.#failure ??= toFerryError(error);
       this.#swapped?.resolve();

@@ -4,7 +4,7 @@ import { MAX_FRAME_BYTES } from "./limits.ts";
 export const BUFFER_BYTES = MAX_FRAME_BYTES + 64 * 1024;
 
 /** How many unused buffers are kept for the next taker; more are left to the garbage collector. */
-const MAX_SPARE = 16;
+const MAX_SPARE = 64;
 
 const spare: Uint8Array<ArrayBuffer>[] = [];
 

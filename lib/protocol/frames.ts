@@ -201,6 +201,11 @@ export class FrameEncoder {
     this.#end += HEADER_BYTES + length;
   }
 
+  /** Forgets all frames and keeps the buffer for the next. */
+  clear(): void {
+    this.#end = 0;
+  }
+
   /** Forgets all frames and gives the buffer back. */
   release(): void {
     if (this.#buffer) giveBuffer(this.#buffer);

@@ -6,6 +6,3 @@ export const STALL_TIMEOUT_MS = 60_000;
 
 /** How long we wait for a peer to close its side after we have closed ours, in ms. */
 export const LINGER_MS = 2_000;
-
-/** How long small requests of one client may be answered before the other clients get their turn, in ms. */
-export const MAX_TURN_MS = 4;

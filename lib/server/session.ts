@@ -1,5 +1,5 @@
-import { setImmediate } from "node:timers/promises";
 import type { Connection } from "../net/connection.ts";
+import { Turn } from "../net/turn.ts";
 import { type Credentials, greetClient } from "../net/handshake.ts";
 import { decodeControl, decodeRequest, errorMessage, MESSAGES } from "../protocol/codec.ts";
 import { COMMANDS, type Request, verbOf } from "../protocol/commands.ts";
@@ -11,7 +11,7 @@ import { Body } from "./body.ts";
 import type { ServerEvent } from "./events.ts";
 import type { Guard } from "./guard.ts";
 import { handle } from "./handlers.ts";
-import { HELLO_TIMEOUT_MS, LINGER_MS, MAX_TURN_MS, STALL_TIMEOUT_MS } from "./limits.ts";
+import { HELLO_TIMEOUT_MS, LINGER_MS, STALL_TIMEOUT_MS } from "./limits.ts";
 
 /** What all sessions of a server share. */
 export interface SessionOptions {
@@ -205,14 +205,13 @@ export class Session {
   /** Answers requests in order until the end. Never rejects. */
   async #answerAll(): Promise<void> {
     try {
-      for (let turnBegan = performance.now(); !this.#closing;) {
+      const turn = new Turn();
+      while (!this.#closing) {
         const job = this.#queue.shift();
         if (job) {
           this.#wake();
           await this.#answer(job);
-          if (performance.now() - turnBegan < MAX_TURN_MS) continue;
-          await setImmediate();
-          turnBegan = performance.now();
+          if (turn.isOver) await turn.pass();
         } else if (this.#shuttingDown) {
           await this.#endOrderly();
         } else {
