@@ -1,5 +1,4 @@
-import { MESSAGES, type Messages } from "../protocol/codec.ts";
-import { decodeControl, decodeError } from "../protocol/codec.ts";
+import { decodeControl, decodeError, MESSAGES, type Messages } from "../protocol/codec.ts";
 import { FerryError } from "../protocol/errors.ts";
 import { FrameKind } from "../protocol/frames.ts";
 import { PROTOCOL_VERSION } from "../protocol/limits.ts";
