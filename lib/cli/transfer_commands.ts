@@ -1,6 +1,6 @@
 import { ensureDir } from "@std/fs/ensure-dir";
 import { basename, join, resolve, SEPARATOR } from "@std/path";
-import { copyFile, type Direction } from "../client/copy.ts";
+import { copyFile, type Direction, ifThere } from "../client/copy.ts";
 import { type LocalFile, localSource, localTarget, on } from "../client/local.ts";
 import type { Client } from "../client/client.ts";
 import { transferInRanges } from "../client/ranges.ts";
@@ -34,12 +34,8 @@ export function isLocalDirectory(path: string): boolean {
 
 /** What is at a path on the server, or undefined when nothing is. */
 async function remoteFacts(shell: Shell, path: string, signal: AbortSignal): Promise<FileFacts | undefined> {
-  try {
-    return await (await shell.client(signal)).stat(path || undefined, { signal });
-  } catch (error) {
-    if (error instanceof FerryError && error.code === "NotFound") return undefined;
-    throw error;
-  }
+  const client = await shell.client(signal);
+  return await ifThere(client.stat(path || undefined, { signal }));
 }
 
 /** Transfers one file with a progress line, then says how it went. */

@@ -1,4 +1,3 @@
-import { Link } from "../client/link.ts";
 import { type Trees, TreeTransfer } from "../client/tree.ts";
 import { FerryError } from "../protocol/errors.ts";
 import { printable, quote } from "../protocol/text.ts";
@@ -8,8 +7,8 @@ import { bytes, took } from "./format.ts";
 import type { Invocation } from "./invocation.ts";
 import { TreeProgressLine } from "./progress.ts";
 
-function plural(n: number, one: string): string {
-  return `${n} ${one}${n === 1 ? "" : "s"}`;
+function plural(n: number, one: string, many: string): string {
+  return `${n} ${n === 1 ? one : many}`;
 }
 
 /**
@@ -49,16 +48,13 @@ export async function transferTree(
     const rest = [skipped > 0 ? `${skipped} skipped` : "", failed > 0 ? `${failed} failed` : ""].filter(Boolean);
     const amount = flags.dryRun ? "" : ` (${bytes(bytesDone)} in ${took(performance.now() - began)})`;
     if (progress.entries === 0 && select) return 0;
-    shell.output.inform(`${[`${verb} ${plural(filesDone, "file")}${amount}`, ...rest].join(", ")}.`);
+    shell.output.inform(`${[`${verb} ${plural(filesDone, "file", "files")}${amount}`, ...rest].join(", ")}.`);
     if (first) {
-      throw new FerryError(
-        first.code,
-        `${plural(failed, "entry").replace("entrys", "entries")} could not be transferred`,
-      );
+      throw new FerryError(first.code, `${plural(failed, "entry", "entries")} could not be transferred`);
     }
     return progress.entries;
   } finally {
     line.clear();
-    await Promise.all(more.map((link: Link) => link.close()));
+    await Promise.all(more.map((link) => link.close()));
   }
 }

@@ -41,7 +41,7 @@ interface Known {
 }
 
 /** What `look` finds, or undefined when there is nothing. */
-async function ifThere<T>(look: Promise<T>): Promise<T | undefined> {
+export async function ifThere<T>(look: Promise<T>): Promise<T | undefined> {
   try {
     return await look;
   } catch (error) {

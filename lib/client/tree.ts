@@ -8,7 +8,7 @@ import type { Client } from "./client.ts";
 import { copyFile, type CopyOptions, type Direction, type Outcome } from "./copy.ts";
 import { DEFAULT_RETRIES, isLoss, type Link } from "./link.ts";
 
-/** How many files may be under way on one connection: nearly the server's window, which leaves room for the rest. */
+/** How many files may be under way on one connection: half of the window, which leaves room for what goes with them. */
 const FILES_UNDER_WAY = REQUEST_WINDOW / 2;
 
 /** The two ends of a tree transfer. */
@@ -117,7 +117,7 @@ export class TreeTransfer {
   readonly #trees: Trees;
   readonly #links: readonly Link[];
   readonly #options: TreeOptions;
-  /** The directory on the server that each connection has seen to last. */
+  /** The directory of the target that each connection has seen to last. */
   readonly #seenTo = new Map<Link, string>();
   #underWay = 0;
   #finished = Promise.withResolvers<void>();

@@ -75,13 +75,25 @@ function fileBody(file: LocalFile, facts: Announced, options: UploadOptions): Bo
       const { upload } = kept ? await next() : consent;
       return await sendAsParts([connection, request], upload, offset, options.sendParts);
     }
-    const reader = await openUnchanged(file, facts, { offset });
-    try {
-      return await sendRest([connection, request], reader, file.shown, offset, options.onProgress);
-    } finally {
-      reader.close();
-    }
+    return await sendRange([connection, request], file, facts, { offset }, offset, options.onProgress);
   };
+}
+
+/** Opens a range of a source that is still what the server was told, sends it, and closes it. */
+async function sendRange(
+  sending: Parameters<BodySender>,
+  file: LocalFile,
+  facts: Announced,
+  range: ReadOptions,
+  sent: number,
+  onProgress: TransferOptions["onProgress"],
+): Promise<number> {
+  const reader = await openUnchanged(file, facts, range);
+  try {
+    return await sendRest(sending, reader, file.shown, sent, onProgress);
+  } finally {
+    reader.close();
+  }
 }
 
 /** Opens a source that is still what the server was told. */
@@ -131,14 +143,7 @@ export async function uploadPart(
   { signal, onProgress }: TransferOptions,
 ): Promise<void> {
   const length = end - offset;
-  const body: BodySender = async (connection, request) => {
-    const reader = await openUnchanged(file, facts, { offset, length });
-    try {
-      return await sendRest([connection, request], reader, file.shown, 0, onProgress);
-    } finally {
-      reader.close();
-    }
-  };
+  const body: BodySender = (...sending) => sendRange(sending, file, facts, { offset, length }, 0, onProgress);
   const { size } = await exchange.request({ command: "part", upload, offset }, { signal, body });
   if (size !== length) throw new FerryError("Corrupt", "the server's receipt is about something else");
 }
