@@ -1,5 +1,7 @@
+import { withCredentials } from "./lib/cli/credentials.ts";
 import { Exit } from "./lib/cli/exit.ts";
-import { parseClientArguments, UsageError } from "./lib/cli/options.ts";
+import { parseClientArguments } from "./lib/cli/options.ts";
+import { UsageError } from "./lib/cli/usage.ts";
 import { runPrompt } from "./lib/cli/prompt.ts";
 import { runOnce, runScript } from "./lib/cli/script.ts";
 import { askAddress, explain } from "./lib/cli/terminal.ts";
@@ -7,13 +9,21 @@ import { VERSION } from "./lib/cli/version.ts";
 
 const HELP = `Talks to a Ferry server.
 
-Usage: client.ts SERVER COMMAND [ARGUMENT...]   run one command
-       client.ts SERVER                         open a prompt, or run the commands on standard input
-       client.ts                                ask for the server, then open a prompt
+Usage: client.ts [OPTION...] SERVER COMMAND [ARGUMENT...]   run one command
+       client.ts [OPTION...] SERVER                         open a prompt, or run the commands on standard input
+       client.ts [OPTION...]                                ask for the server, then open a prompt
 
-SERVER is HOST, HOST:PORT, [IPV6]:PORT, or the ticket (ferry:...) that the server has printed.
+SERVER is HOST, HOST:PORT, [IPV6]:PORT, the ticket (ferry:...) that the server has printed, or the path of a file with
+the ticket in it, such as ./ticket.
 
+  --secret-file FILE  the server's secret is in FILE; without, it may be in FERRY_SECRET
+  --ca FILE           trust also the authorities whose certificates are in FILE
+  --insecure          no encryption and no secret, for a server that has neither
+  --limit-rate RATE   use at most so many bytes a second, such as 500K or 2M
   --help, --version
+
+A ticket has the secret and says whom to trust. Other addresses than those of this machine need one of the two: a
+secret, or --insecure.
 
 "client.ts SERVER help" lists the commands.
 
@@ -31,8 +41,9 @@ async function main(): Promise<number> {
     if (!options.address && !interactive) {
       throw new UsageError("write the server's address or ticket: client.ts SERVER");
     }
-    const address = options.address ?? askAddress();
-    if (!address) return Exit.done;
+    const named = options.address ?? askAddress();
+    if (!named) return Exit.done;
+    const address = await withCredentials(named, options, interactive);
     if (options.words.length > 0) return await runOnce(address, options.words);
     return await (interactive ? runPrompt(address) : runScript(address));
   } catch (error) {

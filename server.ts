@@ -1,22 +1,17 @@
-import { join, SEPARATOR } from "@std/path";
+import { AuditLog } from "./lib/cli/audit.ts";
 import { logLine } from "./lib/cli/events.ts";
 import { Exit } from "./lib/cli/exit.ts";
-import {
-  isLoopback,
-  isWildcard,
-  ownAddresses,
-  type ServerIdentity,
-  serverIdentity,
-  ticketFor,
-  writeTicket,
-} from "./lib/cli/identity.ts";
+import { describeLimits } from "./lib/cli/limit_options.ts";
 import { runOperator } from "./lib/cli/operator.ts";
-import { parseServerArguments, type ServerArguments, UsageError } from "./lib/cli/options.ts";
+import { UsageError } from "./lib/cli/usage.ts";
 import { excess, grantingCommand, type Needs, obtain } from "./lib/cli/permissions.ts";
+import { privateFiles, protect, showTickets } from "./lib/cli/protection.ts";
+import { parseServerArguments, type ServerArguments } from "./lib/cli/server_options.ts";
 import { VERSION } from "./lib/cli/version.ts";
 import { formatAddress } from "./lib/net/address.ts";
 import { cannot, FerryError } from "./lib/protocol/errors.ts";
-import { DEFAULT_PORT, type FerryServer, serve } from "./lib/server/server.ts";
+import { type FerryServer, serve } from "./lib/server/server.ts";
+import type { ServerEvent } from "./lib/server/events.ts";
 import { DirectoryStorage } from "./lib/storage/directory.ts";
 
 const HELP = `Serves one directory to Ferry clients.
@@ -27,30 +22,48 @@ DIR is ./files if it is not given; it is created if it is missing.
 
   --host HOST          the address to listen on (127.0.0.1)
   --port PORT          the port to listen on (7878); 0 for any free one
-  --insecure           no encryption and no secret, whatever the address
-  --identity FILE      keep certificate and secret in FILE, so that tickets stay good after a restart
-  --ticket-file FILE   also write the ticket to FILE
-  --address NAME       a name or address that clients use, for the ticket; may be given several times
-  --read-only          refuse everything that changes the directory
   --durable            sync every upload to the disk before it is confirmed
   --log-format FORMAT  text or json
   --quiet              log nothing but warnings
+  --audit FILE         write one JSON line for every command to FILE; SIGHUP opens it again
   --help, --version
 
-On an address that others can reach, it encrypts and asks for a secret; it prints a ticket that has all a client needs.
+What clients may do:
+  --read-only          only list and read
+  --upload-only        only add files: a drop box
+  --no-overwrite       not replace files
+  --no-delete          not remove or rename
+
+Who may come in. On an address that others can reach, it encrypts and asks for a secret; it prints a ticket that has all
+a client needs. Files that are missing are made:
+  --identity FILE      keep certificate and secret in FILE, so that tickets stay good after a restart
+  --ticket-file FILE   also write the ticket to FILE
+  --address NAME       a name or address that clients use, for the ticket; may be given several times
+  --secret-file FILE   the secret is in FILE; also on loopback, without encryption
+  --read-secret-file FILE, --upload-secret-file FILE
+                       another secret, and ticket, for those who may only read, or only add files
+  --tls-cert FILE, --tls-key FILE
+                       a certificate of your own, which clients find good by its name
+  --insecure           no encryption and no secret, whatever the address
+
+Limits:
+${describeLimits()}
+
+A SIZE is 1500, 64K, 20M or 3G, a RATE such a size per second, a TIME 90s, 15m or 2h.
 
 At its terminal: say TEXT, who, quit.`;
 
-/** A server's identity, and the addresses that its ticket has. */
-interface Protection extends ServerIdentity {
-  readonly addresses: readonly string[];
-}
-
 /** What a server of the directory at `path` needs, which the user may have named in another way. */
-function needsOf({ directory, readOnly, identity, ticketFile }: ServerArguments, path: string): Needs {
-  const args = Deno.args.map((argument) => argument === directory ? path : argument);
-  const files = [identity, ticketFile].filter((file) => file !== undefined);
-  return { directory: path, write: !readOnly, files, args };
+function needsOf(options: ServerArguments, path: string): Needs {
+  const { directory, policy, limits, tlsCert, tlsKey } = options;
+  return {
+    directory: path,
+    write: !policy.readOnly,
+    files: privateFiles(options),
+    reads: [tlsCert, tlsKey].filter((file) => file !== undefined),
+    space: (limits.keepFreeBytes ?? 0) > 0,
+    args: Deno.args.map((argument) => argument === directory ? path : argument),
+  };
 }
 
 /** Makes a directory unless something is there; whether that is a directory is found out when it is opened. */
@@ -64,7 +77,7 @@ async function makeDirectory(path: string): Promise<void> {
 
 /** Gets access to the directory and opens it; prints what to do when that is not possible. */
 async function openDirectory(options: ServerArguments): Promise<DirectoryStorage | undefined> {
-  const { directory, readOnly } = options;
+  const { directory, policy } = options;
   let needs = needsOf(options, directory);
   const denied = () => {
     console.error(
@@ -74,7 +87,7 @@ async function openDirectory(options: ServerArguments): Promise<DirectoryStorage
   };
   if (!await obtain(needs)) return denied();
   try {
-    if (!readOnly) await makeDirectory(directory);
+    if (!policy.readOnly) await makeDirectory(directory);
     // The directory may be a link; permissions are about real paths.
     const real = Deno.realPathSync(directory);
     needs = needsOf(options, real);
@@ -113,57 +126,44 @@ function onSignals(stop: () => void): void {
   }
 }
 
-/** The names and addresses that the ticket has. */
-async function ticketAddresses({ hostname, addresses }: ServerArguments): Promise<readonly string[]> {
-  if (addresses.length > 0) return addresses;
-  const found = isWildcard(hostname) ? await ownAddresses() : [hostname];
-  if (found.length > 0) return found;
-  throw new UsageError("say with --address under which name or address clients reach this server");
+/** Opens the audit log, and again on SIGHUP. */
+function openAudit(path: string, warn: (message: string) => void): AuditLog {
+  const audit = new AuditLog(path);
+  const reopen = () => {
+    const failure = audit.reopen();
+    if (failure !== undefined) warn(failure);
+  };
+  if (Deno.build.os !== "windows") Deno.addSignalListener("SIGHUP", reopen);
+  return audit;
 }
 
-/** What the server shows and asks for, where others can reach it. */
-async function protect(options: ServerArguments, root: string): Promise<Protection | undefined> {
-  const { hostname, port, insecure, identity, ticketFile } = options;
-  if (insecure || isLoopback(hostname) && identity === undefined) {
-    if (identity ?? ticketFile) throw new UsageError("--identity and --ticket-file need encryption, which is off here");
-    return undefined;
-  }
-  const protection = { ...await serverIdentity(identity), addresses: await ticketAddresses(options) };
-  if (identity !== undefined && Deno.realPathSync(identity).startsWith(join(root, SEPARATOR))) {
-    throw new UsageError("the file of --identity is in the served directory, where clients could get it; move it out");
-  }
-  // What a ticket cannot hold shall be known before clients come; any port will do.
-  ticketFor(protection, protection.addresses, port === 0 ? DEFAULT_PORT : port);
-  return protection;
-}
-
-async function showTicket(protection: Protection, port: number, { json, ticketFile }: ServerArguments): Promise<void> {
-  const ticket = ticketFor(protection, protection.addresses, port);
-  if (ticketFile !== undefined) await writeTicket(ticketFile, ticket);
-  console.log(json ? JSON.stringify({ event: "ticket", ticket }) : `Clients connect with this ticket:\n${ticket}`);
+/** Gives what shows and writes down what a server tells. */
+function observer({ audit: path, json, quiet }: ServerArguments): (event: ServerEvent) => void {
+  const log = (event: ServerEvent) => {
+    if (!quiet || event.event === "warning") console.error(logLine(event, json));
+  };
+  if (path === undefined) return log;
+  const warn = (message: string) => log({ event: "warning", message });
+  const audit = openAudit(path, warn);
+  return (event) => {
+    log(event);
+    const failure = event.event === "command" ? audit.write(event) : undefined;
+    if (failure !== undefined) warn(failure);
+  };
 }
 
 async function run(options: ServerArguments): Promise<number> {
   const storage = await openDirectory(options);
   if (!storage) return Exit.usage;
-  const { hostname, port, readOnly, durable, json, quiet } = options;
+  const { hostname, port, policy, limits, durable } = options;
   const protection = await protect(options, storage.root);
-  const server = serve({
-    root: storage,
-    hostname,
-    port,
-    readOnly,
-    durable,
-    identity: protection?.identity,
-    secret: protection?.secret,
-    onEvent: (event) => {
-      if (!quiet || event.event === "warning") console.error(logLine(event, json));
-    },
-  });
+  const { identity, secrets: secret } = protection;
+  const onEvent = observer(options);
+  const server = serve({ root: storage, hostname, port, ...policy, limits, durable, identity, secret, onEvent });
   const stopped = Promise.withResolvers<void>();
   onSignals(stopped.resolve);
   await announce(server, storage.root, options);
-  if (protection) await showTicket(protection, server.address.port, options);
+  await showTickets(protection, server.address.port, options);
   if (Deno.stdin.isTerminal()) void runOperator(server, console.error, stopped.resolve);
   await stopped.promise;
   await server.shutdown();

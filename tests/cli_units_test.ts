@@ -5,7 +5,9 @@ import { SHELL_COMMANDS } from "../lib/cli/commands.ts";
 import { logLine } from "../lib/cli/events.ts";
 import { Exit, exitCode } from "../lib/cli/exit.ts";
 import { bytes, clock, Columns, fit, time, took } from "../lib/cli/format.ts";
-import { parseAddress, parseClientArguments, parsePort, parseServerArguments, UsageError } from "../lib/cli/options.ts";
+import { parseAddress, parseClientArguments, parsePort } from "../lib/cli/options.ts";
+import { parseServerArguments } from "../lib/cli/server_options.ts";
+import { UsageError } from "../lib/cli/usage.ts";
 import { grantingCommand } from "../lib/cli/permissions.ts";
 import { remoteBasename, resolveRemote } from "../lib/cli/remote_path.ts";
 import { Shell } from "../lib/cli/shell.ts";
@@ -71,14 +73,19 @@ const DEFAULTS = {
   directory: "./files",
   hostname: "127.0.0.1",
   port: DEFAULT_PORT,
-  readOnly: false,
+  policy: { readOnly: false, uploadOnly: false, noOverwrite: false, noDelete: false },
+  limits: {},
   json: false,
   quiet: false,
   durable: false,
   insecure: false,
   identity: undefined,
+  tlsCert: undefined,
+  tlsKey: undefined,
+  secretFiles: { full: undefined, read: undefined, upload: undefined },
   ticketFile: undefined,
   addresses: [],
+  audit: undefined,
 };
 
 Deno.test("parseServerArguments() has defaults for everything", () => {
@@ -87,7 +94,8 @@ Deno.test("parseServerArguments() has defaults for everything", () => {
 
 Deno.test("parseServerArguments() understands all options, wherever the directory stands", () => {
   const options = ["--host", "::1", "--port=0", "--read-only", "--log-format", "json", "--quiet"];
-  const given = { directory: "a b", hostname: "::1", port: 0, readOnly: true, json: true, quiet: true };
+  const policy = { ...DEFAULTS.policy, readOnly: true };
+  const given = { directory: "a b", hostname: "::1", port: 0, policy, json: true, quiet: true };
   const expected = { ...DEFAULTS, ...given };
   assertEquals(parseServerArguments(["a b", ...options]), expected);
   assertEquals(parseServerArguments([...options, "a b"]), expected);
@@ -122,11 +130,16 @@ Deno.test("parseServerArguments() refuses unknown options, missing values and a 
 });
 
 Deno.test("parseClientArguments() leaves everything after the address to the command", () => {
-  assertEquals(parseClientArguments([]), { address: undefined, words: [] });
+  const options = { secretFile: undefined, caFile: undefined, insecure: false, bytesPerSecond: undefined };
+  assertEquals(parseClientArguments([]), { ...options, address: undefined, words: [] });
   const address = { hostname: "h", port: 1 };
-  assertEquals(parseClientArguments(["h:1"]), { address, words: [] });
-  assertEquals(parseClientArguments(["h:1", "get", "007", "--help"]), { address, words: ["get", "007", "--help"] });
-  assertEquals(parseClientArguments(["h:1", "put", "-", "-x"]), { address, words: ["put", "-", "-x"] });
+  assertEquals(parseClientArguments(["h:1"]), { ...options, address, words: [] });
+  assertEquals(parseClientArguments(["h:1", "get", "007", "--help"]), {
+    ...options,
+    address,
+    words: ["get", "007", "--help"],
+  });
+  assertEquals(parseClientArguments(["h:1", "put", "-", "-x"]), { ...options, address, words: ["put", "-", "-x"] });
   assertEquals(parseClientArguments(["--help", "h"]), "help");
   assertEquals(parseClientArguments(["--version"]), "version");
   assertThrows(() => parseClientArguments(["--nope", "h"]), UsageError, '"--nope" does not exist');
@@ -335,7 +348,15 @@ Deno.test("Columns.lines() shows a name on one line, whatever is in it", () => {
 
 const NOW = new Date(Date.UTC(2026, 10, 20, 8, 51, 0, 7));
 const WHO = { session: 3, peer: "127.0.0.1:50000" };
-const COMMAND = { event: "command", ...WHO, command: "get", path: CHINESE, bytes: 901, durationMs: 35 } as const;
+const COMMAND = {
+  event: "command",
+  ...WHO,
+  role: "full",
+  command: "get",
+  path: CHINESE,
+  bytes: 901,
+  durationMs: 35,
+} as const;
 
 Deno.test("logLine() writes a line of text for every event", () => {
   const lines: [ServerEvent, string][] = [

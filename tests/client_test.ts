@@ -7,6 +7,7 @@ import { sameBytes } from "./helpers/frames.ts";
 import { bytes } from "./helpers/random.ts";
 import { assertFile, Collector, failsWith, FakeServer, namesIn, Served, within } from "./helpers/raw.ts";
 import { tempDir } from "./helpers/temp.ts";
+import { RIGHTS } from "../lib/protocol/commands.ts";
 
 const FIXTURES = fromFileUrl(new URL("../fixtures/tree", import.meta.url));
 
@@ -36,7 +37,7 @@ Deno.test("connect() says whom it talks to and what the server allows", async ()
   await using served = await Served.with({}, { readOnly: true });
   await using client = await served.connect();
   assertEquals(client.peer, `127.0.0.1:${served.address.port}`);
-  assertEquals(client.welcome, { readOnly: true, window: 1024 });
+  assertEquals(client.welcome, { allows: ["read"], window: 1024 });
 });
 
 Deno.test("connect() fails with Unreachable when nobody listens", async () => {
@@ -87,7 +88,7 @@ Deno.test("connect() chooses version 1 when the server speaks others too", async
   await using fake = new FakeServer(async (peer) => {
     await peer.send("hello", { ferry: [3, 1, 2] });
     assertEquals((await peer.receive())?.value, { ferry: 1 });
-    await peer.send("ok", { readOnly: false, window: 16 });
+    await peer.send("ok", { allows: [...RIGHTS], window: 16 });
   });
   const client = await connect(fake.address);
   assertEquals((await within(client.ended)).code, "Disconnected");

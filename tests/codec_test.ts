@@ -12,6 +12,7 @@ import {
   type CommandName,
   COMMANDS,
   isCommandName,
+  needOf,
   okCheck,
   type OkOf,
   type RequestOf,
@@ -258,7 +259,7 @@ Deno.test("MESSAGES check every field and name it", () => {
   const samples = {
     serverHello: { ferry: [1, 2] },
     clientHello: { ferry: 1 },
-    welcome: { readOnly: true, window: 8 },
+    welcome: { allows: ["read"], window: 8 },
     readyToSend: { size: 1, mtimeMs: -2, version: "v" },
     resume: { offset: 0 },
     end: { size: 0 },
@@ -312,9 +313,12 @@ Deno.test("okCheck() accepts the ok of every command, ignores unknown fields and
   }
 });
 
-Deno.test("COMMANDS says of each command whether it writes and whether a body follows", () => {
-  const writing = COMMAND_NAMES.filter((name) => COMMANDS[name].writes);
-  assertEquals(writing, ["put", "part", "mkdir", "rename", "remove"]);
+Deno.test("COMMANDS says of each command what it needs and whether a body follows", () => {
+  const needing = (right: string | undefined) => COMMAND_NAMES.filter((name) => needOf(name) === right);
+  assertEquals(needing("read"), ["dir", "stat", "get", "sum", "blocks"]);
+  assertEquals(needing("add"), ["put", "part", "mkdir"]);
+  assertEquals(needing("remove"), ["rename", "remove"]);
+  assertEquals(needing(undefined), ["say", "close"]);
   assertEquals(COMMAND_NAMES.filter((name) => "body" in COMMANDS[name]), ["put", "part"]);
 });
 

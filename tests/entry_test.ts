@@ -290,7 +290,7 @@ Deno.test("server.ts obeys its operator at the terminal", NO_TERMINAL, async () 
   await client.type("dir\n");
   await client.stdout.until("a.txt\n");
   await server.type("who\n");
-  await server.stdout.until(/#1 127\.0\.0\.1:\d+ since \S+Z idle\r\n/);
+  await server.stdout.until(/#1 127\.0\.0\.1:\d+ since \S+Z full idle\r\n/);
   await server.type("say 维护 at   five\n");
   await client.stderr.until("Server: 维护 at   five\n");
   await server.stdout.until("Sent to 1 client.");
@@ -384,7 +384,7 @@ Deno.test("client.ts exits with the documented codes", async () => {
   assertOutcome(await run("dir", "a.txt"), 1, /not a directory/);
   assertOutcome(await run("get", "a.txt", join(dir.here, "missing", "a.txt")), 5, /no such file or directory/);
   const refused = [["put", "b.txt"], ["mkdir", "d"], ["rename", "a.txt", "c"], ["remove", "a.txt"]];
-  for (const words of refused) assertOutcome(await run(...words), 4, /: the server is read-only\n$/);
+  for (const words of refused) assertOutcome(await run(...words), 4, /: you may only read here\n$/);
   assertEquals(Places.names(dir.served), ["a.txt"]);
   assertEquals(Places.names(dir.here), ["b.txt"]);
   const nobody = `127.0.0.1:${await freePort()}`;
@@ -631,7 +631,7 @@ Deno.test("client.ts put - says at once that the server has refused", NOT_ON_WIN
   await using client = startClient([server.at, "put", "-", "x.bin"]);
   // Its input stays open and silent.
   assertEquals(await client.ended(AT_ONCE_MS), 4);
-  assertEquals(client.stderr.text, 'Cannot put "x.bin": the server is read-only\n');
+  assertEquals(client.stderr.text, 'Cannot put "x.bin": you may only read here\n');
 });
 
 Deno.test(

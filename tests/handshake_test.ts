@@ -16,6 +16,7 @@ import { bytes } from "./helpers/random.ts";
 import { assertFile, Collector, failsWith, FakeServer, type RawFrame, RawPeer, Served, within } from "./helpers/raw.ts";
 import { tempDir } from "./helpers/temp.ts";
 import { assertSameTree, transferTree } from "./helpers/trees.ts";
+import { RIGHTS } from "../lib/protocol/commands.ts";
 
 const MIB = 1024 * 1024;
 const TREE = join(PROJECT, "fixtures", "tree");
@@ -54,8 +55,9 @@ async function meet(client: Credentials, server: Credentials): Promise<{ client:
     }
   };
   const serving = async () => {
-    const proof = await greetClient(there, server);
-    await there.send(FrameKind.ok, { readOnly: false, window: 16, proof });
+    const { secret, certificate } = server;
+    const authenticated = await greetClient(there, { secrets: secret ? [secret] : [], certificate });
+    await there.send(FrameKind.ok, { allows: [...RIGHTS], window: 16, proof: authenticated?.proof });
   };
   try {
     const both = Promise.all([outcome(here, greetServer(here, client)), outcome(there, serving())]);
@@ -440,7 +442,7 @@ Deno.test("connect() refuses a server that cannot prove that it knows the secret
     await t.step(what, async () => {
       await using server = new FakeServer(async (peer) => {
         const proof = make(await sentProof(peer));
-        await peer.send("ok", { readOnly: false, window: 16, proof });
+        await peer.send("ok", { allows: [...RIGHTS], window: 16, proof });
         // No request comes after that.
         assertEquals(await peer.receive(), undefined);
       });
@@ -529,7 +531,7 @@ Deno.test("checkDeadlines() ends a session without a hello after ten seconds, ho
   assertEquals(served.events.of("close"), []);
   session.checkDeadlines(began + HELLO_DEADLINE_MS + 1);
   const [close] = await served.events.until("close");
-  assertEquals(close?.reason, "no hello in time");
+  assertEquals(close?.reason, "no hello within 10 s");
   await within(peer.ended(), "the end of the connection");
 });
 
@@ -545,7 +547,7 @@ Deno.test("checkDeadlines() counts the proof to the hello, and ends nobody who i
   const closed = await served.events.until("close");
   assertEquals(closed.map(({ session, reason }) => ({ session, reason })), [{
     session: 2,
-    reason: "no hello in time",
+    reason: "no hello within 10 s",
   }]);
   await client.mkdir("still here");
 });

@@ -14,6 +14,7 @@ import {
   within,
 } from "./helpers/raw.ts";
 import { type TempDir, tempDir } from "./helpers/temp.ts";
+import { RIGHTS } from "../lib/protocol/commands.ts";
 
 const HELLO = new TextEncoder().encode("hello");
 
@@ -217,9 +218,9 @@ Deno.test("connect() to a server that greets wrongly fails", async (t) => {
       "no JSON": [["hello", new TextEncoder().encode("hello")]],
       "another kind": [["ok", { ferry: [1] }]],
       "no welcome": [["hello", { ferry: [1] }], ["notice", { text: "x", reason: "message" }]],
-      "no window": [["hello", { ferry: [1] }], ["ok", { readOnly: false }]],
-      "negative window": [["hello", { ferry: [1] }], ["ok", { readOnly: false, window: -1 }]],
-      "no room for any request": [["hello", { ferry: [1] }], ["ok", { readOnly: false, window: 0 }]],
+      "no window": [["hello", { ferry: [1] }], ["ok", { allows: [...RIGHTS] }]],
+      "negative window": [["hello", { ferry: [1] }], ["ok", { allows: [...RIGHTS], window: -1 }]],
+      "no room for any request": [["hello", { ferry: [1] }], ["ok", { allows: [...RIGHTS], window: 0 }]],
     })
   ) {
     await t.step(what, async () => {

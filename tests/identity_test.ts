@@ -1,13 +1,10 @@
 import { assert, assertEquals, assertMatch, assertNotEquals, assertStringIncludes } from "@std/assert";
-import {
-  isLoopback,
-  isWildcard,
-  type ServerIdentity,
-  serverIdentity,
-  ticketFor,
-  writeTicket,
-} from "../lib/cli/identity.ts";
-import { parseAddress, parseClientArguments, parseServerArguments, UsageError } from "../lib/cli/options.ts";
+import { isWildcard, type ServerIdentity, serverIdentity, writeTicket } from "../lib/cli/identity.ts";
+import { ticketsOf } from "../lib/cli/protection.ts";
+import { parseServerArguments } from "../lib/cli/server_options.ts";
+import { isLoopback } from "../lib/net/address.ts";
+import { parseAddress, parseClientArguments } from "../lib/cli/options.ts";
+import { UsageError } from "../lib/cli/usage.ts";
 import { certificateDer, checkIdentity } from "../lib/net/certificate.ts";
 import { Secret } from "../lib/net/secret.ts";
 import { decodeTicket, encodeTicket } from "../lib/net/ticket.ts";
@@ -33,6 +30,17 @@ function writePrivate(dir: TempDir, content: string | Uint8Array): string {
   const file = dir.join("identity");
   Deno.writeFileSync(file, typeof content === "string" ? new TextEncoder().encode(content) : content, { mode: 0o600 });
   return file;
+}
+
+/** The ticket of `MADE`. */
+function ticketFor(addresses: string[], port: number): string {
+  const certificate = certificateDer(MADE.identity.certificate);
+  const [[role, ticket] = []] = ticketsOf(
+    { identity: MADE.identity, certificate, addresses, secrets: { full: MADE.secret } },
+    port,
+  );
+  assertEquals(role, "full");
+  return ticket ?? "";
 }
 
 /** The message of the usage error that `operation` throws. */
@@ -153,8 +161,8 @@ Deno.test("serverIdentity() does not write through a link that leads nowhere", H
   assertEquals(Array.from(Deno.readDirSync(dir.path), ({ name }) => name), ["identity"]);
 });
 
-Deno.test("ticketFor() holds certificate, secret, port and addresses, but not the key", () => {
-  const ticket = ticketFor(MADE, ["127.0.0.1", "ferry.example"], 7878);
+Deno.test("ticketsOf() holds certificate, secret, port and addresses, but not the key", () => {
+  const ticket = ticketFor(["127.0.0.1", "ferry.example"], 7878);
   const { addresses, port, certificate, secret } = decodeTicket(ticket);
   assertEquals({ addresses, port }, { addresses: ["127.0.0.1", "ferry.example"], port: 7878 });
   assertEquals(certificate, certificateDer(MADE.identity.certificate));
@@ -249,7 +257,7 @@ Deno.test("parseServerArguments() refuses options without their value", () => {
 });
 
 Deno.test("parseAddress() and parseClientArguments() take a ticket for all they need", () => {
-  const ticket = ticketFor(MADE, ["127.0.0.1", "::1"], 4711);
+  const ticket = ticketFor(["127.0.0.1", "::1"], 4711);
   for (const text of [ticket, ticket.toUpperCase(), ` ${ticket}\n`, ticket.replace(/.{60}/g, "$&\n")]) {
     const address = parseAddress(text);
     assertEquals([address.hostname, address.port, address.otherHostnames], ["127.0.0.1", 4711, ["::1"]]);
@@ -264,7 +272,7 @@ Deno.test("parseAddress() and parseClientArguments() take a ticket for all they 
 
 Deno.test("parseAddress() gives no certificate for a ticket that has none", () => {
   const address = parseAddress(encodeTicket({ addresses: ["h"], port: 1, secret: MADE.secret }));
-  assertEquals(address.certificate, undefined);
+  assertEquals([address.certificate, address.tls], [undefined, {}]);
   assertEquals(address.secret?.text, MADE.secret.text);
 });
 

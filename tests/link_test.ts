@@ -6,6 +6,7 @@ import { FaultProxy } from "./helpers/proxy.ts";
 import { bytes, Random } from "./helpers/random.ts";
 import { assertFile, failsWith, FakeServer, Served, within } from "./helpers/raw.ts";
 import { tempDir } from "./helpers/temp.ts";
+import { RIGHTS } from "../lib/protocol/commands.ts";
 
 function failure(code: ErrorCode): FerryError {
   return new FerryError(code, "made by the test");
@@ -229,7 +230,7 @@ Deno.test("Link.run() that is cancelled does not stop the others on the same con
     const go = Promise.withResolvers<void>();
     await using slow = new FakeServer(async (peer) => {
       await go.promise;
-      await peer.sendAll(["hello", { ferry: [1] }], ["ok", { readOnly: false, window: 4 }]);
+      await peer.sendAll(["hello", { ferry: [1] }], ["ok", { allows: [...RIGHTS], window: 4 }]);
       await peer.receive();
       await peer.receive();
     });

@@ -134,7 +134,7 @@ Deno.test("server.ts --identity keeps tickets good over a restart, also on loopb
     await using server = await startServer(served, options, access);
     port = server.address.port;
     ticket = await ticketOf(server);
-    assertEquals(JSON.parse(server.stdout.text.split("\n")[1] ?? ""), { event: "ticket", ticket });
+    assertEquals(JSON.parse(server.stdout.text.split("\n")[1] ?? ""), { event: "ticket", role: "full", ticket });
     server.kill("SIGTERM");
     assertEquals(await server.ended(), 0);
   }

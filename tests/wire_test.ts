@@ -29,7 +29,11 @@ function control(kind: FrameKind, value: unknown, check: (value: unknown, name: 
 
 const serverHello = control(FrameKind.hello, { ferry: [1] }, MESSAGES.serverHello);
 const clientHello = control(FrameKind.hello, { ferry: 1 }, MESSAGES.clientHello);
-const welcome = control(FrameKind.ok, { readOnly: false, window: 1024 }, MESSAGES.welcome);
+const welcome = control(
+  FrameKind.ok,
+  { allows: ["read", "add", "overwrite", "remove"], window: 1024 },
+  MESSAGES.welcome,
+);
 const get: Message = {
   kind: FrameKind.request,
   value: { command: "get", path: "天线15.doc" },

@@ -6,7 +6,7 @@ import { printable } from "../protocol/text.ts";
 import { describeFlags, type FlagName, parseFlags } from "./flags.ts";
 import { Columns, time } from "./format.ts";
 import type { Invocation } from "./invocation.ts";
-import { UsageError } from "./options.ts";
+import { UsageError } from "./usage.ts";
 import type { Shell } from "./shell.ts";
 import { get, isLocalDirectory, put } from "./transfer_commands.ts";
 

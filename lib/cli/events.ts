@@ -7,10 +7,12 @@ function describe(event: ServerEvent): string {
     case "open":
       return `#${event.session} ${event.peer} connected`;
     case "command": {
-      const subject = event.path === undefined ? "" : ` ${quote(event.path)}`;
+      const to = event.to === undefined ? "" : ` to ${quote(event.to)}`;
+      const subject = event.path === undefined ? "" : ` ${quote(event.path)}${to}`;
       const moved = event.bytes > 0 ? ` ${event.bytes} bytes` : "";
       const detail = event.detail === undefined ? "" : ` (${printable(event.detail)})`;
-      const head = `#${event.session} ${event.peer} ${event.command}${subject}${moved}`;
+      const role = event.role === "full" ? "" : ` (${event.role})`;
+      const head = `#${event.session} ${event.peer}${role} ${event.command}${subject}${moved}`;
       return `${head} ${took(event.durationMs)} ${event.outcome}${detail}`;
     }
     case "say":
@@ -31,7 +33,8 @@ export function logLine(event: ServerEvent, json: boolean, now = new Date()): st
   return json ? escapeForTerminal(JSON.stringify({ time, ...event })) : `${time} ${describe(event)}`;
 }
 
-function escapeForTerminal(json: string): string {
+/** JSON without characters that a terminal could obey; it means the same. */
+export function escapeForTerminal(json: string): string {
   return json.replace(
     /[\u007f-\uffff]/g,
     (c) => printable(c) === c ? c : `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`,

@@ -2,7 +2,7 @@ import { parseArgs } from "@std/cli/parse-args";
 import type { CopyOptions } from "../client/copy.ts";
 import { DEFAULT_RETRIES } from "../client/link.ts";
 import { quote } from "../protocol/text.ts";
-import { UsageError } from "./options.ts";
+import { UsageError } from "./usage.ts";
 
 /** The options that commands can have. */
 const FLAGS = {

@@ -1,7 +1,6 @@
-import { certificateDer, checkIdentity, createIdentity, type Identity } from "../net/certificate.ts";
+import { isLoopback } from "../net/address.ts";
+import { checkIdentity, createIdentity, type Identity } from "../net/certificate.ts";
 import { Secret } from "../net/secret.ts";
-import { isIPv4 } from "node:net";
-import { encodeTicket } from "../net/ticket.ts";
 import { object, text } from "../protocol/checks.ts";
 import { cannot, FerryError } from "../protocol/errors.ts";
 
@@ -10,6 +9,9 @@ export interface ServerIdentity {
   readonly identity: Identity;
   readonly secret: Secret;
 }
+
+/** No file with an identity or a secret is larger, in bytes. */
+const MAX_FILE_BYTES = 64 * 1024;
 
 const FILE = object({ certificate: text, key: text, secret: text });
 
@@ -20,14 +22,20 @@ async function create(): Promise<ServerIdentity> {
   return { identity: await createIdentity(), secret: Secret.create() };
 }
 
-async function read(file: string): Promise<ServerIdentity> {
+/** The content of a file that only its owner may read. */
+async function readPrivately(file: string): Promise<string> {
   const info = await Deno.stat(file);
   if (!info.isFile) throw new FerryError("NotAFile", "it is not a regular file");
   if (info.mode !== null && (info.mode & OTHERS) !== 0) {
     throw new FerryError("Refused", "other users may read or write it; run: chmod 600");
   }
+  if (info.size > MAX_FILE_BYTES) throw new FerryError("BadRequest", "it is too large for what it should hold");
+  return await Deno.readTextFile(file);
+}
+
+function parseIdentity(content: string): ServerIdentity {
   try {
-    const { certificate, key, secret } = FILE(JSON.parse(await Deno.readTextFile(file)), "identity");
+    const { certificate, key, secret } = FILE(JSON.parse(content), "identity");
     checkIdentity({ certificate, key });
     return { identity: { certificate, key }, secret: Secret.parse(secret) };
   } catch (error) {
@@ -43,6 +51,28 @@ async function writePrivately(file: string, content: string): Promise<void> {
   await Deno.writeTextFile(file, content, { createNew: true, mode: 0o600 });
 }
 
+/** What is in a private file; made, and written to it, when the file is missing. `what` is its name for messages. */
+async function readOrMake<T>(
+  file: string,
+  what: string,
+  parse: (content: string) => T,
+  make: () => Promise<T>,
+  format: (made: T) => string,
+): Promise<T> {
+  try {
+    return parse(await readPrivately(file));
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw cannot(`use the ${what} in`, file, error);
+  }
+  try {
+    const made = await make();
+    await writePrivately(file, format(made));
+    return made;
+  } catch (error) {
+    throw cannot(`write the ${what} to`, file, error);
+  }
+}
+
 /**
  * The identity in `file`, which is made when it is missing; a new one, for this run only, without a file.
  *
@@ -50,23 +80,40 @@ async function writePrivately(file: string, content: string): Promise<void> {
  */
 export async function serverIdentity(file: string | undefined): Promise<ServerIdentity> {
   if (file === undefined) return await create();
+  const format = ({ identity, secret }: ServerIdentity) =>
+    `${JSON.stringify({ ...identity, secret: secret.text }, null, 2)}\n`;
+  return await readOrMake(file, "identity", parseIdentity, create, format);
+}
+
+/**
+ * The secret in `file`, which is made when it is missing.
+ *
+ * @throws {FerryError} When the file cannot be used, or others can read it.
+ */
+export async function serverSecret(file: string): Promise<Secret> {
+  const make = () => Promise.resolve(Secret.create());
+  return await readOrMake(file, "secret", Secret.parse, make, ({ text }) => `${text}\n`);
+}
+
+/** The secret in `file`. @throws {FerryError} When there is none, or others can read it. */
+export async function clientSecret(file: string): Promise<Secret> {
   try {
-    return await read(file);
+    return Secret.parse(await readPrivately(file));
   } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw cannot("use the identity in", file, error);
-  }
-  try {
-    const made = await create();
-    await writePrivately(file, `${JSON.stringify({ ...made.identity, secret: made.secret.text }, null, 2)}\n`);
-    return made;
-  } catch (error) {
-    throw cannot("write the identity to", file, error);
+    throw cannot("use the secret in", file, error);
   }
 }
 
-/** The string that clients need. @param addresses Names and addresses of this server, the most promising first. */
-export function ticketFor({ identity, secret }: ServerIdentity, addresses: readonly string[], port: number): string {
-  return encodeTicket({ addresses, port, certificate: certificateDer(identity.certificate), secret });
+/** A certificate and its key from PEM files. @throws {FerryError} When they cannot be used. */
+export async function ownIdentity(certFile: string, keyFile: string): Promise<Identity> {
+  const read = (file: string) => Deno.readTextFile(file).catch((error) => Promise.reject(cannot("read", file, error)));
+  const identity = { certificate: await read(certFile), key: await read(keyFile) };
+  try {
+    checkIdentity(identity);
+    return identity;
+  } catch (error) {
+    throw cannot("use", certFile, error);
+  }
 }
 
 /** Writes the ticket where only its owner can read it. */
@@ -80,11 +127,6 @@ export async function writeTicket(file: string, ticket: string): Promise<void> {
   } catch (error) {
     throw cannot("write the ticket to", file, error);
   }
-}
-
-/** Whether an address is this machine's own, which nobody else can reach. */
-export function isLoopback(hostname: string): boolean {
-  return hostname === "localhost" || hostname === "::1" || (isIPv4(hostname) && hostname.startsWith("127."));
 }
 
 /** Whether an address stands for all addresses of this machine. */

@@ -42,8 +42,8 @@ async function sayTo(server: FerryServer, text: string, print: (line: string) =>
 }
 
 function who(server: FerryServer): string {
-  const lines = server.sessions.map(({ id, peer, since, busyWith }) =>
-    `#${id} ${peer} since ${since.toISOString()} ${busyWith ?? "idle"}`
+  const lines = server.sessions.map(({ id, peer, since, role, busyWith }) =>
+    `#${id} ${peer} since ${since.toISOString()} ${role ?? "connecting"} ${busyWith ?? "idle"}`
   );
   return lines.length > 0 ? lines.join("\n") : "Nobody is connected.";
 }

@@ -1,48 +1,39 @@
 import { parseArgs } from "@std/cli/parse-args";
 import { isIPv6 } from "node:net";
 import { certificatePem } from "../net/certificate.ts";
+import type { RateLimit } from "../net/rate.ts";
 import type { Secret } from "../net/secret.ts";
 import { decodeTicket, isTicket } from "../net/ticket.ts";
-import { toFerryError } from "../protocol/errors.ts";
+import { cannot, toFerryError } from "../protocol/errors.ts";
 import { quote } from "../protocol/text.ts";
 import { DEFAULT_PORT } from "../server/server.ts";
+import { parseRate } from "./quantities.ts";
+import { UsageError } from "./usage.ts";
 
-/** The command line cannot be understood; the message says why. */
-export class UsageError extends Error {
-  override readonly name = "UsageError";
-}
-
-/** Where a server is, and what a ticket says besides. */
+/** Where a server is, and how to meet it there. */
 export interface Address {
   readonly hostname: string;
   readonly port: number;
   readonly otherHostnames?: readonly string[];
   readonly certificate?: string | undefined;
-  readonly secret?: Secret;
-}
-
-/** What the server's command line says. */
-export interface ServerArguments {
-  readonly directory: string;
-  readonly hostname: string;
-  readonly port: number;
-  readonly readOnly: boolean;
-  readonly json: boolean;
-  readonly quiet: boolean;
-  /** Sync every upload to the disk. */
-  readonly durable: boolean;
-  /** No TLS and no secret, on any address. */
-  readonly insecure: boolean;
-  /** The file that holds certificate and secret. */
-  readonly identity: string | undefined;
-  readonly ticketFile: string | undefined;
-  /** Names and addresses that clients use, for the ticket. */
-  readonly addresses: readonly string[];
+  /** Encrypt, and trust authorities rather than one certificate. */
+  readonly tls?: { readonly ca?: string | undefined } | undefined;
+  readonly secret?: Secret | undefined;
+  /** What all connections together may use. */
+  readonly rate?: RateLimit | undefined;
 }
 
 /** What the client's command line says. */
 export interface ClientArguments {
   readonly address: Address | undefined;
+  /** The file that holds the secret. */
+  readonly secretFile: string | undefined;
+  /** The file with the certificates of authorities to trust besides the usual ones. */
+  readonly caFile: string | undefined;
+  /** Neither encryption nor a secret, whatever the address. */
+  readonly insecure: boolean;
+  /** What all connections together may use, in bytes per second; as much as there is when absent. */
+  readonly bytesPerSecond: number | undefined;
   /** The command and its arguments; empty for a prompt. */
   readonly words: string[];
 }
@@ -62,35 +53,54 @@ function fromTicket(text: string): Address {
   try {
     const { addresses, port, certificate, secret } = decodeTicket(text);
     const [hostname = "", ...otherHostnames] = addresses;
-    return { hostname, otherHostnames, port, secret, certificate: certificate && certificatePem(certificate) };
+    const trust = certificate ? { certificate: certificatePem(certificate) } : { tls: {} };
+    return { hostname, otherHostnames, port, secret, ...trust };
   } catch (error) {
     throw new UsageError(toFerryError(error).message);
   }
 }
 
+/** The longest file that is taken for one with a ticket in it, in bytes. */
+const MAX_TICKET_FILE_BYTES = 64 * 1024;
+
+function readTicket(path: string): string {
+  let text = "";
+  try {
+    const { isFile, size } = Deno.statSync(path);
+    if (isFile && size <= MAX_TICKET_FILE_BYTES) text = Deno.readTextFileSync(path);
+  } catch (error) {
+    throw new UsageError(cannot("read the ticket in", path, error).message);
+  }
+  if (isTicket(text)) return text;
+  throw new UsageError(`there is no ticket in ${quote(path)}`);
+}
+
 /**
- * Parses `HOST`, `HOST:PORT`, `[IPV6]:PORT`, a bare IPv6 address, or a ticket.
+ * Parses `HOST`, `HOST:PORT`, `[IPV6]:PORT`, a bare IPv6 address, a ticket, or the path of a file that holds one. A
+ * path has a `/` in it, which nothing else has.
  *
  * @throws {UsageError} When it is none of these.
  */
 export function parseAddress(text: string): Address {
   if (isTicket(text)) return fromTicket(text);
+  if (text.includes("/")) return fromTicket(readTicket(text));
   if (isIPv6(text)) return { hostname: text, port: DEFAULT_PORT };
   const { host, bracketed, port } =
     /^(?:\[(?<bracketed>[^\]]+)\]|(?<host>[^:[\]\s]+))(?::(?<port>.*))?$/.exec(text)?.groups ?? {};
   const hostname = bracketed !== undefined && isIPv6(bracketed) ? bracketed : host;
   if (hostname === undefined) {
-    throw new UsageError(`${quote(text)} is not an address; write HOST, HOST:PORT or [IPV6]:PORT`);
+    throw new UsageError(`${quote(text)} is not an address; write HOST, HOST:PORT, [IPV6]:PORT or a ticket`);
   }
   return { hostname, port: port === undefined ? DEFAULT_PORT : parsePort(port) };
 }
 
-/** Rejects flags that do not exist. */
-function unknownFlag(argument: string, key?: string): void {
+/** Rejects flags that do not exist; for `parseArgs`. @throws {UsageError} */
+export function unknownFlag(argument: string, key?: string): void {
   if (key !== undefined) throw new UsageError(`the option ${quote(argument)} does not exist; try --help`);
 }
 
-function requireValues(values: Record<string, unknown>, names: readonly string[]): void {
+/** Rejects flags that were given without their value. @throws {UsageError} */
+export function requireValues(values: Record<string, unknown>, names: readonly string[]): void {
   for (const name of names) {
     const value = values[name];
     if (value === "" || (Array.isArray(value) && value.includes(""))) throw new UsageError(`--${name} needs a value`);
@@ -98,43 +108,25 @@ function requireValues(values: Record<string, unknown>, names: readonly string[]
 }
 
 /** @throws {UsageError} */
-export function parseServerArguments(args: string[]): ServerArguments | Enquiry {
-  const strings = ["host", "port", "log-format", "identity", "ticket-file", "address"] as const;
+export function parseClientArguments(args: string[]): ClientArguments | Enquiry {
+  const strings = ["secret-file", "ca", "limit-rate"] as const;
   const flags = parseArgs(args, {
+    boolean: ["insecure", "help", "version"],
     string: [...strings, "_"],
-    boolean: ["read-only", "durable", "quiet", "insecure", "help", "version"],
-    collect: ["address"],
-    default: { host: "127.0.0.1", port: String(DEFAULT_PORT), "log-format": "text" },
+    stopEarly: true,
     unknown: unknownFlag,
   });
   if (flags.help) return "help";
   if (flags.version) return "version";
   requireValues(flags, strings);
-  if (flags._.length > 1) throw new UsageError("only one directory can be served");
-  const format = flags["log-format"];
-  if (format !== "text" && format !== "json") throw new UsageError("--log-format must be text or json");
-  const directory = String(flags._[0] ?? "./files");
-  if (directory === "") throw new UsageError("the directory's name is empty");
-  return {
-    directory,
-    hostname: flags.host,
-    port: parsePort(flags.port),
-    readOnly: flags["read-only"],
-    json: format === "json",
-    quiet: flags.quiet,
-    durable: flags.durable,
-    insecure: flags.insecure,
-    identity: flags.identity,
-    ticketFile: flags["ticket-file"],
-    addresses: flags.address.map(String),
-  };
-}
-
-/** @throws {UsageError} */
-export function parseClientArguments(args: string[]): ClientArguments | Enquiry {
-  const flags = parseArgs(args, { boolean: ["help", "version"], string: ["_"], stopEarly: true, unknown: unknownFlag });
-  if (flags.help) return "help";
-  if (flags.version) return "version";
   const [address, ...words] = flags._.map(String);
-  return { address: address === undefined ? undefined : parseAddress(address), words };
+  const rate = flags["limit-rate"];
+  return {
+    address: address === undefined ? undefined : parseAddress(address),
+    secretFile: flags["secret-file"],
+    caFile: flags.ca,
+    insecure: flags.insecure,
+    bytesPerSecond: rate === undefined ? undefined : parseRate("limit-rate", rate),
+    words,
+  };
 }

@@ -1,18 +1,29 @@
-/** What a server needs: the network, and one directory. */
+/** What a server needs: the network, one directory, and what its options name. */
 export interface Needs {
   readonly directory: string;
   readonly write: boolean;
   /** Files that it reads and writes besides. */
   readonly files: readonly string[];
+  /** Files that it only reads. */
+  readonly reads?: readonly string[];
+  /** Whether it asks how full the disk is. */
+  readonly space?: boolean;
   readonly args: readonly string[];
 }
 
-function descriptors({ directory, write, files }: Needs): Deno.PermissionDescriptor[] {
-  const readable = [directory, ...files];
-  const writable = write ? readable : files;
+/** The kind of permission that Deno asks for `statfs`. */
+const SPACE = "statfs";
+
+function pathsOf({ directory, write, files, reads = [] }: Needs): { readable: string[]; writable: string[] } {
+  return { readable: [directory, ...files, ...reads], writable: write ? [directory, ...files] : [...files] };
+}
+
+function descriptors(needs: Needs): Deno.PermissionDescriptor[] {
+  const { readable, writable } = pathsOf(needs);
   return [
     ...readable.map((path) => ({ name: "read", path } as const)),
     ...writable.map((path) => ({ name: "write", path } as const)),
+    ...(needs.space ? [{ name: "sys", kind: SPACE } as const] : []),
   ];
 }
 
@@ -22,15 +33,15 @@ function shellWord(word: string): string {
 }
 
 /** The command line that grants a server exactly what it needs. */
-export function grantingCommand({ directory, write, files, args }: Needs): string {
+export function grantingCommand(needs: Needs): string {
   const list = (paths: readonly string[]) => paths.map(shellWord).join(",");
-  const readable = [directory, ...files];
-  const writable = write ? readable : files;
+  const { readable, writable } = pathsOf(needs);
   const rights = [
     `--allow-read=${list(readable)}`,
     ...(writable.length > 0 ? [`--allow-write=${list(writable)}`] : []),
+    ...(needs.space ? [`--allow-sys=${SPACE}`] : []),
   ];
-  return ["deno run --allow-net", ...rights, "server.ts", ...args.map(shellWord)].join(" ");
+  return ["deno run --allow-net", ...rights, "server.ts", ...needs.args.map(shellWord)].join(" ");
 }
 
 /**

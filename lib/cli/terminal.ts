@@ -3,7 +3,8 @@ import { isTicket } from "../net/ticket.ts";
 import { printable } from "../protocol/text.ts";
 import { DEFAULT_PORT } from "../server/server.ts";
 import { Exit, exitCode } from "./exit.ts";
-import { type Address, parseAddress, parsePort, UsageError } from "./options.ts";
+import { type Address, parseAddress, parsePort } from "./options.ts";
+import { UsageError } from "./usage.ts";
 
 const encoder = new TextEncoder();
 

@@ -14,7 +14,7 @@ import type { Entry } from "../storage/storage.ts";
 import { copyOptions, type Flags } from "./flags.ts";
 import { bytes, took } from "./format.ts";
 import type { Invocation } from "./invocation.ts";
-import { UsageError } from "./options.ts";
+import { UsageError } from "./usage.ts";
 import { parsePattern, selector } from "./patterns.ts";
 import { Progress } from "./progress.ts";
 import { remoteBasename } from "./remote_path.ts";

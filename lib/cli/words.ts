@@ -1,4 +1,4 @@
-import { UsageError } from "./options.ts";
+import { UsageError } from "./usage.ts";
 
 /** A word of a line as the user meant it, and where it begins in the line. */
 export interface Word {

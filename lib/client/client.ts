@@ -1,8 +1,9 @@
-import { formatAddress } from "../net/address.ts";
+import { formatAddress, isLoopback } from "../net/address.ts";
 import { Connection } from "../net/connection.ts";
 import { greetServer } from "../net/handshake.ts";
+import type { RateLimit } from "../net/rate.ts";
 import type { Secret } from "../net/secret.ts";
-import { connectPinned } from "../net/tls.ts";
+import { connectPinned, connectTls, type SecureLink } from "../net/tls.ts";
 import type { Entry, Messages } from "../protocol/codec.ts";
 import type { FileFacts, OkOf, Receipt } from "../protocol/commands.ts";
 import { FerryError, toFerryError } from "../protocol/errors.ts";
@@ -26,10 +27,17 @@ export interface ConnectOptions {
   readonly port: number;
   /** Other names and addresses of the same server, tried in turn when nobody answers. */
   readonly otherHostnames?: readonly string[] | undefined;
-  /** The certificate (PEM) that the server must have; plain TCP when absent. */
+  /** The certificate (PEM) that the server must have, byte for byte. */
   readonly certificate?: string | undefined;
-  /** What the server wants to be known. */
+  /**
+   * Accept a certificate that is good for the server's name, from an authority that this computer trusts or one of `ca`
+   * (PEM). Without this and `certificate` nothing is encrypted.
+   */
+  readonly tls?: { readonly ca?: string | undefined } | undefined;
+  /** What the server wants to be known. It is not used without encryption, except on loopback. */
   readonly secret?: Secret | undefined;
+  /** What the bandwidth is limited to, all connections with the same limit together. */
+  readonly rate?: RateLimit | undefined;
   /** Gives up connecting when it is aborted. */
   readonly signal?: AbortSignal | undefined;
   /** Told of lines from the operator of the server. */
@@ -200,7 +208,7 @@ export async function connect(options: ConnectOptions): Promise<Client> {
 }
 
 async function connectTo(hostname: string, options: ConnectOptions): Promise<Client> {
-  const { port, certificate, secret, onNotice = () => {} } = options;
+  const { port, secret, rate, onNotice = () => {} } = options;
   const where = formatAddress({ hostname, port });
   const timeout = AbortSignal.timeout(CONNECT_TIMEOUT_MS);
   const signal = options.signal ? AbortSignal.any([options.signal, timeout]) : timeout;
@@ -210,8 +218,8 @@ async function connectTo(hostname: string, options: ConnectOptions): Promise<Cli
     const conn = await Deno.connect({ hostname, port, signal });
     conn.setNoDelay(true);
     conn.setKeepAlive(true);
-    const link = certificate === undefined ? undefined : await connectPinned(conn, certificate, signal);
-    connection = new Connection(link?.conn ?? conn);
+    const link = await encrypt(conn, hostname, options, signal);
+    connection = new Connection(link?.conn ?? conn, rate ? [rate] : []);
     signal.addEventListener("abort", abort);
     const welcome = await greetServer(connection, { secret, certificate: link?.certificate });
     return new Client(connection, welcome, onNotice);
@@ -230,6 +238,19 @@ async function connectTo(hostname: string, options: ConnectOptions): Promise<Cli
   } finally {
     signal.removeEventListener("abort", abort);
   }
+}
+
+async function encrypt(
+  conn: Deno.TcpConn,
+  hostname: string,
+  { certificate, tls, secret }: ConnectOptions,
+  signal: AbortSignal,
+): Promise<SecureLink | undefined> {
+  if (certificate !== undefined) return await connectPinned(conn, certificate, signal);
+  if (tls) return await connectTls(conn, hostname, { ...tls, signal });
+  if (!secret || isLoopback(conn.remoteAddr.hostname)) return undefined;
+  conn.close();
+  throw new FerryError("Unauthorized", "a secret is not used without encryption");
 }
 
 function unreachable(where: string, thrown: unknown): FerryError {

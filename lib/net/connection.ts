@@ -4,6 +4,7 @@ import { FerryError, toFerryError } from "../protocol/errors.ts";
 import { type Frame, FrameDecoder, FrameEncoder, FrameKind } from "../protocol/frames.ts";
 import { MAX_CONTROL_BYTES } from "../protocol/limits.ts";
 import { formatAddress } from "./address.ts";
+import { type RateLimit, Throttle } from "./rate.ts";
 import { Turn } from "./turn.ts";
 
 /** What is used of a `Deno.Conn`, plain or encrypted. */
@@ -47,14 +48,20 @@ export class Connection {
   #progressAt = performance.now();
   readonly #readTurn = new Turn();
   readonly #writeTurn = new Turn();
+  readonly #throttle: Throttle | undefined;
 
-  constructor(conn: ByteConn) {
+  /** @param limits What the bandwidth is limited to, in both directions together. */
+  constructor(conn: ByteConn, limits: readonly RateLimit[] = []) {
     this.#conn = conn;
+    this.#throttle = limits.length > 0 ? new Throttle(limits) : undefined;
     this.host = "hostname" in conn.remoteAddr ? conn.remoteAddr.hostname : conn.remoteAddr.transport;
     this.peer = "hostname" in conn.remoteAddr ? formatAddress(conn.remoteAddr) : conn.remoteAddr.transport;
   }
 
-  /** When bytes last moved in either direction, on the clock of `performance.now()`, in ms. */
+  /**
+   * When bytes last moved in either direction, on the clock of `performance.now()`, in ms; later than now while they
+   * wait for the bandwidth that is left.
+   */
   get progressAt(): number {
     return this.#progressAt;
   }
@@ -159,20 +166,31 @@ export class Connection {
     } catch {
       // It is closed already.
     }
+    this.#throttle?.close();
     this.#swapped?.resolve();
   }
 
   async #read(space: Uint8Array): Promise<number | null> {
     this.#reading = true;
     try {
-      const n = await this.#conn.read(space);
-      this.#progressAt = performance.now();
+      const n = await this.#conn.read(this.#throttle?.slice(space) ?? space);
+      const moved = this.#moved(n ?? 0);
+      if (moved) await moved;
       return n;
     } catch (error) {
       throw toFerryError(error);
     } finally {
       this.#reading = false;
     }
+  }
+
+  /** Notes that bytes have moved, and waits until more may. */
+  #moved(bytes: number): Promise<void> | void {
+    this.#progressAt = performance.now();
+    if (!this.#throttle) return;
+    const wait = this.#throttle.count(bytes);
+    this.#progressAt += wait;
+    return this.#throttle.wait(wait);
   }
 
   async #place(size: number, fill: Fill, kind: FrameKind): Promise<number | null> {
@@ -239,8 +257,11 @@ export class Connection {
 
   async #writeAll(bytes: Uint8Array): Promise<void> {
     for (let done = 0; done < bytes.length;) {
-      done += await this.#conn.write(bytes.subarray(done));
-      this.#progressAt = performance.now();
+      const rest = bytes.subarray(done);
+      const n = await this.#conn.write(this.#throttle?.slice(rest) ?? rest);
+      done += n;
+      const moved = this.#moved(n);
+      if (moved) await moved;
     }
   }
 }

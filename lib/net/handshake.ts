@@ -5,12 +5,28 @@ import { PROTOCOL_VERSION } from "../protocol/limits.ts";
 import type { Connection } from "./connection.ts";
 import { newNonce, prove, type Secret, type Transcript, verify } from "./secret.ts";
 
-/** What one end of a connection knows when it begins. */
+/** What the client knows when a connection begins. */
 export interface Credentials {
-  /** What the client must know; undefined when everybody may come in. */
+  /** What the server must know too; undefined when it lets everybody in. */
   readonly secret?: Secret | undefined;
-  /** The certificate (DER) that the server uses, or that the client was really shown; undefined without TLS. */
+  /** The certificate (DER) that it was really shown; undefined without TLS. */
   readonly certificate?: Uint8Array | undefined;
+}
+
+/** What the server knows when a connection begins. */
+export interface ServerCredentials {
+  /** Clients must know one of these; everybody may come in when there is none. */
+  readonly secrets: readonly Secret[];
+  /** The certificate (DER) that it uses; undefined without TLS. */
+  readonly certificate?: Uint8Array | undefined;
+}
+
+/** A client that has shown that it knows a secret. */
+export interface Authenticated {
+  /** Which of the secrets. */
+  readonly index: number;
+  /** The server's own proof (Base64) for the `ok`. */
+  readonly proof: string;
 }
 
 const encoder = new TextEncoder();
@@ -34,14 +50,16 @@ function bytesOf(hello: unknown): Uint8Array {
 /**
  * The server's side of the opening. Without the right proof the client learns nothing but the hello.
  *
- * @returns The server's own proof for the `ok`, or undefined when no secret is needed.
+ * @returns Undefined when no secret is needed.
  * @throws {FerryError} `Unauthorized` for a missing or wrong proof; `Unsupported`; `BadRequest`; `Disconnected`.
  */
-export async function greetClient(connection: Connection, credentials: Credentials): Promise<string | undefined> {
-  const { secret, certificate } = credentials;
+export async function greetClient(
+  connection: Connection,
+  { secrets, certificate }: ServerCredentials,
+): Promise<Authenticated | undefined> {
   const serverNonce = newNonce();
   const versions = { ferry: [PROTOCOL_VERSION] };
-  const serverHello = secret ? { ...versions, nonce: serverNonce.toBase64() } : versions;
+  const serverHello = secrets.length > 0 ? { ...versions, nonce: serverNonce.toBase64() } : versions;
   await connection.send(FrameKind.hello, serverHello);
   const frame = await connection.receive();
   if (frame?.kind !== FrameKind.hello) throw notExpected(frame);
@@ -50,13 +68,15 @@ export async function greetClient(connection: Connection, credentials: Credentia
   if (ferry !== PROTOCOL_VERSION) {
     throw new FerryError("Unsupported", `this server speaks version ${PROTOCOL_VERSION} of the protocol only`);
   }
-  if (!secret) return undefined;
+  if (secrets.length === 0) return undefined;
   const clientNonce = decodeToken(nonce);
   if (clientNonce.length !== serverNonce.length) throw unauthorized();
   const { proof } = MESSAGES.proof(await connection.receiveControl(FrameKind.hello), "proof");
   const transcript = { serverHello: bytesOf(serverHello), clientHello, serverNonce, clientNonce, certificate };
-  if (verify([secret], "client", transcript, decodeToken(proof)) === undefined) throw unauthorized();
-  return prove(secret, "server", transcript).toBase64();
+  const index = verify(secrets, "client", transcript, decodeToken(proof));
+  const secret = index === undefined ? undefined : secrets[index];
+  if (index === undefined || !secret) throw unauthorized();
+  return { index, proof: prove(secret, "server", transcript).toBase64() };
 }
 
 /**

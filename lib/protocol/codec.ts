@@ -1,5 +1,5 @@
 import { BLOCK_FIELDS } from "./blocks.ts";
-import { count, type Fields, flag, listOf, object, oneOf, optional, text, time } from "./checks.ts";
+import { count, type Fields, listOf, object, oneOf, optional, text, time } from "./checks.ts";
 import { COMMANDS, isCommandName, type Request } from "./commands.ts";
 import { ERROR_CODES, FerryError } from "./errors.ts";
 import { MAX_CONTROL_BYTES } from "./limits.ts";
@@ -14,9 +14,10 @@ export const MESSAGES = {
   /** The client's second frame when the server wants a proof (Base64) that it knows the secret. */
   proof: object({ proof: text }),
   /**
-   * The server's answer to the client's hello: what this session may do, how much at once, and the server's own proof.
+   * The server's answer to the client's hello: what this session may do (see `RIGHTS`; later versions may have others),
+   * how much at once, and the server's own proof.
    */
-  welcome: object({ readOnly: flag, window: count, proof: optional(text) }),
+  welcome: object({ allows: listOf(text), window: count, proof: optional(text) }),
   /** Answers `get`: the facts of the file. */
   readyToSend: object({ size: count, mtimeMs: time, version: text }),
   /**

@@ -17,13 +17,21 @@ const RECEIPT = { path: text, size: count, mtimeMs: time, version: text, durable
 /** What the server says of a file that it has stored; `durable` when it was synced to the disk before. */
 export type Receipt = Infer<typeof RECEIPT>;
 
+/**
+ * What a session can be allowed to do: list and read, add files and directories, replace files, remove and rename.
+ */
+export const RIGHTS = ["read", "add", "overwrite", "remove"] as const;
+
+/** One of {@linkcode RIGHTS}. */
+export type Right = typeof RIGHTS[number];
+
 interface Command<Request extends Fields, Ok extends Fields> {
   /** The fields of the request besides `command`. */
   readonly fields: Request;
   /** The fields of the `ok` reply. */
   readonly ok: Ok;
-  /** Whether it changes the served directory; such commands are refused by a read-only server. */
-  readonly writes: boolean;
+  /** What the session must be allowed to do; nothing in particular when absent. */
+  readonly needs?: Right;
   /** Whether a body of data frames follows the request. */
   readonly body?: true;
   /** One line for people. */
@@ -36,25 +44,25 @@ function command<R extends Fields, O extends Fields>(definition: Command<R, O>):
   return definition;
 }
 
-/** The commands of the protocol. Dispatch, read-only policy, help, completion and documentation derive from this table. */
+/** The commands of the protocol. Dispatch, policy, help, completion and documentation derive from this table. */
 export const COMMANDS = {
   dir: command({
     fields: { path: optional(text), recursive: optional(flag) },
     ok: { entries: count },
-    writes: false,
+    needs: "read",
     summary: "list a directory",
     verb: "list",
   }),
   stat: command({
     fields: { path: optional(text) },
     ok: FACTS,
-    writes: false,
+    needs: "read",
     summary: "show kind, size and time of a file or directory",
   }),
   get: command({
     fields: { path: text, offset: optional(count), length: optional(count), ifVersion: optional(text) },
     ok: {},
-    writes: false,
+    needs: "read",
     summary: "download a file",
   }),
   put: command({
@@ -69,14 +77,14 @@ export const COMMANDS = {
       shared: optional(flag),
     },
     ok: RECEIPT,
-    writes: true,
+    needs: "add",
     body: true,
     summary: "upload a file",
   }),
   part: command({
     fields: { upload: text, offset: count },
     ok: { size: count },
-    writes: true,
+    needs: "add",
     body: true,
     summary: "send a part of a file whose upload another connection has begun",
     verb: "put",
@@ -84,44 +92,42 @@ export const COMMANDS = {
   sum: command({
     fields: { path: text },
     ok: { sha256: text, size: count, version: text },
-    writes: false,
+    needs: "read",
     summary: "show the SHA-256 of a file's content",
   }),
   blocks: command({
     fields: { path: text, length: count },
     ok: { ...BLOCK_FIELDS, size: count, mtimeMs: time, version: text },
-    writes: false,
+    needs: "read",
     summary: "give the CRC-32 of each block of the beginning of a file",
     verb: "get",
   }),
   mkdir: command({
     fields: { path: text, parents: optional(flag) },
     ok: {},
-    writes: true,
+    needs: "add",
     summary: "make a directory",
   }),
   rename: command({
     fields: { path: text, to: text },
     ok: {},
-    writes: true,
+    needs: "remove",
     summary: "rename or move a file or directory",
   }),
   remove: command({
     fields: { path: text, recursive: optional(flag) },
     ok: {},
-    writes: true,
+    needs: "remove",
     summary: "remove a file or an empty directory",
   }),
   say: command({
     fields: { text },
     ok: {},
-    writes: false,
     summary: "send a line to the operator of the server",
   }),
   close: command({
     fields: {},
     ok: {},
-    writes: false,
     summary: "end the session",
   }),
 };
@@ -147,6 +153,12 @@ export function isCommandName(name: string): name is CommandName {
 export function verbOf(name: CommandName): string {
   const command: Command<Fields, Fields> = COMMANDS[name];
   return command.verb ?? name;
+}
+
+/** What a session must be allowed to do for command `name`, if anything in particular. */
+export function needOf(name: CommandName): Right | undefined {
+  const command: Command<Fields, Fields> = COMMANDS[name];
+  return command.needs;
 }
 
 const OK_CHECKS = new Map(Object.entries(COMMANDS).map(([name, { ok }]) => [name, object(ok as Fields)]));

@@ -1,4 +1,5 @@
 import type { ErrorCode } from "../protocol/errors.ts";
+import type { Role } from "./policy.ts";
 
 /** What a server tells its operator. `session` numbers the connections of one server from 1. */
 export type ServerEvent =
@@ -13,8 +14,12 @@ export interface CommandEvent {
   readonly event: "command";
   readonly session: number;
   readonly peer: string;
+  /** What the client may do here. */
+  readonly role: Role;
   readonly command: string;
   readonly path?: string | undefined;
+  /** The new name, for `rename`. */
+  readonly to?: string | undefined;
   /** Bytes of file content that were moved. */
   readonly bytes: number;
   readonly durationMs: number;

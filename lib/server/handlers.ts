@@ -1,19 +1,22 @@
 import type { Connection } from "../net/connection.ts";
 import { encodeBlocks } from "../protocol/blocks.ts";
 import type { Entry } from "../protocol/codec.ts";
-import { type CommandName, COMMANDS, type OkOf, type Request, type RequestOf } from "../protocol/commands.ts";
+import type { CommandName, OkOf, Request, RequestOf, Right } from "../protocol/commands.ts";
 import { FerryError } from "../protocol/errors.ts";
 import { FrameKind } from "../protocol/frames.ts";
 import { MAX_CONTROL_BYTES, MAX_DATA_BYTES } from "../protocol/limits.ts";
 import { parseRemotePath, type RemotePath, ROOT } from "../storage/path.ts";
 import type { Storage, Upload } from "../storage/storage.ts";
 import type { Body } from "./body.ts";
+import type { Limits } from "./limits.ts";
+import { authorize, refusal } from "./policy.ts";
 
 /** What a handler may use to answer one request. */
 export interface Context {
   readonly storage: Storage;
-  /** Whether commands that write are refused. */
-  readonly readOnly: boolean;
+  /** What the session may do. */
+  readonly rights: readonly Right[];
+  readonly limits: Limits;
   /** Whether every upload is synced to the disk. */
   readonly durable: boolean;
   readonly connection: Connection;
@@ -83,11 +86,35 @@ async function get(context: Context, { path, offset, length, ifVersion }: Reques
   }
 }
 
+/** The path of something that is to be made. */
+function parseNew(path: string, { limits: { depth } }: Context): RemotePath {
+  const parsed = parseRemotePath(path);
+  if (path.split("/").length <= depth) return parsed;
+  throw new FerryError("InvalidPath", `it is more than ${depth} directories deep, which is this server's limit`);
+}
+
+/** Opens the upload that a request asks for, within what the session may do and use. */
+async function openUpload(context: Context, request: RequestOf<"put">): Promise<Upload> {
+  const { rights, limits: { fileBytes: maxSize, keepFreeBytes: keepFree } } = context;
+  const { path, wait, size, mtimeMs } = request;
+  const durable = request.durable || context.durable;
+  // What an earlier upload has left may be somebody else's, and its sums say something of what is in it.
+  const resume = wait && request.resume && rights.includes("read");
+  const mayReplace = rights.includes("overwrite");
+  const overwrite = request.overwrite !== false && mayReplace;
+  try {
+    const options = { size, mtimeMs, overwrite, resume, durable, maxSize, keepFree };
+    return await context.storage.upload(parseNew(path, context), options);
+  } catch (error) {
+    const exists = error instanceof FerryError && error.code === "AlreadyExists";
+    throw exists && request.overwrite !== false ? refusal("overwrite", rights) : error;
+  }
+}
+
 async function put(context: Context, request: RequestOf<"put">): Promise<OkOf<"put">> {
-  const { storage, connection, signal, body, shared } = context;
-  const { path, wait, resume, shared: isShared, ...options } = request;
-  const durable = options.durable || context.durable;
-  const upload = await storage.upload(parseRemotePath(path), { ...options, durable, resume: wait && resume });
+  const { connection, signal, body, shared } = context;
+  const { wait, shared: isShared } = request;
+  const upload = await openUpload(context, request);
   const name = wait && isShared ? crypto.randomUUID() : undefined;
   try {
     if (upload.kept > 0) {
@@ -143,12 +170,12 @@ const HANDLERS: Handlers = {
     return { ...encodeBlocks(sums), size, mtimeMs, version };
   },
   sum: ({ storage, signal }, { path }) => storage.digest(parseRemotePath(path), signal),
-  async mkdir({ storage }, { path, parents }) {
-    await storage.mkdir(parseRemotePath(path), { parents });
+  async mkdir(context, { path, parents }) {
+    await context.storage.mkdir(parseNew(path, context), { parents });
     return {};
   },
-  async rename({ storage }, { path, to }) {
-    await storage.rename(parseRemotePath(path), parseRemotePath(to));
+  async rename(context, { path, to }) {
+    await context.storage.rename(parseRemotePath(path), parseNew(to, context));
     return {};
   },
   async remove({ storage }, { path, recursive }) {
@@ -169,12 +196,10 @@ const HANDLERS: Handlers = {
  * Answers one request.
  *
  * @returns The fields of the `ok` reply.
- * @throws What the handler throws; `Refused` for a command that the server's policy does not allow.
+ * @throws What the handler throws; `Refused` for a command that the session may not use.
  */
 export function handle(context: Context, request: Request): Promise<unknown> {
-  if (context.readOnly && COMMANDS[request.command].writes) {
-    throw new FerryError("Refused", "the server is read-only");
-  }
+  authorize(request.command, context.rights);
   const handler = HANDLERS[request.command] as (context: Context, request: Request) => Promise<unknown>;
   return handler(context, request);
 }

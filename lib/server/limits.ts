@@ -1,8 +1,49 @@
-/** How long a client has to say hello, and before that for the encryption, in ms. */
-export const HELLO_TIMEOUT_MS = 10_000;
+import { REQUEST_WINDOW } from "../protocol/limits.ts";
+import { MAX_PATH_DEPTH } from "../storage/path.ts";
 
-/** How long a peer may stand still in the middle of something, in ms. */
-export const STALL_TIMEOUT_MS = 60_000;
+/** How much a server lets its clients use. */
+export interface Limits {
+  /** Sessions in all. */
+  readonly connections: number;
+  /** Sessions of one address; of one /64 network with IPv6. */
+  readonly connectionsPerAddress: number;
+  /** Connections that have not said hello, or not shown that they know the secret; the oldest makes room for a new one. */
+  readonly unauthenticated: number;
+  /** How long a client has for the encryption, and then to say hello, in ms. */
+  readonly helloMs: number;
+  /** How long a client may ask for nothing, in ms. */
+  readonly idleMs: number;
+  /** How long a peer may stand still in the middle of something, in ms. */
+  readonly stallMs: number;
+  /** Requests that a client may have unanswered. */
+  readonly requests: number;
+  /** The size of an uploaded file, in bytes. */
+  readonly fileBytes: number;
+  /** Free space of the disk that uploads do not touch, in bytes. */
+  readonly keepFreeBytes: number;
+  /** The names in a path that is made. */
+  readonly depth: number;
+  /** Bandwidth of all connections together, both directions, in bytes per second. */
+  readonly bytesPerSecond: number;
+  /** Bandwidth of one connection, both directions, in bytes per second. */
+  readonly connectionBytesPerSecond: number;
+}
+
+/** The limits of a server that is told nothing else. Together they allow ordinary use by many, and bound what it costs. */
+export const DEFAULT_LIMITS: Limits = {
+  connections: 4096,
+  connectionsPerAddress: 1024,
+  unauthenticated: 256,
+  helloMs: 10_000,
+  idleMs: 3600_000,
+  stallMs: 60_000,
+  requests: REQUEST_WINDOW,
+  fileBytes: Infinity,
+  keepFreeBytes: 0,
+  depth: MAX_PATH_DEPTH,
+  bytesPerSecond: Infinity,
+  connectionBytesPerSecond: Infinity,
+};
 
 /** How long we wait for a peer to close its side after we have closed ours, in ms. */
 export const LINGER_MS = 2_000;

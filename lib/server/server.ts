@@ -2,33 +2,39 @@ import { setTimeout as delay } from "node:timers/promises";
 import { formatAddress } from "../net/address.ts";
 import { certificateDer, type Identity } from "../net/certificate.ts";
 import { type ByteConn, Connection } from "../net/connection.ts";
-import type { Secret } from "../net/secret.ts";
+import { RateLimit } from "../net/rate.ts";
+import { Secret } from "../net/secret.ts";
 import { secureServer } from "../net/tls.ts";
 import { FerryError, toFerryError } from "../protocol/errors.ts";
 import { DirectoryStorage } from "../storage/directory.ts";
 import { ROOT } from "../storage/path.ts";
 import type { Storage } from "../storage/storage.ts";
+import { Admission } from "./admission.ts";
 import type { ServerEvent } from "./events.ts";
 import { Guard } from "./guard.ts";
-import { HELLO_TIMEOUT_MS } from "./limits.ts";
+import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
+import { type Policy, type Role, ROLES } from "./policy.ts";
 import { Session, type SessionOptions } from "./session.ts";
 
 /** How to serve. */
-export interface ServeOptions {
+export interface ServeOptions extends Policy {
   /** The directory to serve, which must exist, or another storage. */
   readonly root: string | Storage;
   /** The address to listen on; `127.0.0.1` when absent. */
   readonly hostname?: string | undefined;
   /** The port to listen on; 7878 when absent, any free one for 0. */
   readonly port?: number | undefined;
-  /** Whether commands that change the directory are refused. */
-  readonly readOnly?: boolean | undefined;
   /** Whether every upload is synced to the disk, also when the client does not ask for it. */
   readonly durable?: boolean | undefined;
   /** Certificate and key for TLS; plain TCP when absent. */
   readonly identity?: Identity | undefined;
-  /** What clients must know; everybody may come in when absent. */
-  readonly secret?: Secret | undefined;
+  /**
+   * What clients must know to do everything, or another secret for those in another role; everybody may come in and do
+   * everything when absent.
+   */
+  readonly secret?: Secret | Partial<Record<Role, Secret>> | undefined;
+  /** How much clients may use, where it is not the default. */
+  readonly limits?: Partial<Limits> | undefined;
   /** Told of connections, commands and trouble. Must not throw. */
   readonly onEvent?: ((event: ServerEvent) => void) | undefined;
 }
@@ -63,6 +69,9 @@ export class FerryServer implements AsyncDisposable {
   readonly #secure: Secure | undefined;
   /** Connections on which the encryption is being agreed. */
   readonly #handshakes = new Map<Deno.Conn, Promise<void>>();
+  /** How to end connections that have not said hello yet, the oldest first. */
+  readonly #strangers = new Map<Deno.Conn, () => void>();
+  readonly #rate: RateLimit | undefined;
   readonly #sweeps: ReturnType<typeof setInterval>;
   #sweeping: Promise<void>;
   #lastId = 0;
@@ -81,10 +90,23 @@ export class FerryServer implements AsyncDisposable {
     const { hostname, port } = listener.addr;
     this.address = { hostname, port };
     this.#listener = listener;
-    const { readOnly = false, durable = false, onEvent = () => {} } = options;
-    const credentials = { secret: options.secret, certificate: encryption?.certificate };
+    const { durable = false, onEvent = () => {} } = options;
+    const limits = { ...DEFAULT_LIMITS, ...options.limits };
+    const secrets = secretsOf(options.secret);
     this.#secure = encryption?.secure;
-    this.#options = { storage, readOnly, durable, onEvent, credentials, guard: new Guard(), shared: new Map() };
+    this.#rate = rateLimit(limits.bytesPerSecond);
+    this.#options = {
+      storage,
+      policy: options,
+      limits,
+      admission: new Admission(limits),
+      durable,
+      onEvent,
+      credentials: { secrets: secrets.map(({ secret }) => secret), certificate: encryption?.certificate },
+      roles: secrets.map(({ role }) => role),
+      guard: new Guard(),
+      shared: new Map(),
+    };
     this.#deadlines = setInterval(() => this.#checkDeadlines(), DEADLINE_CHECK_MS);
     this.#sweeps = setInterval(() => this.#sweeping = this.#sweep(), SWEEP_INTERVAL_MS);
     this.#sweeping = this.#sweep();
@@ -163,15 +185,22 @@ export class FerryServer implements AsyncDisposable {
     } catch {
       // The peer is gone already; the session will find out.
     }
+    this.#strangers.set(conn, () => closeQuietly(conn));
+    const [oldest, endOldest] = this.#strangers.entries().next().value ?? [];
+    if (oldest && endOldest && this.#strangers.size > this.#options.limits.unauthenticated) {
+      this.#strangers.delete(oldest);
+      endOldest();
+    }
     if (this.#secure) this.#handshakes.set(conn, this.#encrypt(conn, this.#secure));
-    else this.#begin(conn);
+    else this.#begin(conn, conn);
   }
 
   async #encrypt(conn: Deno.TcpConn, secure: Secure): Promise<void> {
-    const deadline = setTimeout(() => closeQuietly(conn), HELLO_TIMEOUT_MS);
+    const deadline = setTimeout(() => closeQuietly(conn), this.#options.limits.helloMs);
     try {
-      this.#begin(await secure(conn));
+      this.#begin(conn, await secure(conn));
     } catch (error) {
+      this.#strangers.delete(conn);
       const peer = formatAddress(conn.remoteAddr);
       const message = `${peer} did not complete the encryption: ${toFerryError(error).message}`;
       this.#options.onEvent({ event: "warning", message });
@@ -181,9 +210,18 @@ export class FerryServer implements AsyncDisposable {
     }
   }
 
-  #begin(conn: ByteConn): void {
-    const session = new Session(++this.#lastId, new Connection(conn), this.#options);
-    const running = session.run().finally(() => this.#sessions.delete(session));
+  /** @param plain The connection as it was accepted. */
+  #begin(plain: Deno.TcpConn, conn: ByteConn): void {
+    const own = rateLimit(this.#options.limits.connectionBytesPerSecond);
+    const rates = [this.#rate, own].filter((limit) => limit !== undefined);
+    const session = new Session(++this.#lastId, new Connection(conn, rates), this.#options);
+    const tooMany = new FerryError("Busy", "too many clients are connecting at once; try again");
+    // One that was ended during the encryption is not a stranger any more, and will find out by itself.
+    if (this.#strangers.has(plain)) this.#strangers.set(plain, () => session.refuse(tooMany, 0));
+    const running = session.run(() => this.#strangers.delete(plain)).finally(() => {
+      this.#strangers.delete(plain);
+      this.#sessions.delete(session);
+    });
     this.#sessions.set(session, running);
   }
 
@@ -200,6 +238,15 @@ export class FerryServer implements AsyncDisposable {
     const now = performance.now();
     for (const session of this.sessions) session.checkDeadlines(now);
   }
+}
+
+function rateLimit(bytesPerSecond: number): RateLimit | undefined {
+  return bytesPerSecond === Infinity ? undefined : new RateLimit(bytesPerSecond);
+}
+
+function secretsOf(given: ServeOptions["secret"]): { role: Role; secret: Secret }[] {
+  const secrets = given instanceof Secret ? { full: given } : given ?? {};
+  return ROLES.flatMap((role) => secrets[role] ? [{ role, secret: secrets[role] }] : []);
 }
 
 function closeQuietly(conn: Deno.Conn): void {

@@ -1,37 +1,46 @@
 import type { Connection } from "../net/connection.ts";
 import { Turn } from "../net/turn.ts";
-import { type Credentials, greetClient } from "../net/handshake.ts";
+import { greetClient, type ServerCredentials } from "../net/handshake.ts";
 import { decodeControl, decodeRequest, errorMessage, MESSAGES } from "../protocol/codec.ts";
-import { COMMANDS, type Request, verbOf } from "../protocol/commands.ts";
+import { COMMANDS, type Request, type Right, verbOf } from "../protocol/commands.ts";
 import { cannot, FerryError, toFerryError } from "../protocol/errors.ts";
 import { type Frame, FrameKind, frameName } from "../protocol/frames.ts";
-import { REQUEST_WINDOW } from "../protocol/limits.ts";
 import type { Storage, Upload } from "../storage/storage.ts";
+import type { Admission } from "./admission.ts";
 import { Body } from "./body.ts";
 import type { ServerEvent } from "./events.ts";
 import type { Guard } from "./guard.ts";
 import { handle } from "./handlers.ts";
-import { HELLO_TIMEOUT_MS, LINGER_MS, STALL_TIMEOUT_MS } from "./limits.ts";
+import { type Limits, LINGER_MS } from "./limits.ts";
+import { type Policy, rightsOf, type Role } from "./policy.ts";
 
 /** What all sessions of a server share. */
 export interface SessionOptions {
   readonly storage: Storage;
-  readonly readOnly: boolean;
+  readonly policy: Policy;
+  readonly limits: Limits;
+  readonly admission: Admission;
   readonly durable: boolean;
   readonly onEvent: (event: ServerEvent) => void;
   /** Uploads that several sessions work on. */
   readonly shared: Map<string, Upload>;
-  /** What clients must know. */
-  readonly credentials: Credentials;
+  readonly credentials: ServerCredentials;
+  /** What those may do who know each of the secrets. */
+  readonly roles: readonly Role[];
   readonly guard: Guard;
 }
 
 /** A request that waits for its turn, or the reason why it is refused when its turn comes. */
 interface Job {
+  /** The size of the request's payload, in bytes. */
+  readonly size: number;
   readonly request: Request | FerryError;
   readonly body: Body;
   readonly signal: AbortSignal;
 }
+
+/** Queued requests take at most about this much memory; more are not received before some are answered. In bytes. */
+const MAX_QUEUED_BYTES = 1024 * 1024;
 
 /**
  * One client. Two loops run side by side: one receives frames, queues requests and hands bodies over; the other
@@ -45,6 +54,7 @@ export class Session {
   readonly #connection: Connection;
   readonly #options: SessionOptions;
   readonly #queue: Job[] = [];
+  #queuedBytes = 0;
   /** The body that is being received; "ignored" after a request that was not understood. */
   #body: Body | "ignored" | undefined;
   /** Aborted by `cancel` and at the end; every request gets the one that was current when it came. */
@@ -52,6 +62,10 @@ export class Session {
   /** Wakes the loop that waits: the answering one for a request, the receiving one for room in the queue. */
   #changed = Promise.withResolvers<void>();
   #greeted = false;
+  #role: Role | undefined;
+  #rights: readonly Right[] = [];
+  /** To be called when the session has ended. */
+  #leave: (() => void) | undefined;
   #busyWith: string | undefined;
   #shuttingDown = false;
   #closing = false;
@@ -70,13 +84,23 @@ export class Session {
     return this.#busyWith;
   }
 
-  /** Serves the client until the connection has ended. Never rejects. */
-  async run(): Promise<void> {
+  /** What the client may do here; undefined before it has shown who it is. */
+  get role(): Role | undefined {
+    return this.#role;
+  }
+
+  /**
+   * Serves the client until the connection has ended. Never rejects.
+   *
+   * @param onGreeted Called when the client has said hello, and shown that it knows a secret where that is needed.
+   */
+  async run(onGreeted: () => void): Promise<void> {
     const { id, peer } = this;
     this.#options.onEvent({ event: "open", session: id, peer });
     let answering: Promise<void> | undefined;
     try {
       await this.#greet();
+      onGreeted();
       answering = this.#answerAll();
       await this.#receiveAll();
       this.#stop("the client went away");
@@ -85,6 +109,7 @@ export class Session {
     }
     this.#connection.close();
     await answering;
+    this.#leave?.();
     clearTimeout(this.#linger);
     const durationMs = performance.now() - this.#began;
     this.#options.onEvent({ event: "close", session: id, peer, durationMs, reason: this.#reason });
@@ -113,25 +138,48 @@ export class Session {
     this.#connection.close();
   }
 
-  /** Closes the connection when the peer stands still in the middle of something. To be called now and then. */
+  /**
+   * Ends the session because the client has come to a limit, and tells it so if that is possible at once.
+   *
+   * @param lingerMs How long it may take to hear that, in ms.
+   */
+  refuse(error: FerryError, lingerMs = LINGER_MS): void {
+    if (this.#closing) return;
+    this.#stop(error.message);
+    this.#linger ??= setTimeout(() => this.#connection.close(), lingerMs);
+    void this.#tell(error).catch(() => this.#connection.close());
+  }
+
+  /** Ends the session when the client takes too long. To be called now and then. */
   checkDeadlines(now: number): void {
+    const { helloMs, stallMs, idleMs } = this.#options.limits;
+    const late = (reason: string) => this.refuse(new FerryError("Timeout", reason));
     const still = now - this.#connection.progressAt;
+    const sending = this.#body instanceof Body && this.#connection.reading;
     // Counted from the beginning: a byte now and then does not make it longer.
-    if (!this.#greeted && now - this.#began > HELLO_TIMEOUT_MS) this.close("no hello in time");
-    else if (
-      (this.#connection.midway || (this.#body instanceof Body && this.#connection.reading)) && still > STALL_TIMEOUT_MS
-    ) this.close("stalled");
+    if (!this.#greeted && now - this.#began > helloMs) late(`no hello within ${helloMs / 1000} s`);
+    else if ((this.#connection.midway || sending) && still > stallMs) late(`it stood still for ${stallMs / 1000} s`);
+    else if (this.#isIdle && still > idleMs) late(`it asked for nothing for ${idleMs / 1000} s`);
+  }
+
+  get #isIdle(): boolean {
+    return this.#greeted && this.#busyWith === undefined && this.#queue.length === 0 && !this.#connection.midway;
   }
 
   async #greet(): Promise<void> {
-    const { readOnly, credentials, guard } = this.#options;
+    const { policy, limits, credentials, roles, guard, admission } = this.#options;
     const { host } = this.#connection;
     try {
-      const proof = await greetClient(this.#connection, credentials);
-      if (proof !== undefined && guard.isBlocked(host)) {
+      const authenticated = await greetClient(this.#connection, credentials);
+      if (authenticated && guard.isBlocked(host)) {
         throw new FerryError("Unauthorized", "the secret is wrong or missing");
       }
-      await this.#connection.send(FrameKind.ok, { readOnly, window: REQUEST_WINDOW, proof });
+      if (this.#closing) throw new FerryError("Disconnected", "the connection is closed");
+      this.#leave = admission.enter(host);
+      this.#role = authenticated ? roles[authenticated.index] : "full";
+      this.#rights = this.#role ? rightsOf(this.#role, policy) : [];
+      const welcome = { allows: this.#rights, window: limits.requests, proof: authenticated?.proof };
+      await this.#connection.send(FrameKind.ok, welcome);
       this.#greeted = true;
     } catch (error) {
       if (toFerryError(error).code === "Unauthorized") await guard.fail(host, this.#abort.signal);
@@ -171,18 +219,23 @@ export class Session {
 
   async #enqueue(payload: Uint8Array): Promise<void> {
     if (this.#body instanceof Body) throw new FerryError("BadRequest", "a request came before the end of a body");
-    const body = new Body();
-    const signal = this.#abort.signal;
+    const { requests } = this.#options.limits;
+    const unanswered = this.#queue.length + (this.#busyWith === undefined ? 0 : 1);
+    if (unanswered >= requests) throw new FerryError("BadRequest", `more than ${requests} requests are unanswered`);
+    const job = { size: payload.length, body: new Body(), signal: this.#abort.signal };
     try {
       const request = decodeRequest(payload);
-      this.#body = "body" in COMMANDS[request.command] ? body : undefined;
-      this.#queue.push({ request, body, signal });
+      this.#body = "body" in COMMANDS[request.command] ? job.body : undefined;
+      this.#queue.push({ ...job, request });
     } catch (error) {
       this.#body = "ignored";
-      this.#queue.push({ request: toFerryError(error), body, signal });
+      this.#queue.push({ ...job, request: toFerryError(error) });
     }
+    this.#queuedBytes += job.size;
     this.#wake();
-    while (this.#queue.length >= REQUEST_WINDOW && !this.#closing) await this.#changed.promise;
+    while (this.#queuedBytes > MAX_QUEUED_BYTES && this.#queue.length > 1 && !this.#closing) {
+      await this.#changed.promise;
+    }
   }
 
   #endBody(size: number): void {
@@ -209,6 +262,7 @@ export class Session {
       while (!this.#closing) {
         const job = this.#queue.shift();
         if (job) {
+          this.#queuedBytes -= job.size;
           this.#wake();
           await this.#answer(job);
           if (turn.isOver) await turn.pass();
@@ -237,7 +291,15 @@ export class Session {
       const moved = (n: number) => bytes += n;
       signal.throwIfAborted();
       if (this.#shuttingDown) throw new FerryError("ShuttingDown", "the server is shutting down");
-      const context = { ...this.#options, connection: this.#connection, signal, body, moved, say };
+      const context = {
+        ...this.#options,
+        rights: this.#rights,
+        connection: this.#connection,
+        signal,
+        body,
+        moved,
+        say,
+      };
       const ok = await handle(context, request);
       await this.#connection.send(FrameKind.ok, ok);
     } catch (error) {
@@ -249,8 +311,22 @@ export class Session {
       const durationMs = performance.now() - began;
       const outcome = failure?.code ?? "ok";
       const detail = outcome === "Internal" ? String(failure?.cause) : undefined;
-      const { id: session, peer } = this;
-      this.#options.onEvent({ event: "command", session, peer, command, path, bytes, durationMs, outcome, detail });
+      const { id: session, peer, role = "full" } = this;
+      const to = !failed && "to" in request ? request.to : undefined;
+      const event = {
+        event: "command",
+        session,
+        peer,
+        role,
+        command,
+        path,
+        to,
+        bytes,
+        durationMs,
+        outcome,
+        detail,
+      } as const;
+      this.#options.onEvent(event);
     }
     if (command === "close" && !failure) await this.#endOrderly();
   }
@@ -267,12 +343,16 @@ export class Session {
     this.#stop(error.message);
     if (error.code === "Disconnected") return;
     try {
-      await this.#connection.send(FrameKind.error, errorMessage(error));
-      await this.#endOrderly();
+      await this.#tell(error);
       await this.#connection.drain();
     } catch {
       // The client is gone.
     }
+  }
+
+  async #tell(error: FerryError): Promise<void> {
+    await this.#connection.send(FrameKind.error, errorMessage(error));
+    await this.#endOrderly();
   }
 
   #stop(reason?: string): void {

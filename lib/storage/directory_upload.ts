@@ -7,6 +7,7 @@ import { mtimeMs as mtimeMsOf, versionOf } from "./facts.ts";
 import { lstatOrNothing } from "./lookup.ts";
 import { PartialFile } from "./partial.ts";
 import type { RemotePath } from "./path.ts";
+import { SpaceKeeper } from "./space.ts";
 import type { BlockOptions, Receipt, Upload, UploadOptions, UploadPart } from "./storage.ts";
 
 /** Where an upload goes: a real directory, a name in it, and what had that name when the upload began. */
@@ -25,18 +26,25 @@ class Part implements UploadPart {
   readonly #file: PacedFile;
   readonly #received: (bytes: number) => void;
   readonly #limit: number;
+  readonly #space: SpaceKeeper;
   #size = 0;
 
-  constructor(partial: PartialFile, offset: number, fileSize: number, received: (bytes: number) => void) {
+  constructor(
+    partial: PartialFile,
+    offset: number,
+    { limit, space, received }: { limit: number; space: SpaceKeeper; received: (bytes: number) => void },
+  ) {
     this.#file = new PacedFile(partial.reopen());
     this.#file.file.seekSync(offset, Deno.SeekMode.Start);
-    this.#limit = fileSize - offset;
+    this.#limit = limit - offset;
+    this.#space = space;
     this.#received = received;
   }
 
   write(bytes: Uint8Array): Promise<void> | void {
     this.#size += bytes.length;
     if (this.#size > this.#limit) throw new FerryError("BadRequest", "a part goes beyond the end of the file");
+    this.#space.count(bytes.length);
     try {
       return this.#file.write(bytes)?.catch((error) => Promise.reject(toFerryError(error)));
     } catch (error) {
@@ -66,6 +74,7 @@ export class DirectoryUpload implements Upload {
   readonly #options: UploadOptions;
   readonly #partial: PartialFile;
   readonly #file: PacedFile;
+  readonly #space: SpaceKeeper;
   readonly kept: number;
   #size = 0;
   #started = false;
@@ -75,6 +84,8 @@ export class DirectoryUpload implements Upload {
     this.#target = target;
     this.#options = options;
     if (target.replaced) this.#refuseToOverwrite();
+    if (options.size !== undefined) this.#checkSize(options.size);
+    this.#space = new SpaceKeeper(target.directory, options.keepFree ?? 0);
     // Nobody may read the new content who could not read the old.
     const mode = target.replaced?.mode;
     this.#partial = PartialFile.open(target.directory, target.name, mode ? mode & PERMISSION_BITS : undefined);
@@ -99,6 +110,7 @@ export class DirectoryUpload implements Upload {
     try {
       if (this.#partial.size > offset) this.#partial.file.truncateSync(offset);
       if (this.#partial.size > 0) this.#partial.file.seekSync(offset, Deno.SeekMode.Start);
+      this.#space.require((this.#options.size ?? offset) - offset);
     } catch (error) {
       throw toFerryError(error);
     }
@@ -111,6 +123,8 @@ export class DirectoryUpload implements Upload {
     if (limit !== undefined && this.#size > limit) {
       throw new FerryError("BadRequest", `more than the announced ${limit} bytes were sent`);
     }
+    this.#checkSize(this.#size);
+    this.#space.count(bytes.length);
     try {
       return this.#file.write(bytes)?.catch((error) => Promise.reject(toFerryError(error)));
     } catch (error) {
@@ -121,7 +135,9 @@ export class DirectoryUpload implements Upload {
   openPart(offset: number): UploadPart {
     if (!this.#started) throw new FerryError("BadRequest", "the upload has not begun");
     try {
-      return new Part(this.#partial, offset, this.#options.size ?? Infinity, (bytes) => this.#size += bytes);
+      const { size, maxSize = Infinity } = this.#options;
+      const received = (bytes: number) => this.#size += bytes;
+      return new Part(this.#partial, offset, { limit: size ?? maxSize, space: this.#space, received });
     } catch (error) {
       throw toFerryError(error);
     }
@@ -167,6 +183,11 @@ export class DirectoryUpload implements Upload {
     } finally {
       this.#close();
     }
+  }
+
+  #checkSize(size: number): void {
+    const { maxSize = Infinity } = this.#options;
+    if (size > maxSize) throw new FerryError("TooLarge", `a file may have at most ${maxSize} bytes here`);
   }
 
   #refuseToOverwrite(): void {

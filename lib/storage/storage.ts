@@ -27,6 +27,10 @@ export interface UploadOptions {
   readonly resume?: boolean | undefined;
   /** Whether file and directory are synced to the disk before `commit` is over. */
   readonly durable?: boolean | undefined;
+  /** The largest size that the file may have, in bytes; any when absent. */
+  readonly maxSize?: number | undefined;
+  /** How much of the disk must stay free, in bytes; nothing when absent. */
+  readonly keepFree?: number | undefined;
 }
 
 /** Which blocks to sum up. */

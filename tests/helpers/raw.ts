@@ -14,6 +14,7 @@ import { DirectoryStorage } from "../../lib/storage/directory.ts";
 import { concat, frameBytes, sameBytes } from "./frames.ts";
 import type { Address } from "./proxy.ts";
 import { type TempDir, tempDir } from "./temp.ts";
+import { RIGHTS } from "../../lib/protocol/commands.ts";
 
 /** The name of a kind of frame. */
 export type Kind = keyof typeof FrameKind;
@@ -211,7 +212,7 @@ export class FakeServer implements AsyncDisposable {
     return new FakeServer(async (peer) => {
       await peer.send("hello", { ferry: [1] });
       assertEquals((await peer.receive())?.value, { ferry: 1 });
-      await peer.send("ok", { readOnly: false, window: 16, ...welcome });
+      await peer.send("ok", { allows: [...RIGHTS], window: 16, ...welcome });
       await script(peer);
     });
   }

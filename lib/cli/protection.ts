@@ -1,0 +1,150 @@
+import { basename, dirname, join, resolve, SEPARATOR } from "@std/path";
+import { isLoopback } from "../net/address.ts";
+import { certificateDer, type Identity } from "../net/certificate.ts";
+import { Secret } from "../net/secret.ts";
+import { encodeTicket } from "../net/ticket.ts";
+import { quote } from "../protocol/text.ts";
+import { type Role, ROLES } from "../server/policy.ts";
+import { DEFAULT_PORT } from "../server/server.ts";
+import { isWildcard, ownAddresses, ownIdentity, serverIdentity, serverSecret, writeTicket } from "./identity.ts";
+import type { ServerArguments } from "./server_options.ts";
+import { UsageError } from "./usage.ts";
+
+/** How a server protects itself, and what its tickets say. */
+export interface Protection {
+  /** Nothing is encrypted without one. */
+  readonly identity: Identity | undefined;
+  /** Who knows one of these comes in, in that role; everybody when there is none. */
+  readonly secrets: Readonly<Partial<Record<Role, Secret>>>;
+  /** The certificate that tickets have; without it clients trust authorities. */
+  readonly certificate: Uint8Array | undefined;
+  /** The addresses that tickets have; without any there are no tickets. */
+  readonly addresses: readonly string[];
+}
+
+/** The files that nobody but the operator may read. */
+export function privateFiles({ identity, secretFiles, ticketFile, audit }: ServerArguments): string[] {
+  return [identity, ...Object.values(secretFiles), ticketFile, audit].filter((file) => file !== undefined);
+}
+
+/** Checks that options do not contradict each other. @returns Whether connections are encrypted. */
+function decide({ hostname, insecure, identity, tlsCert, ticketFile, secretFiles }: ServerArguments): boolean {
+  if (identity !== undefined && tlsCert !== undefined) {
+    throw new UsageError("--identity and --tls-cert are two ways to say the same; choose one");
+  }
+  const encrypts = !insecure && (!isLoopback(hostname) || identity !== undefined || tlsCert !== undefined);
+  if (encrypts) return true;
+  if (identity ?? tlsCert ?? ticketFile) {
+    throw new UsageError("--identity, --tls-cert and --ticket-file need encryption, which is off here");
+  }
+  if (!isLoopback(hostname) && Object.values(secretFiles).some((file) => file !== undefined)) {
+    throw new UsageError("a secret is not used without encryption; leave out --insecure, or the secret");
+  }
+  return false;
+}
+
+/** The names and addresses that the tickets have. */
+async function ticketAddresses({ hostname, addresses }: ServerArguments): Promise<readonly string[]> {
+  if (addresses.length > 0) return addresses;
+  const found = isWildcard(hostname) ? await ownAddresses() : [hostname];
+  if (found.length > 0) return found;
+  throw new UsageError("say with --address under which name or address clients reach this server");
+}
+
+async function loadSecrets(files: ServerArguments["secretFiles"]): Promise<Partial<Record<Role, Secret>>> {
+  const secrets: Partial<Record<Role, Secret>> = {};
+  for (const role of ROLES) {
+    const file = files[role];
+    if (file !== undefined) secrets[role] = await serverSecret(file);
+  }
+  return secrets;
+}
+
+/** Nobody may come in with more rights than their secret was meant to give. */
+function requireDifferent(secrets: Partial<Record<Role, Secret>>): void {
+  const texts = Object.values(secrets).map(({ text }) => text);
+  if (new Set(texts).size < texts.length) throw new UsageError("two roles have the same secret; give each its own");
+}
+
+/** Where a file is or will be, links followed as far as this program may look. */
+function whereIs(file: string): string {
+  const candidates = [() => Deno.realPathSync(file), () => join(Deno.realPathSync(dirname(file)), basename(file))];
+  for (const find of candidates) {
+    try {
+      return find();
+    } catch {
+      // It is yet to be made, or in a directory that we may not look at.
+    }
+  }
+  return resolve(file);
+}
+
+function requireOutside(root: string, files: readonly string[]): void {
+  const inside = files.find((file) => whereIs(file).startsWith(join(root, SEPARATOR)));
+  if (inside === undefined) return;
+  throw new UsageError(`${quote(inside)} is in the served directory, where clients could get it; move it out`);
+}
+
+/**
+ * Gets what a server shows and asks for.
+ *
+ * @param root The served directory.
+ * @throws {UsageError} For options that contradict each other. @throws {FerryError} For files that cannot be used.
+ */
+export async function protect(options: ServerArguments, root: string): Promise<Protection> {
+  const { identity: file, tlsCert, tlsKey, port, secretFiles } = options;
+  const encrypts = decide(options);
+  requireOutside(root, [...privateFiles(options), ...(tlsKey === undefined ? [] : [tlsKey])]);
+  const secrets = await loadSecrets(secretFiles);
+  if (!encrypts) {
+    requireDifferent(secrets);
+    return { identity: undefined, secrets, certificate: undefined, addresses: [] };
+  }
+  const made = tlsCert !== undefined && tlsKey !== undefined
+    ? { identity: await ownIdentity(tlsCert, tlsKey), secret: Secret.create(), certificate: undefined }
+    : await pinned(file);
+  const { identity, certificate } = made;
+  const all = { full: made.secret, ...secrets };
+  requireDifferent(all);
+  const protection = { identity, secrets: all, certificate, addresses: await ticketAddresses(options) };
+  // What a ticket cannot hold shall be known before clients come; any port will do.
+  ticketsOf(protection, port === 0 ? DEFAULT_PORT : port);
+  return protection;
+}
+
+/** A certificate that tickets have, so that clients accept no other. */
+async function pinned(
+  file: string | undefined,
+): Promise<Pick<Protection, "certificate"> & { identity: Identity; secret: Secret }> {
+  const { identity, secret } = await serverIdentity(file);
+  return { identity, secret, certificate: certificateDer(identity.certificate) };
+}
+
+/** The tickets of a server, one for each role that has a secret. */
+export function ticketsOf({ secrets, certificate, addresses }: Protection, port: number): [Role, string][] {
+  if (addresses.length === 0) return [];
+  return ROLES.flatMap((role) => {
+    const secret = secrets[role];
+    if (!secret) return [];
+    const ticket = { addresses, port, secret };
+    return [[role, encodeTicket(certificate ? { ...ticket, certificate } : ticket)]];
+  });
+}
+
+const CAPTIONS: Record<Role, string> = {
+  full: "Clients connect with this ticket:",
+  read: "Who has this ticket may only list and read:",
+  upload: "Who has this ticket may only add files:",
+};
+
+/** Shows the tickets, and writes the one of the full role to its file. */
+export async function showTickets(
+  protection: Protection,
+  port: number,
+  { json, ticketFile }: Pick<ServerArguments, "json" | "ticketFile">,
+): Promise<void> {
+  for (const [role, ticket] of ticketsOf(protection, port)) {
+    if (role === "full" && ticketFile !== undefined) await writeTicket(ticketFile, ticket);
+    console.log(json ? JSON.stringify({ event: "ticket", role, ticket }) : `${CAPTIONS[role]}\n${ticket}`);
+  }
+}
