@@ -4,6 +4,8 @@ import type { Results } from "./results.ts";
 /** What Ferry must reach at the sizes of a full run. */
 interface Bar {
   readonly metric: string;
+  /** Whose value it is; Ferry's without encryption when absent. */
+  readonly of?: string;
   /** The peer whose time is 1; without one, `most` is a value of its own. */
   readonly than?: string;
   readonly most: number;
@@ -16,6 +18,9 @@ const BARS: readonly Bar[] = [
   { metric: "down", than: "rsync", most: 0.8 },
   { metric: "up", than: "rsync", most: 0.9, aim: 0.65 },
   { metric: "up", than: "sftp", most: 0.6 },
+  { metric: "down", of: "ferry-tls", than: "ferry", most: 2.0 },
+  { metric: "down", of: "ferry-tls", than: "scp", most: 0.67 },
+  { metric: "down", of: "ferry-tls", than: "sftp", most: 0.67 },
   { metric: "small-down", than: "rsync", most: 1.0, aim: 0.7 },
   { metric: "small-up", than: "rsync", most: 1.0, aim: 0.7 },
   { metric: "delay-down/added", most: 1.5 },
@@ -33,6 +38,7 @@ const BARS: readonly Bar[] = [
 /** Whether Ferry reaches a bar. */
 export interface Verdict {
   readonly metric: string;
+  readonly of: string;
   readonly than: string | undefined;
   readonly most: number;
   readonly aim: number | undefined;
@@ -45,13 +51,12 @@ export interface Verdict {
 
 /** Compares with all bars that are about what was measured. */
 export function judge(results: Results): Verdict[] {
-  const measured = BARS.filter(({ metric, than }) =>
-    results.isMeasured(metric, "ferry") && (than === undefined || results.isMeasured(metric, than))
+  const measured = BARS.filter(({ metric, of = "ferry", than }) =>
+    results.isMeasured(metric, of) && (than === undefined || results.isMeasured(metric, than))
   );
-  return measured.map(({ metric, than, most, aim }) => {
-    const own = results.median(metric, "ferry");
-    const value = than === undefined ? own : results.ratio(metric, than);
+  return measured.map(({ metric, of = "ferry", than, most, aim }) => {
+    const value = than === undefined ? results.median(metric, of) : results.ratio(metric, than, of);
     const unit = than === undefined ? results.unit(metric) : undefined;
-    return { metric, than, most, aim, value, unit, holds: value !== undefined && value <= most };
+    return { metric, of, than, most, aim, value, unit, holds: value !== undefined && value <= most };
   });
 }

@@ -44,11 +44,17 @@ function medians(results: Results, sizes: Sizes, peers: readonly Peer[], rounds:
 }
 
 function verdicts(results: Results, sizes: Sizes, list: readonly Verdict[]): string {
-  const rows = list.map(({ metric, than, most, aim, value, unit, holds }) => {
+  const rows = list.map(({ metric, of, than, most, aim, value, unit, holds }) => {
     const limit = than === undefined ? `<= ${most} ${unit}` : `<= ${most.toFixed(2)} x ${than}`;
     const title = results.metrics.find(({ id }) => id === metric)?.title(sizes) ?? metric;
     const reached = value === undefined ? "-" : than === undefined ? `${digits(value)} ${unit}` : value.toFixed(2);
-    return [title, limit, aim?.toFixed(2) ?? "", reached, holds ? "holds" : "MISSED"];
+    return [
+      of === "ferry" ? title : `${title}, ${of}`,
+      limit,
+      aim?.toFixed(2) ?? "",
+      reached,
+      holds ? "holds" : "MISSED",
+    ];
   });
   return table(["bar", "limit", "aim", "reached", ""], rows);
 }

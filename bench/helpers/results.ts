@@ -55,9 +55,9 @@ export class Results {
     return values.length === 0 || this.#hasFailedAt(metric, peer) ? undefined : median(values);
   }
 
-  /** Ferry's median divided by the peer's, or undefined when there is no such number. */
-  ratio(metric: string, peer: string): number | undefined {
-    const [own, other] = [this.median(metric, "ferry"), this.median(metric, peer)];
+  /** The median of one, Ferry's unless it is said, divided by the peer's, or undefined when there is no such number. */
+  ratio(metric: string, peer: string, of = "ferry"): number | undefined {
+    const [own, other] = [this.median(metric, of), this.median(metric, peer)];
     return own === undefined || other === undefined ? undefined : own / other;
   }
 

@@ -1,4 +1,4 @@
-import { FERRY } from "./ferry.ts";
+import { FERRY, FERRY_TLS } from "./ferry.ts";
 import { FILE_SERVER } from "./file_server.ts";
 import { NGINX } from "./nginx.ts";
 import { SCP, SFTP } from "./openssh.ts";
@@ -8,4 +8,4 @@ import { TUTORIAL } from "./tutorial.ts";
 import { VSFTPD } from "./vsftpd.ts";
 
 /** All peers; Ferry is the first. */
-export const PEERS: readonly Peer[] = [FERRY, NGINX, RSYNC, SFTP, SCP, VSFTPD, FILE_SERVER, TUTORIAL];
+export const PEERS: readonly Peer[] = [FERRY, FERRY_TLS, NGINX, RSYNC, SFTP, SCP, VSFTPD, FILE_SERVER, TUTORIAL];

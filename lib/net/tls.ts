@@ -58,6 +58,14 @@ const BUSY_SPACE = 64 * 1024;
 /** How much may be waiting in a stream, in bytes. Node's usual 64 KiB would halve the speed. */
 const WAITING_BYTES = 1024 * 1024;
 
+/**
+ * Gives the memory of encrypted bytes back at once. They are a copy that `node:tls` has made for this one write; the
+ * garbage collector would let hundreds of megabytes of them come together.
+ */
+function release({ buffer, byteLength }: Uint8Array): void {
+  if (buffer instanceof ArrayBuffer && buffer.byteLength === byteLength) buffer.transfer(0);
+}
+
 /** A plain connection as a stream for `node:tls`. */
 class Transport extends Duplex {
   /** Why it failed, as Deno says it. */
@@ -89,6 +97,7 @@ class Transport extends Duplex {
   override async _write(bytes: Uint8Array, _encoding: string, done: (error?: Error) => void): Promise<void> {
     try {
       for (let at = 0; at < bytes.length;) at += await this.#conn.write(bytes.subarray(at));
+      release(bytes);
     } catch (error) {
       return done(this.#failed(error));
     }
