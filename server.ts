@@ -126,6 +126,15 @@ function onSignals(stop: () => void): void {
   }
 }
 
+/** Ends the process on SIGUSR1: Deno opens a debugger for it, to everybody on this machine, and cannot be told not to. */
+function endBeforeDebugging(): void {
+  if (Deno.build.os === "windows") return;
+  Deno.addSignalListener("SIGUSR1", () => {
+    console.error("SIGUSR1 opens a debugger to everybody on this machine; the server ends instead.");
+    Deno.exit(Exit.failed);
+  });
+}
+
 /** Opens the audit log, and again on SIGHUP. */
 function openAudit(path: string, warn: (message: string) => void): AuditLog {
   const audit = new AuditLog(path);
@@ -162,6 +171,7 @@ async function run(options: ServerArguments): Promise<number> {
   const server = serve({ root: storage, hostname, port, ...policy, limits, durable, identity, secret, onEvent });
   const stopped = Promise.withResolvers<void>();
   onSignals(stopped.resolve);
+  endBeforeDebugging();
   await announce(server, storage.root, options);
   await showTickets(protection, server.address.port, options);
   if (Deno.stdin.isTerminal()) void runOperator(server, console.error, stopped.resolve);

@@ -247,3 +247,11 @@ Deno.test("client.ts takes a ticket in capitals, and commands from standard inpu
   assertEquals(await client.ended(), 0, client.stderr.text);
   assertEquals(Array.from(Deno.readDirSync(dir.path), ({ name }) => name).sort(), ["one", "two"]);
 });
+
+Deno.test("server.ts ends on SIGUSR1 rather than let Deno open a debugger to everybody", LINUX_ONLY, async () => {
+  await using dir = await tempDir();
+  await using server = await startServer(dir.join());
+  server.kill("SIGUSR1");
+  assertEquals(await server.ended(), 1);
+  assertStringIncludes(server.stderr.text, "the server ends instead");
+});
