@@ -81,7 +81,7 @@ export class Session {
       await this.#receiveAll();
       this.#stop("the client went away");
     } catch (error) {
-      await this.#giveUp(toFerryError(error));
+      await this.#giveUp(toFerryError(error), answering);
     }
     this.#connection.close();
     await answering;
@@ -263,10 +263,12 @@ export class Session {
   }
 
   /** Tells the client why the connection ends, if that is still possible. */
-  async #giveUp(error: FerryError): Promise<void> {
+  async #giveUp(error: FerryError, answering: Promise<void> | undefined): Promise<void> {
     this.#stop(error.message);
     if (error.code === "Disconnected") return;
     try {
+      // The answer under way goes first: the client would take an error that comes before it for the answer.
+      await answering;
       await this.#connection.send(FrameKind.error, errorMessage(error));
       await this.#endOrderly();
       await this.#connection.drain();
