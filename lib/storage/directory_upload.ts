@@ -20,6 +20,9 @@ export interface UploadTarget {
 /** The permission bits of a file that are kept when it is replaced. */
 const PERMISSION_BITS = 0o777;
 
+/** The most parts that are remembered; far fewer are enough for any file. */
+const MAX_PARTS = 10_000;
+
 /** Writes into the partial file through a handle of its own, and so at a position of its own. */
 class Part implements UploadPart {
   readonly #file: PacedFile;
@@ -68,6 +71,7 @@ export class DirectoryUpload implements Upload {
   readonly #file: PacedFile;
   readonly kept: number;
   #size = 0;
+  readonly #parts: { readonly offset: number; readonly end: number }[] = [];
   #started = false;
   #open = true;
 
@@ -120,8 +124,11 @@ export class DirectoryUpload implements Upload {
 
   openPart(offset: number): UploadPart {
     if (!this.#started) throw new FerryError("BadRequest", "the upload has not begun");
+    if (this.#parts.length >= MAX_PARTS) throw new FerryError("TooLarge", `a file has at most ${MAX_PARTS} parts`);
     try {
-      return new Part(this.#partial, offset, this.#options.size ?? Infinity, (bytes) => this.#size += bytes);
+      return new Part(this.#partial, offset, this.#options.size ?? Infinity, (bytes) => {
+        this.#parts.push({ offset, end: offset + bytes });
+      });
     } catch (error) {
       throw toFerryError(error);
     }
@@ -133,6 +140,7 @@ export class DirectoryUpload implements Upload {
     const { file, path: partial } = this.#partial;
     try {
       if (!this.#started) this.startAt(0);
+      this.#joinParts();
       if (size !== undefined && this.#size !== size) {
         throw new FerryError("BadRequest", `${this.#size} of the announced ${size} bytes were sent`);
       }
@@ -166,6 +174,13 @@ export class DirectoryUpload implements Upload {
       if (!(error instanceof Deno.errors.NotFound)) throw toFerryError(error);
     } finally {
       this.#close();
+    }
+  }
+
+  /** Counts the parts up to the first gap. One that was sent again, since its answer was lost, counts once. */
+  #joinParts(): void {
+    for (const { offset, end } of this.#parts.toSorted((a, b) => a.offset - b.offset)) {
+      if (offset <= this.#size) this.#size = Math.max(this.#size, end);
     }
   }
 
