@@ -57,16 +57,21 @@ function accepted<T>(read: () => T, codes: readonly ErrorCode[], seen: Tally): T
   }
 }
 
-/** Fails unless a value that was read holds nothing that the checks do not let through. */
-function checkPlain(value: unknown): void {
+/** Fails unless a value that was read holds nothing that the checks do not let through. Only times may be negative. */
+function checkPlain(value: unknown, name = ""): void {
   if (typeof value === "string") return assert(value.isWellFormed(), "a lone surrogate");
-  if (typeof value === "number") return assert(Number.isInteger(value) && Math.abs(value) < 2 ** 53, `${value}`);
+  if (typeof value === "number") {
+    const [least, most] = name === "mtimeMs" ? [-8.64e15, 8.64e15] : [0, 2 ** 53 - 1];
+    return assert(Number.isInteger(value) && value >= least && value <= most, `${name} is ${value}`);
+  }
   if (typeof value === "boolean") return;
   assert(typeof value === "object" && value !== null, `${value}`);
   const proto: unknown = Object.getPrototypeOf(value);
   assert(proto === Object.prototype || proto === Array.prototype, "an object with a prototype of its own");
-  for (const key of Object.keys(value)) assert(key !== "__proto__" && key !== "later", `the field ${key}`);
-  for (const item of Object.values(value)) checkPlain(item);
+  for (const [key, item] of Object.entries(value)) {
+    assert(key !== "__proto__" && key !== "later", `the field ${key}`);
+    checkPlain(item, key);
+  }
 }
 
 function runMessage(random: Random, seen: Tally): void {
