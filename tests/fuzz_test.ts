@@ -9,7 +9,7 @@ const CASES: Readonly<Record<string, number>> = {
   frames: 1500,
   codec: 3000,
   names: 3000,
-  conversation: 700,
+  conversation: 500,
   greeting: 200,
 };
 

@@ -85,19 +85,21 @@ export function checkAnswers(
   if (greeted && answers.length > 0) {
     MESSAGES.welcome(answers.shift()?.[0]?.value, "welcome");
   }
-  const close = asked.findIndex(({ request }) => request?.command === "close");
-  const closed = close >= 0 && answers.length > close;
-  if (!closed) assertFalse(received.reset, "the connection was reset");
-  if (end === "refused" && !closed) {
+  const isClose = ({ request }: Asked) => request?.command === "close";
+  const close = asked.findIndex((each, i) => isClose(each) && answers[i]?.at(-1)?.kind === "ok");
+  if (received.reset) {
+    assert(end === "refused" && asked.some(isClose), "the connection was reset");
+  } else if (close >= 0) {
+    assertEquals(answers.length, close + 1, "something came after the answer to close");
+  } else if (end === "refused") {
     assertEquals(answers.pop()?.at(-1)?.kind, "error", "the end came without a reason");
     assertEquals(rest.length, 0, "something came after the last error");
-  } else if (!closed || close === asked.length - 1) {
+  } else {
     // What waits for the rest of its body may have failed already.
-    const least = asked.length - (end === "incomplete" && expected.bodyIsOpen ? 1 : 0);
+    const least = asked.length - (expected.bodyIsOpen ? 1 : 0);
     assert(answers.length >= least, `${answers.length} answers to ${asked.length} requests`);
   }
   assertLessOrEqual(answers.length, asked.length);
-  if (closed && answers[close]?.at(-1)?.kind === "ok") assertEquals(answers.length, close + 1);
   const answered = asked.map((each, i): Answered => ({ ...each, answer: answers[i] ?? [] }));
   for (const each of answered.slice(0, answers.length)) checkAnswer(each, contents);
   return answered;
