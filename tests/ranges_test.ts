@@ -3,6 +3,7 @@ import { localSource, localTarget } from "../lib/client/local.ts";
 import { transferInRanges } from "../lib/client/ranges.ts";
 import { connect, Link, serve, type ServerEvent } from "../lib/mod.ts";
 import { bytes } from "./helpers/random.ts";
+import { assertFile, RawPeer, Served } from "./helpers/raw.ts";
 import { tempDir } from "./helpers/temp.ts";
 
 /** More than the size from which on a file is split. */
@@ -31,3 +32,33 @@ for (const direction of ["get", "put"] as const) {
     assertEquals(new Set(moved.map((event) => "session" in event ? event.session : 0)).size, 3);
   });
 }
+
+/** Sends parts of a file of 6 bytes, each on a connection of its own; gives the answers and that to the whole. */
+async function putParts(served: Served, parts: readonly [offset: number, text: string][]): Promise<string[]> {
+  using host = await RawPeer.greeted(served.address);
+  await host.send("request", { command: "put", path: "f", size: 6, wait: true, shared: true });
+  const { upload } = (await host.receive())?.value as { upload: string };
+  const outcomes: string[] = [];
+  for (const [offset, text] of parts) {
+    using peer = await RawPeer.greeted(served.address);
+    const body = new TextEncoder().encode(text);
+    await peer.sendAll(["request", { command: "part", upload, offset }], ["data", body], ["end", {
+      size: body.length,
+    }]);
+    outcomes.push((await peer.answer()).outcome);
+  }
+  await host.send("end", { size: 0 });
+  return [...outcomes, (await host.answer()).outcome];
+}
+
+Deno.test("openPart() counts bytes once that are sent again, since the answer was lost", async () => {
+  await using served = await Served.with();
+  assertEquals(await putParts(served, [[3, "def"], [0, "abc"], [0, "abc"]]), ["ok", "ok", "ok", "ok"]);
+  await assertFile(served.join("f"), "abcdef");
+});
+
+Deno.test("commit() refuses a file with a gap between its parts, however many bytes were sent", async () => {
+  await using served = await Served.with({ f: "old" });
+  assertEquals(await putParts(served, [[0, "ab"], [0, "ab"], [4, "ef"]]), ["ok", "ok", "ok", "BadRequest"]);
+  await assertFile(served.join("f"), "old");
+});

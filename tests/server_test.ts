@@ -2,7 +2,7 @@ import { assert, assertEquals, assertLess, assertNotEquals } from "@std/assert";
 import { serve } from "../lib/mod.ts";
 import { type CommandName, COMMANDS, needOf } from "../lib/protocol/commands.ts";
 import { FrameKind } from "../lib/protocol/frames.ts";
-import type { Entry } from "../lib/storage/storage.ts";
+import type { Entry, Storage } from "../lib/storage/storage.ts";
 import { concat, frameBytes, header, sameBytes } from "./helpers/frames.ts";
 import { FaultProxy } from "./helpers/proxy.ts";
 import { bytes, Random } from "./helpers/random.ts";
@@ -575,6 +575,23 @@ Deno.test("serve() answers what is not the protocol with an error and closes", a
       assertEquals(await namesIn(served.join()), ["a.txt"]);
     });
   }
+});
+
+Deno.test("serve() says why it gives up only after the answer that is under way", async () => {
+  // This answer is ready as soon as the session is given up.
+  const digest: Storage["digest"] = async (_path, signal) => {
+    assert(signal);
+    const aborted = Promise.withResolvers<void>();
+    signal.addEventListener("abort", () => aborted.resolve());
+    await aborted.promise;
+    return { sha256: "", size: 0, version: "" };
+  };
+  await using served = await Served.with({}, {}, () => ({ digest }));
+  using peer = await RawPeer.greeted(served.address);
+  await peer.sendAll(["request", { command: "sum", path: "a.txt" }], ["request", { command: "stat" }], ["notice"]);
+  assertEquals((await peer.answer()).outcome, "ok");
+  assertEquals((await peer.answer()).outcome, "BadRequest");
+  assertEquals(await peer.ended(), "closed");
 });
 
 Deno.test("serve() refuses a frame that is too large as soon as its header is there, without memory for it", async () => {

@@ -105,7 +105,7 @@ export class Session {
       await this.#receiveAll();
       this.#stop("the client went away");
     } catch (error) {
-      await this.#giveUp(toFerryError(error));
+      await this.#giveUp(toFerryError(error), answering);
     }
     this.#connection.close();
     await answering;
@@ -339,10 +339,14 @@ export class Session {
   }
 
   /** Tells the client why the connection ends, if that is still possible. */
-  async #giveUp(error: FerryError): Promise<void> {
+  async #giveUp(error: FerryError, answering: Promise<void> | undefined): Promise<void> {
     this.#stop(error.message);
     if (error.code === "Disconnected") return;
+    // A client that does not read would let it wait for ever.
+    this.#linger ??= setTimeout(() => this.#connection.close(), LINGER_MS);
     try {
+      // The answer under way goes first: the client would take an error that comes before it for the answer.
+      await answering;
       await this.#tell(error);
       await this.#connection.drain();
     } catch {

@@ -21,6 +21,9 @@ export interface UploadTarget {
 /** The permission bits of a file that are kept when it is replaced. */
 const PERMISSION_BITS = 0o777;
 
+/** The most parts that are remembered; far fewer are enough for any file. */
+const MAX_PARTS = 10_000;
+
 /** Writes into the partial file through a handle of its own, and so at a position of its own. */
 class Part implements UploadPart {
   readonly #file: PacedFile;
@@ -77,6 +80,7 @@ export class DirectoryUpload implements Upload {
   readonly #space: SpaceKeeper;
   readonly kept: number;
   #size = 0;
+  readonly #parts: { readonly offset: number; readonly end: number }[] = [];
   #started = false;
   #open = true;
 
@@ -134,9 +138,10 @@ export class DirectoryUpload implements Upload {
 
   openPart(offset: number): UploadPart {
     if (!this.#started) throw new FerryError("BadRequest", "the upload has not begun");
+    if (this.#parts.length >= MAX_PARTS) throw new FerryError("TooLarge", `a file has at most ${MAX_PARTS} parts`);
     try {
       const { size, maxSize = Infinity } = this.#options;
-      const received = (bytes: number) => this.#size += bytes;
+      const received = (bytes: number) => void this.#parts.push({ offset, end: offset + bytes });
       return new Part(this.#partial, offset, { limit: size ?? maxSize, space: this.#space, received });
     } catch (error) {
       throw toFerryError(error);
@@ -149,6 +154,7 @@ export class DirectoryUpload implements Upload {
     const { file, path: partial } = this.#partial;
     try {
       if (!this.#started) this.startAt(0);
+      this.#joinParts();
       if (size !== undefined && this.#size !== size) {
         throw new FerryError("BadRequest", `${this.#size} of the announced ${size} bytes were sent`);
       }
@@ -188,6 +194,13 @@ export class DirectoryUpload implements Upload {
   #checkSize(size: number): void {
     const { maxSize = Infinity } = this.#options;
     if (size > maxSize) throw new FerryError("TooLarge", `a file may have at most ${maxSize} bytes here`);
+  }
+
+  /** Counts the parts up to the first gap. One that was sent again, since its answer was lost, counts once. */
+  #joinParts(): void {
+    for (const { offset, end } of this.#parts.toSorted((a, b) => a.offset - b.offset)) {
+      if (offset <= this.#size) this.#size = Math.max(this.#size, end);
+    }
   }
 
   #refuseToOverwrite(): void {

@@ -75,7 +75,7 @@ export interface Upload {
   startAt(offset: number): void;
   /** Appends bytes; the array may be reused as soon as the call is over. */
   write(bytes: Uint8Array): Promise<void> | void;
-  /** Opens a place for bytes from `offset` on; parts must not overlap. */
+  /** Opens a place for bytes from `offset` on. Parts that were sent again count once, and must be the same. */
   openPart(offset: number): UploadPart;
   /** Checks the size and puts the file in place. */
   commit(): Promise<Receipt>;

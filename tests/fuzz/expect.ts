@@ -1,0 +1,117 @@
+import { decodeControl, decodeRequest, MESSAGES } from "../../lib/protocol/codec.ts";
+import { COMMANDS, type Request } from "../../lib/protocol/commands.ts";
+import { FerryError } from "../../lib/protocol/errors.ts";
+import { FrameKind } from "../../lib/protocol/frames.ts";
+import { concat, type FrameCopy } from "../helpers/frames.ts";
+import { referenceFrames } from "./reference.ts";
+
+/** A body as it travelled. */
+interface Body {
+  readonly parts: Uint8Array[];
+  /** Where the client wanted it to begin, once it has said so. */
+  offset: number | undefined;
+  isWhole: boolean;
+}
+
+/** A request that the server has to answer. */
+export interface Asked {
+  /** Undefined when it cannot be understood. */
+  readonly request: Request | undefined;
+  readonly body: Body;
+}
+
+/** What a server must do with what a client has sent, according to `docs/protocol.md`. */
+export class Expected {
+  readonly asked: Asked[] = [];
+  /** Whether the greeting was right. */
+  greeted = false;
+  /**
+   * How the stream ends: in order; with something that is not allowed, so that the server gives up; or in the middle of
+   * a frame, so that the server waits.
+   */
+  end: "whole" | "refused" | "incomplete" = "whole";
+  #body: Body | "ignored" | undefined;
+
+  constructor(stream: Uint8Array) {
+    const { frames, end } = referenceFrames(stream);
+    try {
+      for (const frame of frames) this.#take(frame);
+      this.end = end === "whole" || end === "incomplete" ? end : "refused";
+    } catch (error) {
+      if (!(error instanceof FerryError)) throw error;
+      this.end = "refused";
+    }
+  }
+
+  /** Whether the last request waits for the rest of its body. */
+  get bodyIsOpen(): boolean {
+    return this.#body !== undefined && this.#body !== "ignored";
+  }
+
+  /** All contents that a file may have after these uploads. */
+  get contents(): Uint8Array[] {
+    /** What uploads may have left for a later one to go on with. */
+    const left: Uint8Array[] = [];
+    const whole: Uint8Array[] = [];
+    for (const { request, body } of this.asked) {
+      if (request?.command !== "put") continue;
+      const { offset = 0 } = body;
+      const own = concat(...body.parts);
+      const resumed = left.filter(({ length }) => length >= offset).map((kept) =>
+        concat(kept.subarray(0, offset), own)
+      );
+      const possible = [own, ...(request.wait && request.resume ? resumed : [])];
+      left.push(...possible);
+      if (body.isWhole) whole.push(...possible.filter(({ length }) => length === (request.size ?? length)));
+    }
+    return whole;
+  }
+
+  #take({ kind, payload }: FrameCopy): void {
+    const body = this.#body;
+    if (!this.greeted) {
+      if (kind !== FrameKind.hello) throw refused();
+      if (MESSAGES.clientHello(decodeControl(payload), "hello").ferry !== 1) throw refused();
+      this.greeted = true;
+    } else if (kind === FrameKind.request) this.#ask(payload);
+    else if (kind === FrameKind.cancel || kind === FrameKind.error) this.#body = undefined;
+    else if (kind === FrameKind.end) this.#endBody(MESSAGES.end(decodeControl(payload), "end").size);
+    else if (body === undefined) throw refused();
+    else if (body !== "ignored") this.#addTo(body, kind, payload);
+  }
+
+  #ask(payload: Uint8Array): void {
+    if (this.bodyIsOpen) throw refused();
+    const body: Body = { parts: [], offset: undefined, isWhole: false };
+    try {
+      const request = decodeRequest(payload);
+      this.asked.push({ request, body });
+      this.#body = "body" in COMMANDS[request.command] ? body : undefined;
+    } catch (error) {
+      if (!(error instanceof FerryError)) throw error;
+      this.asked.push({ request: undefined, body });
+      this.#body = "ignored";
+    }
+  }
+
+  #addTo(body: Body, kind: number, payload: Uint8Array): void {
+    if (kind === FrameKind.ready) {
+      const { offset } = MESSAGES.resume(decodeControl(payload), "ready");
+      body.offset ??= offset;
+    } else if (kind === FrameKind.data) {
+      body.offset ??= 0;
+      body.parts.push(payload);
+    } else throw refused();
+  }
+
+  #endBody(size: number): void {
+    const body = this.#body;
+    if (body === undefined) throw refused();
+    if (body !== "ignored") body.isWhole = size === body.parts.reduce((sum, part) => sum + part.length, 0);
+    this.#body = undefined;
+  }
+}
+
+function refused(): FerryError {
+  return new FerryError("BadRequest", "this is not allowed here");
+}

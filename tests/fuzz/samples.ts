@@ -1,0 +1,107 @@
+import { encodeBlocks } from "../../lib/protocol/blocks.ts";
+import type { Messages } from "../../lib/protocol/codec.ts";
+import type { CommandName, OkOf, RequestOf } from "../../lib/protocol/commands.ts";
+import type { Random } from "../helpers/random.ts";
+
+/** What there is to name when a request is made up. */
+export interface Scene {
+  readonly paths: readonly [string, ...string[]];
+  /** The name of an upload that other connections may send parts of, if there is one. */
+  readonly upload?: string | undefined;
+}
+
+/** `value` or nothing, so that a field is sometimes absent. */
+function maybe<N extends string, T>(random: Random, name: N, value: T): { [K in N]?: T } {
+  return random.below(2) ? { [name]: value } as { [K in N]?: T } : {};
+}
+
+/** Moments within the range of file systems, so that clocks and time zones do not matter. */
+function randomTime(random: Random): number {
+  return 1_500_000_000_000 + random.u32();
+}
+
+/** For every command a valid request. `size` is that of the body, for `put`. */
+export const REQUEST_SAMPLES: {
+  readonly [N in CommandName]: (random: Random, scene: Scene, size: number) => RequestOf<N>;
+} = {
+  dir: (random, { paths }) => ({
+    command: "dir",
+    ...maybe(random, "path", random.pick(paths)),
+    ...maybe(random, "recursive", random.below(2) === 0),
+  }),
+  stat: (random, { paths }) => ({ command: "stat", ...maybe(random, "path", random.pick(paths)) }),
+  get: (random, { paths }) => ({
+    command: "get",
+    path: random.pick(paths),
+    ...maybe(random, "offset", random.below(random.pick([1, 10, 10_000]))),
+    ...maybe(random, "length", random.below(10_000)),
+    ...(random.below(10) ? {} : { ifVersion: "another" }),
+  }),
+  put: (random, { paths }, size) => ({
+    command: "put",
+    path: random.pick(paths),
+    ...maybe(random, "size", size),
+    ...maybe(random, "mtimeMs", randomTime(random)),
+    ...(random.below(5) ? {} : { overwrite: false }),
+    ...(random.below(20) ? {} : { durable: true }),
+    ...maybe(random, "wait", true),
+    ...maybe(random, "resume", true),
+    ...(random.below(5) ? {} : { shared: true }),
+  }),
+  part: (random, { upload = "none" }) => ({
+    command: "part",
+    upload,
+    offset: random.pick([0, 1000, 2000, 2500, 3000]),
+  }),
+  sum: (random, { paths }) => ({ command: "sum", path: random.pick(paths) }),
+  blocks: (random, { paths }) => ({ command: "blocks", path: random.pick(paths), length: random.below(3_000_000) }),
+  mkdir: (random, { paths }) => ({
+    command: "mkdir",
+    path: random.pick(paths),
+    ...maybe(random, "parents", random.below(2) === 0),
+  }),
+  rename: (random, { paths }) => ({ command: "rename", path: random.pick(paths), to: random.pick(paths) }),
+  remove: (random, { paths }) => ({
+    command: "remove",
+    path: random.pick(paths),
+    ...maybe(random, "recursive", random.below(2) === 0),
+  }),
+  say: (random) => ({ command: "say", text: random.pick(["thank you", "\u001b[2J", "天线", "x".repeat(5000)]) }),
+  close: () => ({ command: "close" }),
+};
+
+/** An `ok` of every command. */
+export const OK_SAMPLES: { readonly [N in CommandName]: OkOf<N> } = {
+  dir: { entries: 3 },
+  stat: { kind: "directory", size: 0, mtimeMs: 0, version: "v" },
+  get: {},
+  put: { path: "a", size: 1, mtimeMs: 2, version: "v", durable: false },
+  part: { size: 5 },
+  sum: { sha256: "00".repeat(32), size: 1, version: "v" },
+  blocks: {
+    ...encodeBlocks({ covered: 1, blockSize: 2 ** 20, crcs: Uint32Array.of(7) }),
+    size: 1,
+    mtimeMs: 2,
+    version: "v",
+  },
+  mkdir: {},
+  rename: {},
+  remove: {},
+  say: {},
+  close: {},
+};
+
+/** One of every other message, with all its fields. */
+export const MESSAGE_SAMPLES: Messages = {
+  serverHello: { ferry: [1, 2], nonce: "AA==" },
+  clientHello: { ferry: 1, nonce: "AA==" },
+  proof: { proof: "AA==" },
+  welcome: { allows: ["read"], window: 8, proof: "AA==" },
+  readyToSend: { size: 1, mtimeMs: -2, version: "v" },
+  readyToReceive: { kept: { covered: 1, blockSize: 2 ** 20, crcs: "AAAAAA==" }, upload: "name" },
+  resume: { offset: 0 },
+  end: { size: 0 },
+  error: { code: "NotFound", message: "m", path: "p" },
+  notice: { text: "t", reason: "shutdown" },
+  entries: [{ path: "a", kind: "file", size: 1, mtimeMs: 2 }, { path: "d", kind: "directory", size: 0, mtimeMs: 3 }],
+};

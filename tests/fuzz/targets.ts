@@ -1,0 +1,9 @@
+import { CODEC } from "./codec.ts";
+import { CONVERSATION } from "./conversation.ts";
+import { GREETING } from "./greeting.ts";
+import { FRAMES } from "./frames.ts";
+import { NAMES } from "./names.ts";
+import type { Target } from "./target.ts";
+
+/** Everything that is fuzzed; the shares add up to 100. */
+export const TARGETS: readonly Target[] = [FRAMES, CODEC, NAMES, CONVERSATION, GREETING];
