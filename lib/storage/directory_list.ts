@@ -11,10 +11,15 @@ const ENTRIES_PER_TURN = 256;
 
 /** Names of what is in a directory, sorted; Ferry's own left out. */
 function namesIn(directory: string): string[] {
-  // Someone may have put a link in the directory's place since it was looked at.
-  if (realPathOrNothing(directory) !== directory) throw new FerryError("NotFound", "no such file or directory");
+  refuseLink(directory);
   const names = Array.from(Deno.readDirSync(directory), (entry) => entry.name).filter((name) => !isReserved(name));
+  refuseLink(directory);
   return names.sort();
+}
+
+/** Fails when someone has put a link in a directory's place, or on the way to it, since it was looked at. */
+function refuseLink(directory: string): void {
+  if (realPathOrNothing(directory) !== directory) throw new FerryError("NotFound", "no such file or directory");
 }
 
 /** Whether a failure only means that an entry or directory went away, or may not be looked at, while we listed. */

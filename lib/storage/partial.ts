@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { join } from "@std/path";
 import { FerryError } from "../protocol/errors.ts";
-import { isSameFile, lstatOrNothing } from "./lookup.ts";
+import { isSameFile, lstatOrNothing, realPathOrNothing } from "./lookup.ts";
 import { RESERVED_PREFIX } from "./path.ts";
 
 /** A partial file that nobody has touched for so long was given up, in ms: a week. */
@@ -58,6 +58,7 @@ export class PartialFile {
    * Opens or creates the partial file for `name` in `directory`, and locks it against every other writer, also one in
    * another process. The lock ends when the file is closed, or with the process.
    *
+   * @param directory A real path.
    * @param mode The permission bits that the file shall have, where they must not be the usual ones.
    * @throws {FerryError} `Busy` when another writer holds it; `NotFound` when the directory is gone.
    */
@@ -70,11 +71,16 @@ export class PartialFile {
       try {
         if (!file.tryLockSync(true)) throw new FerryError("Busy", BUSY);
         const partial = new PartialFile(file, path, isNew ? 0 : file.statSync().size);
+        // Someone may have put a link in the directory's place since it was looked at.
+        const isHere = realPathOrNothing(directory) === directory;
         // The last holder may have renamed or removed the file between our open and our lock.
-        if (isNew || partial.isInPlace()) {
+        const isInPlace = partial.isInPlace();
+        if (isHere && isInPlace) {
           if (mode !== undefined && Deno.build.os !== "windows") Deno.chmodSync(path, mode);
           return partial;
         }
+        if (isNew && isInPlace) Deno.removeSync(path);
+        if (!isHere) throw new FerryError("NotFound", "no such file or directory");
       } catch (error) {
         file.close();
         throw error;
