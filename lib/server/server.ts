@@ -39,6 +39,9 @@ export const DEFAULT_PORT = 7878;
 /** The pause after a failed accept, in ms: file descriptors may be free again then. */
 const ACCEPT_PAUSE_MS = 100;
 
+/** How often the operator is told that accepting fails, in ms. */
+const ACCEPT_WARNING_MS = 10_000;
+
 /** How often deadlines are checked, in ms. */
 const DEADLINE_CHECK_MS = 1_000;
 
@@ -140,6 +143,7 @@ export class FerryServer implements AsyncDisposable {
 
   /** Accepts until the listener is closed. Whatever else goes wrong concerns one peer, or passes. */
   async #acceptAll(): Promise<void> {
+    let warnedAt = -Infinity;
     for (;;) {
       try {
         this.#open(await this.#listener.accept());
@@ -147,10 +151,10 @@ export class FerryServer implements AsyncDisposable {
         if (error instanceof Deno.errors.BadResource) return;
         if (error instanceof Deno.errors.NotConnected || error instanceof Deno.errors.ConnectionAborted) continue;
         if (error instanceof Deno.errors.ConnectionReset) continue;
-        this.#options.onEvent({
-          event: "warning",
-          message: `Cannot accept a connection: ${toFerryError(error).message}`,
-        });
+        if (performance.now() - warnedAt >= ACCEPT_WARNING_MS) {
+          warnedAt = performance.now();
+          this.#options.onEvent({ event: "warning", message: `Cannot accept connections: ${reasonOf(error)}` });
+        }
         await delay(ACCEPT_PAUSE_MS);
       }
     }
@@ -192,7 +196,7 @@ export class FerryServer implements AsyncDisposable {
     try {
       await this.#options.storage.sweep(ROOT, { recursive: true, signal: this.#ending.signal });
     } catch (error) {
-      this.#options.onEvent({ event: "warning", message: `Cannot clean up: ${toFerryError(error).message}` });
+      this.#options.onEvent({ event: "warning", message: `Cannot clean up: ${reasonOf(error)}` });
     }
   }
 
@@ -200,6 +204,12 @@ export class FerryServer implements AsyncDisposable {
     const now = performance.now();
     for (const session of this.sessions) session.checkDeadlines(now);
   }
+}
+
+/** What happened, with what the system said, for the operator. */
+function reasonOf(error: unknown): string {
+  const { message, cause } = toFerryError(error);
+  return cause === undefined ? message : `${message} (${cause})`;
 }
 
 function closeQuietly(conn: Deno.Conn): void {

@@ -8,7 +8,7 @@ import { type Frame, FrameKind, frameName } from "../protocol/frames.ts";
 import { REQUEST_WINDOW } from "../protocol/limits.ts";
 import type { Storage, Upload } from "../storage/storage.ts";
 import { Body } from "./body.ts";
-import type { ServerEvent } from "./events.ts";
+import { detailFor, type ServerEvent } from "./events.ts";
 import type { Guard } from "./guard.ts";
 import { handle } from "./handlers.ts";
 import { HELLO_TIMEOUT_MS, LINGER_MS, STALL_TIMEOUT_MS } from "./limits.ts";
@@ -248,7 +248,7 @@ export class Session {
       this.#busyWith = undefined;
       const durationMs = performance.now() - began;
       const outcome = failure?.code ?? "ok";
-      const detail = outcome === "Internal" ? String(failure?.cause) : undefined;
+      const detail = failure && detailFor(failure);
       const { id: session, peer } = this;
       this.#options.onEvent({ event: "command", session, peer, command, path, bytes, durationMs, outcome, detail });
     }
