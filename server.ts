@@ -13,6 +13,7 @@ import {
 import { runOperator } from "./lib/cli/operator.ts";
 import { parseServerArguments, type ServerArguments, UsageError } from "./lib/cli/options.ts";
 import { excess, grantingCommand, type Needs, obtain } from "./lib/cli/permissions.ts";
+import { surviveFileSizeLimit } from "./lib/cli/signals.ts";
 import { VERSION } from "./lib/cli/version.ts";
 import { formatAddress } from "./lib/net/address.ts";
 import { cannot, FerryError } from "./lib/protocol/errors.ts";
@@ -160,6 +161,7 @@ async function run(options: ServerArguments): Promise<number> {
       if (!quiet || event.event === "warning") console.error(logLine(event, json));
     },
   });
+  surviveFileSizeLimit();
   const stopped = Promise.withResolvers<void>();
   onSignals(stopped.resolve);
   await announce(server, storage.root, options);
