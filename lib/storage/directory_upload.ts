@@ -20,12 +20,16 @@ export interface UploadTarget {
 /** The permission bits of a file that are kept when it is replaced. */
 const PERMISSION_BITS = 0o777;
 
+const UPLOAD_ENDED = "the upload has ended";
+
 /** Writes into the partial file through a handle of its own, and so at a position of its own. */
 class Part implements UploadPart {
   readonly #file: PacedFile;
   readonly #received: (bytes: number) => void;
   readonly #limit: number;
   #size = 0;
+  #writing: Promise<void> | undefined;
+  #ended = false;
 
   constructor(partial: PartialFile, offset: number, fileSize: number, received: (bytes: number) => void) {
     this.#file = new PacedFile(partial.reopen());
@@ -35,17 +39,27 @@ class Part implements UploadPart {
   }
 
   write(bytes: Uint8Array): Promise<void> | void {
+    if (this.#ended) throw new FerryError("NotFound", UPLOAD_ENDED);
     this.#size += bytes.length;
     if (this.#size > this.#limit) throw new FerryError("BadRequest", "a part goes beyond the end of the file");
     try {
-      return this.#file.write(bytes)?.catch((error) => Promise.reject(toFerryError(error)));
+      const writing = this.#file.write(bytes);
+      if (writing) return this.#writing = writing.catch((error) => Promise.reject(toFerryError(error)));
     } catch (error) {
       throw toFerryError(error);
     }
   }
 
   finish(): void {
+    if (this.#ended) throw new FerryError("NotFound", UPLOAD_ENDED);
     this.#received(this.#size);
+  }
+
+  /** Makes sure that nothing more is written: the file will have its name, or belong to another upload. */
+  async end(): Promise<void> {
+    this.#ended = true;
+    // Whoever writes sees the failure.
+    await this.#writing?.catch(() => {});
   }
 
   close(): void {
@@ -66,6 +80,7 @@ export class DirectoryUpload implements Upload {
   readonly #options: UploadOptions;
   readonly #partial: PartialFile;
   readonly #file: PacedFile;
+  readonly #parts: Part[] = [];
   readonly kept: number;
   #size = 0;
   #started = false;
@@ -121,7 +136,9 @@ export class DirectoryUpload implements Upload {
   openPart(offset: number): UploadPart {
     if (!this.#started) throw new FerryError("BadRequest", "the upload has not begun");
     try {
-      return new Part(this.#partial, offset, this.#options.size ?? Infinity, (bytes) => this.#size += bytes);
+      const part = new Part(this.#partial, offset, this.#options.size ?? Infinity, (bytes) => this.#size += bytes);
+      this.#parts.push(part);
+      return part;
     } catch (error) {
       throw toFerryError(error);
     }
@@ -132,6 +149,7 @@ export class DirectoryUpload implements Upload {
     const { size, mtimeMs, durable = false } = this.#options;
     const { file, path: partial } = this.#partial;
     try {
+      if (this.#parts.length > 0) await this.#endParts();
       if (!this.#started) this.startAt(0);
       if (size !== undefined && this.#size !== size) {
         throw new FerryError("BadRequest", `${this.#size} of the announced ${size} bytes were sent`);
@@ -158,6 +176,7 @@ export class DirectoryUpload implements Upload {
 
   async abort(): Promise<void> {
     if (!this.#open) return;
+    if (this.#parts.length > 0) await this.#endParts();
     try {
       // While the lock is held the name cannot belong to another upload.
       const empty = this.#partial.file.statSync().size === 0;
@@ -167,6 +186,10 @@ export class DirectoryUpload implements Upload {
     } finally {
       this.#close();
     }
+  }
+
+  async #endParts(): Promise<void> {
+    await Promise.all(this.#parts.map((part) => part.end()));
   }
 
   #refuseToOverwrite(): void {
