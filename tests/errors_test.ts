@@ -142,6 +142,8 @@ Deno.test("toFerryError() knows Deno's error classes without an error name", () 
 Deno.test("toFerryError() takes an abort for a cancellation", () => {
   assertEquals(toFerryError(thrownBy(() => AbortSignal.abort().throwIfAborted())).code, "Cancelled");
   const own = new FerryError("Disconnected", "gone");
+  assertStrictEquals(toFerryError(new DOMException("aborted", "AbortError")).code, "Cancelled");
+  assertStrictEquals(toFerryError(Object.assign(new Error("aborted", { cause: own }), { name: "AbortError" })), own);
   assertStrictEquals(toFerryError(thrownBy(() => AbortSignal.abort(own).throwIfAborted())), own);
 });
 

@@ -115,6 +115,8 @@ export function toFerryError(thrown: unknown): FerryError {
   const errno = BY_ERRNO.get(errnoOf(thrown) ?? "");
   if (errno) return new FerryError(errno[0], errno[1], { cause: thrown });
   if (thrown instanceof Error && thrown.name === "AbortError") {
+    // What was given to `abort()`, where the call that was aborted says so.
+    if (thrown.cause instanceof FerryError) return thrown.cause;
     return new FerryError("Cancelled", "cancelled", { cause: thrown });
   }
   for (const [type, code, reason] of BY_CLASS) {
