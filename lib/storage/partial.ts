@@ -113,7 +113,9 @@ export function sweepDirectory(directory: string): void {
     if (!PARTIAL_NAME.test(name)) continue;
     const path = join(directory, name);
     const info = lstatOrNothing(path);
-    if (!info?.isFile || Date.now() - (info.mtime?.getTime() ?? Infinity) < ABANDONED_MS) continue;
+    // A time that no date can hold compares with nothing.
+    const isAbandoned = Date.now() - (info?.mtime?.getTime() ?? Infinity) >= ABANDONED_MS;
+    if (!info?.isFile || !isAbandoned) continue;
     using file = Deno.openSync(path, { read: true, write: true });
     if (file.tryLockSync(true) && isSameFile(info, file.statSync())) Deno.removeSync(path);
   }

@@ -1,5 +1,5 @@
 /**
- * Tests that need a disk of 8 MiB with 200 inodes at `FERRY_SMALL_DISK`; `tests/full_disk_test.ts` mounts it and runs them.
+ * Tests that need a tmpfs of 8 MiB with 200 inodes at `FERRY_SMALL_DISK`; `tests/full_disk_test.ts` mounts it and runs them.
  *
  * @module
  */
@@ -208,4 +208,28 @@ Deno.test("a disk that becomes read-only refuses every change, shows all there i
   }
   for (const change of changes.slice(0, 4)) await change(scene.client);
   assertEquals(await namesIn(scene.root.path), ["d", "new", "renamed"]);
+});
+
+/** Times in seconds that this disk can hold, and JavaScript's dates cannot. */
+const IMPOSSIBLE_TIMES = ["8640000000001", "-8640000000001", "999999999999999"];
+
+Deno.test("files with times that no date can hold are listed, read, replaced and not swept", async () => {
+  await using scene = await Scene.of();
+  const partial = ".ferry-0123456789abcdef.part";
+  await Deno.writeTextFile(scene.root.join(partial), "kept");
+  for (const time of IMPOSSIBLE_TIMES) {
+    for (const name of ["old", partial]) await ran("touch", ["-d", `@${time}`, scene.root.join(name)]);
+    assertEquals((await Deno.stat(scene.root.join("old"))).mtime?.getTime(), NaN);
+    const entries = await Array.fromAsync(scene.client.dir(), ({ path, mtimeMs }) => [path, mtimeMs]);
+    assertEquals(entries, [["old", 0]]);
+    assertEquals((await scene.client.stat("old")).mtimeMs, 0);
+    await scene.client.get("old", scene.local.join("copy"));
+    await assertFile(scene.local.join("copy"), "old");
+    await using restarted = await Served.with({}, { root: scene.root.path });
+    await restarted.server.shutdown();
+    assertEquals(restarted.events.of("warning"), []);
+    assertEquals(scene.kept(), [4]);
+  }
+  await scene.client.put(scene.local.join("small"), "old");
+  await assertFile(scene.root.join("old"), SMALL);
 });
