@@ -5,6 +5,7 @@ import {
   CLIENT_ACCESS,
   DENO,
   Process,
+  PROJECT,
   runClient,
   serverAccess,
   type ServerProcess,
@@ -13,6 +14,7 @@ import {
 import { bytes } from "./helpers/random.ts";
 import { assertFile, failsWith, namesIn, within } from "./helpers/raw.ts";
 import { type TempDir, tempDir } from "./helpers/temp.ts";
+import { pathsIn } from "./helpers/trees.ts";
 
 const POSIX = { ignore: Deno.build.os === "windows" };
 const MIB = 1024 * 1024;
@@ -163,5 +165,40 @@ Deno.test({
     for (const operation of [...Object.values(looks), ...Object.values(changes)]) await operation();
     await assertFile(local.join("got"), "content");
     assertEquals(await namesIn(root.join("d")), ["new", "renamed", "sub"]);
+  },
+});
+
+Deno.test({
+  name: "get -r, put -r and dir -r say which directory may not be listed, take the rest, and exit with 4",
+  ignore: plain === undefined,
+  async fn() {
+    await using scene = await Scene.of(plain ?? []);
+    const { local, root, server } = scene;
+    for (const tree of [root.join("there"), local.join("here")]) {
+      await Deno.mkdir(`${tree}/d/locked`, { recursive: true });
+      for (const name of ["a", "d/locked/f", "d/z"]) await Deno.writeTextFile(`${tree}/${name}`, name);
+      await Deno.chmod(`${tree}/d/locked`, 0o000);
+    }
+    const run = async (...words: string[]) => {
+      const args = ["run", ...CLIENT_ACCESS, `${PROJECT}client.ts`, server.at, ...words];
+      await using client = new Process(DENO, args, { cwd: local.path, under: plain ?? [] });
+      return { code: await client.ended(), stdout: client.stdout.text, stderr: client.stderr.text };
+    };
+    const get = await run("get", "-r", "there");
+    assertStringIncludes(get.stderr, 'Cannot list "there/d/locked": permission denied\n');
+    assertMatch(get.stderr, /Got 2 files .*, 1 failed\./);
+    const put = await run("put", "-r", "here");
+    assertMatch(put.stderr, /Cannot list ".*here\/d\/locked": permission denied\n/);
+    assertMatch(put.stderr, /Put 2 files .*, 1 failed\./);
+    const dir = await run("dir", "-r", "there");
+    assertEquals(dir.stdout.match(/\S+$/gm), ["a", "d/", "d/locked/", "d/z"]);
+    assertStringIncludes(dir.stderr, 'Cannot list "there/d/locked": permission denied\n');
+    assertEquals([get.code, put.code, dir.code], [4, 4, 4]);
+    for (const tree of [root.join("here"), local.join("there")]) {
+      assertEquals(pathsIn(tree), ["a", "d/", "d/locked/", "d/z"]);
+    }
+    for (const tree of [root.join("there"), local.join("here")]) await Deno.chmod(`${tree}/d/locked`, 0o755);
+    assertEquals((await run("get", "-r", "there", ".")).code, 0);
+    assertEquals((await run("put", "-r", "here", ".")).code, 0);
   },
 });

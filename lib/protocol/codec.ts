@@ -32,8 +32,13 @@ export const MESSAGES = {
   error: object({ code: oneOf(...ERROR_CODES), message: text, path: optional(text) }),
   /** A line for the person at the other end. */
   notice: object({ text, reason: oneOf("message", "shutdown") }),
-  /** Part of a listing. Paths are relative to the listed directory. */
-  entries: listOf(object({ path: text, kind: oneOf("file", "directory"), size: count, mtimeMs: time })),
+  /**
+   * Part of a listing. Paths are relative to the listed directory. `unreadable`: what is in this directory belongs to
+   * the listing, and is missing, because the server may not list it.
+   */
+  entries: listOf(
+    object({ path: text, kind: oneOf("file", "directory"), size: count, mtimeMs: time, unreadable: optional(flag) }),
+  ),
 };
 
 /** The type of each control message. */
