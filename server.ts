@@ -1,5 +1,5 @@
 import { join, SEPARATOR } from "@std/path";
-import { logLine } from "./lib/cli/events.ts";
+import { isTrouble, logLine } from "./lib/cli/events.ts";
 import { Exit } from "./lib/cli/exit.ts";
 import {
   isLoopback,
@@ -35,7 +35,7 @@ DIR is ./files if it is not given; it is created if it is missing.
   --read-only          refuse everything that changes the directory
   --durable            sync every upload to the disk before it is confirmed
   --log-format FORMAT  text or json
-  --quiet              log nothing but warnings
+  --quiet              log only what the operator may have to see to
   --help, --version
 
 On an address that others can reach, it encrypts and asks for a secret; it prints a ticket that has all a client needs.
@@ -158,7 +158,7 @@ async function run(options: ServerArguments): Promise<number> {
     identity: protection?.identity,
     secret: protection?.secret,
     onEvent: (event) => {
-      if (!quiet || event.event === "warning") console.error(logLine(event, json));
+      if (!quiet || isTrouble(event)) console.error(logLine(event, json));
     },
   });
   surviveFileSizeLimit();
