@@ -5,7 +5,7 @@ import { PacedFile } from "./file.ts";
 import { sumBlocks } from "./blocks.ts";
 import { mtimeMs as mtimeMsOf, versionOf } from "./facts.ts";
 import { lstatOrNothing } from "./lookup.ts";
-import { PartialFile } from "./partial.ts";
+import { PartialFile, PERMISSION_BITS } from "./partial.ts";
 import type { RemotePath } from "./path.ts";
 import type { BlockOptions, Receipt, Upload, UploadOptions, UploadPart } from "./storage.ts";
 
@@ -16,9 +16,6 @@ export interface UploadTarget {
   readonly path: RemotePath;
   readonly replaced: Deno.FileInfo | undefined;
 }
-
-/** The permission bits of a file that are kept when it is replaced. */
-const PERMISSION_BITS = 0o777;
 
 const UPLOAD_ENDED = "the upload has ended";
 

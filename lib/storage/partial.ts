@@ -7,6 +7,9 @@ import { RESERVED_PREFIX } from "./path.ts";
 /** A partial file that nobody has touched for so long was given up, in ms: a week. */
 const ABANDONED_MS = 7 * 24 * 3600 * 1000;
 
+/** The permission bits of a file that are kept when it is replaced. */
+export const PERMISSION_BITS = 0o777;
+
 /** How often to try again when the partial file is replaced under our hands before we give up. */
 const MAX_TRIES = 10;
 
@@ -70,13 +73,16 @@ export class PartialFile {
       const { file, isNew } = opened;
       try {
         if (!file.tryLockSync(true)) throw new FerryError("Busy", BUSY);
-        const partial = new PartialFile(file, path, isNew ? 0 : file.statSync().size);
+        const own = file.statSync();
+        const partial = new PartialFile(file, path, own.size);
         // Someone may have put a link in the directory's place since it was looked at.
         const isHere = realPathOrNothing(directory) === directory;
         // The last holder may have renamed or removed the file between our open and our lock.
-        const isInPlace = partial.isInPlace();
+        const isInPlace = partial.isInPlace(own);
         if (isHere && isInPlace) {
-          if (mode !== undefined && Deno.build.os !== "windows") Deno.chmodSync(path, mode);
+          // By path, so only when it must be: what the umask took away, or what an earlier upload has set.
+          const differs = mode !== undefined && ((own.mode ?? mode) & PERMISSION_BITS) !== mode;
+          if (differs && Deno.build.os !== "windows") Deno.chmodSync(path, mode);
           return partial;
         }
         if (isNew && isInPlace) Deno.removeSync(path);
