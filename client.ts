@@ -4,6 +4,7 @@ import { parseClientArguments } from "./lib/cli/options.ts";
 import { UsageError } from "./lib/cli/usage.ts";
 import { runPrompt } from "./lib/cli/prompt.ts";
 import { runOnce, runScript } from "./lib/cli/script.ts";
+import { surviveFileSizeLimit } from "./lib/cli/signals.ts";
 import { askAddress, explain } from "./lib/cli/terminal.ts";
 import { VERSION } from "./lib/cli/version.ts";
 
@@ -37,6 +38,7 @@ async function main(): Promise<number> {
       console.log(options === "help" ? HELP : VERSION);
       return Exit.done;
     }
+    surviveFileSizeLimit();
     const interactive = Deno.stdin.isTerminal();
     if (!options.address && !interactive) {
       throw new UsageError("write the server's address or ticket: client.ts SERVER");

@@ -1,5 +1,5 @@
 import { AuditLog } from "./lib/cli/audit.ts";
-import { logLine } from "./lib/cli/events.ts";
+import { isTrouble, logLine } from "./lib/cli/events.ts";
 import { Exit } from "./lib/cli/exit.ts";
 import { describeLimits } from "./lib/cli/limit_options.ts";
 import { runOperator } from "./lib/cli/operator.ts";
@@ -7,6 +7,7 @@ import { UsageError } from "./lib/cli/usage.ts";
 import { excess, grantingCommand, type Needs, obtain } from "./lib/cli/permissions.ts";
 import { privateFiles, protect, showTickets } from "./lib/cli/protection.ts";
 import { parseServerArguments, type ServerArguments } from "./lib/cli/server_options.ts";
+import { endBeforeDebugging, surviveFileSizeLimit } from "./lib/cli/signals.ts";
 import { VERSION } from "./lib/cli/version.ts";
 import { formatAddress } from "./lib/net/address.ts";
 import { cannot, FerryError } from "./lib/protocol/errors.ts";
@@ -24,7 +25,7 @@ DIR is ./files if it is not given; it is created if it is missing.
   --port PORT          the port to listen on (7878); 0 for any free one
   --durable            sync every upload to the disk before it is confirmed
   --log-format FORMAT  text or json
-  --quiet              log nothing but warnings
+  --quiet              log only what the operator may have to see to
   --audit FILE         write one JSON line for every command to FILE; SIGHUP opens it again
   --help, --version
 
@@ -126,15 +127,6 @@ function onSignals(stop: () => void): void {
   }
 }
 
-/** Ends the process on SIGUSR1: Deno opens a debugger for it, to everybody on this machine, and cannot be told not to. */
-function endBeforeDebugging(): void {
-  if (Deno.build.os === "windows") return;
-  Deno.addSignalListener("SIGUSR1", () => {
-    console.error("SIGUSR1 opens a debugger to everybody on this machine; the server ends instead.");
-    Deno.exit(Exit.failed);
-  });
-}
-
 /** Opens the audit log, and again on SIGHUP. */
 function openAudit(path: string, warn: (message: string) => void): AuditLog {
   const audit = new AuditLog(path);
@@ -149,7 +141,7 @@ function openAudit(path: string, warn: (message: string) => void): AuditLog {
 /** Gives what shows and writes down what a server tells. */
 function observer({ audit: path, json, quiet }: ServerArguments): (event: ServerEvent) => void {
   const log = (event: ServerEvent) => {
-    if (!quiet || event.event === "warning") console.error(logLine(event, json));
+    if (!quiet || isTrouble(event)) console.error(logLine(event, json));
   };
   if (path === undefined) return log;
   const warn = (message: string) => log({ event: "warning", message });
@@ -169,6 +161,7 @@ async function run(options: ServerArguments): Promise<number> {
   const { identity, secrets: secret } = protection;
   const onEvent = observer(options);
   const server = serve({ root: storage, hostname, port, ...policy, limits, durable, identity, secret, onEvent });
+  surviveFileSizeLimit();
   const stopped = Promise.withResolvers<void>();
   onSignals(stopped.resolve);
   endBeforeDebugging();

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertMatch, assertStringIncludes, assertThrows }
 import { unicodeWidth } from "@std/cli/unicode-width";
 import { complete } from "../lib/cli/complete.ts";
 import { SHELL_COMMANDS } from "../lib/cli/commands.ts";
-import { logLine } from "../lib/cli/events.ts";
+import { isTrouble, logLine } from "../lib/cli/events.ts";
 import { Exit, exitCode } from "../lib/cli/exit.ts";
 import { bytes, clock, Columns, fit, time, took } from "../lib/cli/format.ts";
 import { parseAddress, parseClientArguments, parsePort } from "../lib/cli/options.ts";
@@ -384,6 +384,15 @@ const NASTY_EVENTS: ServerEvent[] = [
   { event: "close", ...WHO, durationMs: 1, reason: NASTY },
   { event: "warning", message: NASTY },
 ];
+
+Deno.test("isTrouble() is true of warnings and of failures of the system", () => {
+  const command = { event: "command", ...WHO, role: "full", command: "put", bytes: 0, durationMs: 1 } as const;
+  assertEquals(isTrouble({ event: "warning", message: "m" }), true);
+  assertEquals(isTrouble({ ...command, outcome: "NoSpace", detail: "No space left on device" }), true);
+  assertEquals(isTrouble({ ...command, outcome: "NotFound" }), false);
+  assertEquals(isTrouble({ ...command, outcome: "ok" }), false);
+  assertEquals(isTrouble({ event: "open", session: 1, peer: "p" }), false);
+});
 
 Deno.test("logLine() writes nothing that a terminal would obey", () => {
   for (const event of NASTY_EVENTS) {

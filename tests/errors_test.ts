@@ -1,3 +1,4 @@
+import { constants } from "node:os";
 import { assert, assertEquals, assertFalse, assertInstanceOf, assertStrictEquals } from "@std/assert";
 import { cannot, ERROR_CODES, type ErrorCode, FerryError, toFerryError } from "../lib/protocol/errors.ts";
 import { tempDir } from "./helpers/temp.ts";
@@ -84,6 +85,9 @@ Deno.test("toFerryError() knows the error names of the system", () => {
     ENAMETOOLONG: "InvalidPath",
     EFBIG: "TooLarge",
     EIO: "Internal",
+    ESTALE: "Changed",
+    EBUSY: "Busy",
+    EXDEV: "Refused",
     EWHATEVER: "Internal",
   };
   for (const [errno, code] of Object.entries(codes)) {
@@ -91,6 +95,29 @@ Deno.test("toFerryError() knows the error names of the system", () => {
     assertEquals(error.code, code, errno);
     assertFalse(error.message.includes("/srv/secret"));
   }
+});
+
+Deno.test({
+  name: "toFerryError() knows the numbers of the system where Deno gives no name",
+  ignore: Deno.build.os === "windows",
+  fn() {
+    const { EFBIG, EDQUOT, ESTALE } = constants.errno;
+    const codes: [number, ErrorCode][] = [
+      [EFBIG, "TooLarge"],
+      [EDQUOT, "NoSpace"],
+      [ESTALE, "Changed"],
+      [99_999, "Internal"],
+    ];
+    for (const [number, code] of codes) {
+      // The text after the number may hold anything that a name can.
+      const thrown = new Error(`Some reason (os error ${number}): open '/srv/secret (os error 2)'`);
+      const error = toFerryError(thrown);
+      assertEquals(error.code, code, String(number));
+      assertFalse(error.message.includes("secret"));
+      assertStrictEquals(error.cause, thrown);
+    }
+    assertEquals(toFerryError(new Error("os error 27")).code, "Internal");
+  },
 });
 
 Deno.test("toFerryError() knows Deno's error classes without an error name", () => {
@@ -115,6 +142,8 @@ Deno.test("toFerryError() knows Deno's error classes without an error name", () 
 Deno.test("toFerryError() takes an abort for a cancellation", () => {
   assertEquals(toFerryError(thrownBy(() => AbortSignal.abort().throwIfAborted())).code, "Cancelled");
   const own = new FerryError("Disconnected", "gone");
+  assertStrictEquals(toFerryError(new DOMException("aborted", "AbortError")).code, "Cancelled");
+  assertStrictEquals(toFerryError(Object.assign(new Error("aborted", { cause: own }), { name: "AbortError" })), own);
   assertStrictEquals(toFerryError(thrownBy(() => AbortSignal.abort(own).throwIfAborted())), own);
 });
 

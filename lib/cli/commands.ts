@@ -1,4 +1,5 @@
 import { resolve } from "@std/path";
+import { joinRemote, unreadable } from "../client/tree.ts";
 import type { Entry } from "../storage/storage.ts";
 import { COMMANDS as PROTOCOL, isCommandName } from "../protocol/commands.ts";
 import { cannot, FerryError } from "../protocol/errors.ts";
@@ -36,13 +37,17 @@ async function dir({ shell, args: [name = "."], flags: { recursive }, signal }: 
   const columns = new Columns();
   const client = await shell.client(signal);
   let batch: Entry[] = [];
-  for await (const entry of client.dir(shell.remote(name) || undefined, { recursive, signal })) {
+  let missing: string | undefined;
+  const path = shell.remote(name);
+  for await (const entry of client.dir(path || undefined, { recursive, signal })) {
+    if (entry.unreadable) missing ??= joinRemote(path, entry.path);
     batch.push(entry);
     if (batch.length < BATCH_ENTRIES) continue;
     await shell.output.print(columns.lines(batch));
     batch = [];
   }
   await shell.output.print(columns.lines(batch));
+  if (missing !== undefined) throw unreadable(missing);
 }
 
 async function stat({ shell, args: [name = "."], signal }: Invocation): Promise<void> {

@@ -26,6 +26,11 @@ function describe(event: ServerEvent): string {
   }
 }
 
+/** Whether the operator may have to do something: a warning, or a command that failed because of the system. */
+export function isTrouble(event: ServerEvent): boolean {
+  return event.event === "warning" || event.event === "command" && event.detail !== undefined;
+}
+
 /** One line for a server's log, without the newline: for people, or a JSON object. */
 export function logLine(event: ServerEvent, json: boolean, now = new Date()): string {
   const time = now.toISOString();

@@ -1,5 +1,5 @@
 import type { Entry } from "../protocol/codec.ts";
-import { FerryError, toFerryError } from "../protocol/errors.ts";
+import { cannot, FerryError, toFerryError } from "../protocol/errors.ts";
 import { quote } from "../protocol/text.ts";
 import { REQUEST_WINDOW } from "../protocol/limits.ts";
 import type { DirectoryStorage } from "../storage/directory.ts";
@@ -65,6 +65,11 @@ export function isListedAfter(a: string, b: string): boolean {
     if (y === undefined || x !== y) return y === undefined || x > y;
   }
   return false;
+}
+
+/** The failure to list what is in a directory that was listed as `unreadable`. */
+export function unreadable(path: string): FerryError {
+  return cannot("list", path, new FerryError("Refused", "permission denied"));
 }
 
 /** A listing that goes on after its last entry when the connection was lost. */
@@ -173,8 +178,9 @@ export class TreeTransfer {
   }
 
   async #directory(entry: Entry, link: Link): Promise<void> {
-    if (this.#options.dryRun) return;
-    await this.#seeTo(link, entry.path);
+    if (!this.#options.dryRun) await this.#seeTo(link, entry.path);
+    const { direction, remote, shown } = this.#trees;
+    if (entry.unreadable) throw unreadable(joinRemote(direction === "get" ? remote : shown, entry.path));
   }
 
   /**

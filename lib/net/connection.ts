@@ -205,7 +205,7 @@ export class Connection {
       }
       return n;
     } finally {
-      if (this.#filling.empty) this.#filling.release();
+      if (this.#filling.empty || this.#failure) this.#filling.release();
       this.#reserved = undefined;
       reserved.resolve();
     }
@@ -250,6 +250,9 @@ export class Connection {
     } catch (error) {
       this.#failure ??= toFerryError(error);
       this.#swapped?.resolve();
+      this.#writing.release();
+      // Whoever is filling it gives it back.
+      if (!this.#reserved) this.#filling.release();
     } finally {
       this.#flushing = undefined;
     }

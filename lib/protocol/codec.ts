@@ -1,5 +1,5 @@
 import { BLOCK_FIELDS } from "./blocks.ts";
-import { count, type Fields, listOf, object, oneOf, optional, text, time } from "./checks.ts";
+import { count, type Fields, flag, listOf, object, oneOf, optional, text, time } from "./checks.ts";
 import { COMMANDS, isCommandName, type Request } from "./commands.ts";
 import { ERROR_CODES, FerryError } from "./errors.ts";
 import { MAX_CONTROL_BYTES } from "./limits.ts";
@@ -33,8 +33,13 @@ export const MESSAGES = {
   error: object({ code: oneOf(...ERROR_CODES), message: text, path: optional(text) }),
   /** A line for the person at the other end. */
   notice: object({ text, reason: oneOf("message", "shutdown") }),
-  /** Part of a listing. Paths are relative to the listed directory. */
-  entries: listOf(object({ path: text, kind: oneOf("file", "directory"), size: count, mtimeMs: time })),
+  /**
+   * Part of a listing. Paths are relative to the listed directory. `unreadable`: what is in this directory belongs to
+   * the listing, and is missing, because the server may not list it.
+   */
+  entries: listOf(
+    object({ path: text, kind: oneOf("file", "directory"), size: count, mtimeMs: time, unreadable: optional(flag) }),
+  ),
 };
 
 /** The type of each control message. */

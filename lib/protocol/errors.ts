@@ -59,14 +59,33 @@ const BY_ERRNO = new Map<string, [ErrorCode, string]>(Object.entries({
   EROFS: ["Refused", "the file system is read-only"],
   ENOSPC: ["NoSpace", "no space left on the disk"],
   EDQUOT: ["NoSpace", "the disk quota is used up"],
-  EFBIG: ["TooLarge", "the file is too large for the file system"],
+  EFBIG: ["TooLarge", "the file is larger than the system allows"],
   EMFILE: ["Busy", "too many open files; try again"],
   ENFILE: ["Busy", "too many open files; try again"],
   ENAMETOOLONG: ["InvalidPath", "the name is too long"],
   ELOOP: ["NotFound", "too many links"],
   EINVAL: ["InvalidPath", "the system does not accept the name"],
   EIO: ["Internal", "the disk reported a read or write error"],
+  ESTALE: ["Changed", "it was replaced on the file server; try again"],
+  EBUSY: ["Busy", "the system is using it"],
+  EXDEV: ["Refused", "the two places are on different file systems"],
 }));
+
+/** Deno gives some errors of the system no `code`, only a message with the number: `File too large (os error 27)`. */
+const OS_ERROR = /\(os error (\d+)\)/;
+
+/** Those that clients can understand, by system. On Windows the numbers are of another kind. */
+const ERRNO_BY_NUMBER: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  linux: { 27: "EFBIG", 116: "ESTALE", 122: "EDQUOT" },
+  darwin: { 27: "EFBIG", 70: "ESTALE", 69: "EDQUOT" },
+};
+
+/** The system's name for an error, where it has one. */
+function errnoOf(thrown: unknown): string | undefined {
+  if (!(thrown instanceof Error)) return undefined;
+  if ("code" in thrown && thrown.code !== undefined) return String(thrown.code);
+  return ERRNO_BY_NUMBER[Deno.build.os]?.[OS_ERROR.exec(thrown.message)?.[1] ?? ""];
+}
 
 /** Codes and reasons for Deno's error classes, for errors without an errno. The first match counts. */
 const BY_CLASS: [new (message?: string) => Error, ErrorCode, string][] = [
@@ -93,9 +112,11 @@ const BY_CLASS: [new (message?: string) => Error, ErrorCode, string][] = [
  */
 export function toFerryError(thrown: unknown): FerryError {
   if (thrown instanceof FerryError) return thrown;
-  const errno = thrown instanceof Error && "code" in thrown ? BY_ERRNO.get(String(thrown.code)) : undefined;
+  const errno = BY_ERRNO.get(errnoOf(thrown) ?? "");
   if (errno) return new FerryError(errno[0], errno[1], { cause: thrown });
   if (thrown instanceof Error && thrown.name === "AbortError") {
+    // What was given to `abort()`, where the call that was aborted says so.
+    if (thrown.cause instanceof FerryError) return thrown.cause;
     return new FerryError("Cancelled", "cancelled", { cause: thrown });
   }
   for (const [type, code, reason] of BY_CLASS) {

@@ -1,4 +1,4 @@
-import type { ErrorCode } from "../protocol/errors.ts";
+import type { ErrorCode, FerryError } from "../protocol/errors.ts";
 import type { Role } from "./policy.ts";
 
 /** What a server tells its operator. `session` numbers the connections of one server from 1. */
@@ -25,7 +25,7 @@ export interface CommandEvent {
   readonly durationMs: number;
   /** `ok`, or the code of the error. */
   readonly outcome: "ok" | ErrorCode;
-  /** For `Internal` errors: what really happened. It does not leave the server. */
+  /** What the system said, for errors that the operator may have to see to. It does not leave the server. */
   readonly detail?: string | undefined;
 }
 
@@ -37,4 +37,12 @@ export interface CloseEvent {
   readonly durationMs: number;
   /** Why, when it was not the orderly end. */
   readonly reason?: string | undefined;
+}
+
+/** Failures that the operator may have to do something about. */
+const OPERATORS_CODES: readonly ErrorCode[] = ["Internal", "NoSpace", "Busy", "Refused", "TooLarge"];
+
+/** What the system said about a failure, for `CommandEvent.detail`. */
+export function detailFor({ code, cause }: FerryError): string | undefined {
+  return OPERATORS_CODES.includes(code) && cause !== undefined ? String(cause) : undefined;
 }

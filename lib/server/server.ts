@@ -45,6 +45,9 @@ export const DEFAULT_PORT = 7878;
 /** The pause after a failed accept, in ms: file descriptors may be free again then. */
 const ACCEPT_PAUSE_MS = 100;
 
+/** How often the operator is told that accepting fails, in ms. */
+const ACCEPT_WARNING_MS = 10_000;
+
 /** How often deadlines are checked, in ms. */
 const DEADLINE_CHECK_MS = 1_000;
 
@@ -162,6 +165,7 @@ export class FerryServer implements AsyncDisposable {
 
   /** Accepts until the listener is closed. Whatever else goes wrong concerns one peer, or passes. */
   async #acceptAll(): Promise<void> {
+    let warnedAt = -Infinity;
     for (;;) {
       try {
         this.#open(await this.#listener.accept());
@@ -169,10 +173,10 @@ export class FerryServer implements AsyncDisposable {
         if (error instanceof Deno.errors.BadResource) return;
         if (error instanceof Deno.errors.NotConnected || error instanceof Deno.errors.ConnectionAborted) continue;
         if (error instanceof Deno.errors.ConnectionReset) continue;
-        this.#options.onEvent({
-          event: "warning",
-          message: `Cannot accept a connection: ${toFerryError(error).message}`,
-        });
+        if (performance.now() - warnedAt >= ACCEPT_WARNING_MS) {
+          warnedAt = performance.now();
+          this.#options.onEvent({ event: "warning", message: `Cannot accept connections: ${reasonOf(error)}` });
+        }
         await delay(ACCEPT_PAUSE_MS);
       }
     }
@@ -230,7 +234,7 @@ export class FerryServer implements AsyncDisposable {
     try {
       await this.#options.storage.sweep(ROOT, { recursive: true, signal: this.#ending.signal });
     } catch (error) {
-      this.#options.onEvent({ event: "warning", message: `Cannot clean up: ${toFerryError(error).message}` });
+      this.#options.onEvent({ event: "warning", message: `Cannot clean up: ${reasonOf(error)}` });
     }
   }
 
@@ -247,6 +251,12 @@ function rateLimit(bytesPerSecond: number): RateLimit | undefined {
 function secretsOf(given: ServeOptions["secret"]): { role: Role; secret: Secret }[] {
   const secrets = given instanceof Secret ? { full: given } : given ?? {};
   return ROLES.flatMap((role) => secrets[role] ? [{ role, secret: secrets[role] }] : []);
+}
+
+/** What happened, with what the system said, for the operator. */
+function reasonOf(error: unknown): string {
+  const { message, cause } = toFerryError(error);
+  return cause === undefined ? message : `${message} (${cause})`;
 }
 
 function closeQuietly(conn: Deno.Conn): void {

@@ -8,7 +8,7 @@ import { type Frame, FrameKind, frameName } from "../protocol/frames.ts";
 import type { Storage, Upload } from "../storage/storage.ts";
 import type { Admission } from "./admission.ts";
 import { Body } from "./body.ts";
-import type { ServerEvent } from "./events.ts";
+import { detailFor, type ServerEvent } from "./events.ts";
 import type { Guard } from "./guard.ts";
 import { handle } from "./handlers.ts";
 import { type Limits, LINGER_MS } from "./limits.ts";
@@ -310,7 +310,7 @@ export class Session {
       this.#busyWith = undefined;
       const durationMs = performance.now() - began;
       const outcome = failure?.code ?? "ok";
-      const detail = outcome === "Internal" ? String(failure?.cause) : undefined;
+      const detail = failure && detailFor(failure);
       const { id: session, peer, role = "full" } = this;
       const to = !failed && "to" in request ? request.to : undefined;
       const event = {

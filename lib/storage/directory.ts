@@ -9,18 +9,18 @@ import { DirectoryReader } from "./directory_reader.ts";
 import { DirectoryUpload } from "./directory_upload.ts";
 import { listTree } from "./directory_list.ts";
 import { facts } from "./facts.ts";
-import { isSameFile, lstatOrNothing, realPathOrNothing } from "./lookup.ts";
+import {
+  again,
+  type Found,
+  isInPlace,
+  isSameFile,
+  type Location,
+  lstatOrNothing,
+  realPathOrNothing,
+} from "./lookup.ts";
 import { partialName, sweepDirectory } from "./partial.ts";
 import { isReserved, type RemotePath, ROOT } from "./path.ts";
 import type { BlockOptions, Entry, FileFacts, Reader, ReadOptions, Storage, Upload, UploadOptions } from "./storage.ts";
-
-/** Where a path leads: `info` is what is there now, or undefined when there is nothing. */
-interface Location {
-  /** The real path of the directory that holds it; inside the root. */
-  readonly directory: string;
-  readonly name: string;
-  readonly info: Deno.FileInfo | undefined;
-}
 
 const NOT_FOUND = "no such file or directory";
 
@@ -65,7 +65,12 @@ export class DirectoryStorage implements Storage {
   }
 
   async stat(path: RemotePath): Promise<FileFacts> {
-    return guarded(() => facts(this.#find(path).info));
+    return guarded(() =>
+      again(() => {
+        const found = this.#find(path);
+        return isInPlace(found) ? facts(found.info) : undefined;
+      })
+    );
   }
 
   async *list(path: RemotePath, options: { recursive?: boolean | undefined } = {}): AsyncIterable<Entry> {
@@ -78,18 +83,7 @@ export class DirectoryStorage implements Storage {
   }
 
   async read(path: RemotePath, options: ReadOptions = {}): Promise<Reader> {
-    const reader = guarded(() => {
-      const { directory, name, info } = this.#find(path);
-      if (!info.isFile) throw new FerryError("IsADirectory", "it is a directory");
-      const file = Deno.openSync(join(directory, name), { read: true });
-      try {
-        if (!isSameFile(file.statSync(), info)) throw new FerryError("Changed", "it was replaced just now; try again");
-        return new DirectoryReader(file, options);
-      } catch (error) {
-        file.close();
-        throw error;
-      }
-    });
+    const reader = guarded(() => again(() => this.#open(path, options)));
     try {
       await reader.settle();
     } catch (error) {
@@ -213,6 +207,21 @@ export class DirectoryStorage implements Storage {
     }
   }
 
+  /** Opens a file for reading; gives undefined when it was replaced between the looks at it. */
+  #open(path: RemotePath, options: ReadOptions): DirectoryReader | undefined {
+    const found = this.#find(path);
+    if (!found.info.isFile) throw new FerryError("IsADirectory", "it is a directory");
+    const file = Deno.openSync(join(found.directory, found.name), { read: true });
+    try {
+      if (isSameFile(file.statSync(), found.info) && isInPlace(found)) return new DirectoryReader(file, options);
+    } catch (error) {
+      file.close();
+      throw error;
+    }
+    file.close();
+    return undefined;
+  }
+
   #mkdirOne(path: RemotePath, mayExist: boolean): void {
     const { directory, name, info } = this.#locate(path);
     if (info && !(mayExist && info.isDirectory)) throw new FerryError("AlreadyExists", "it exists already");
@@ -241,7 +250,9 @@ export class DirectoryStorage implements Storage {
    */
   #locate(path: RemotePath): Location {
     if (path === ROOT) {
-      return { directory: this.root, name: ".", info: Deno.statSync(this.root) };
+      // Where the root was there may be something else by now, or a link.
+      const info = realPathOrNothing(this.root) === this.root ? lstatOrNothing(this.root) : undefined;
+      return { directory: this.root, name: ".", info: info?.isDirectory ? info : undefined };
     }
     const { directory, name } = this.#parent(path);
     const info = lstatOrNothing(join(directory, name));
@@ -255,7 +266,7 @@ export class DirectoryStorage implements Storage {
   }
 
   /** Where a link leads, or undefined when that is outside the root, nowhere, or nothing that is served. */
-  #followLink(link: string): (Location & { info: Deno.FileInfo }) | undefined {
+  #followLink(link: string): Found | undefined {
     const real = realPathOrNothing(link);
     if (real === undefined || !this.#isServed(real)) return undefined;
     const info = lstatOrNothing(real);
@@ -266,7 +277,7 @@ export class DirectoryStorage implements Storage {
   }
 
   /** Like `#locate`, for something that must be there; a link that leads outside is not. */
-  #find(path: RemotePath): Location & { info: Deno.FileInfo } {
+  #find(path: RemotePath): Found {
     try {
       const { directory, name, info } = this.#locate(path);
       if (info) return { directory, name, info };

@@ -11,10 +11,25 @@ const ENTRIES_PER_TURN = 256;
 
 /** Names of what is in a directory, sorted; Ferry's own left out. */
 function namesIn(directory: string): string[] {
-  // Someone may have put a link in the directory's place since it was looked at.
-  if (realPathOrNothing(directory) !== directory) throw new FerryError("NotFound", "no such file or directory");
+  refuseLink(directory);
   const names = Array.from(Deno.readDirSync(directory), (entry) => entry.name).filter((name) => !isReserved(name));
+  refuseLink(directory);
   return names.sort();
+}
+
+/** The same, or undefined for a directory that we may not list. */
+function namesUnlessRefused(directory: string): string[] | undefined {
+  try {
+    return namesIn(directory);
+  } catch (error) {
+    if (toFerryError(error).code === "Refused") return undefined;
+    throw error;
+  }
+}
+
+/** Fails when someone has put a link in a directory's place, or on the way to it, since it was looked at. */
+function refuseLink(directory: string): void {
+  if (realPathOrNothing(directory) !== directory) throw new FerryError("NotFound", "no such file or directory");
 }
 
 /** Whether a failure only means that an entry or directory went away, or may not be looked at, while we listed. */
@@ -24,7 +39,8 @@ function isSkippable(error: unknown): boolean {
 
 /**
  * Lists a real directory, and with `recursive` those in it, parents before children, sorted by name. Links to
- * directories are listed and not entered. Anything that is neither a file nor a directory is left out.
+ * directories are listed and not entered. Anything that is neither a file nor a directory is left out. A directory
+ * that may not be read is listed as `unreadable`, so that nobody takes the listing for complete.
  *
  * @param directory The real path of the directory.
  * @param followLink Gives what a link leads to, or undefined when it does not exist for clients.
@@ -51,10 +67,10 @@ export async function* listTree(
         const info = own?.isSymlink ? followLink(real) : own;
         if (!info?.isFile && !info?.isDirectory) continue;
         const { kind, size, mtimeMs } = facts(info);
-        yield { path, kind, size, mtimeMs };
-        if (recursive && own?.isDirectory && open.length < MAX_PATH_DEPTH) {
-          open.push({ directory: real, prefix: `${path}/`, names: namesIn(real).values() });
-        }
+        const enters = recursive && own?.isDirectory && open.length < MAX_PATH_DEPTH;
+        const names = enters ? namesUnlessRefused(real) : [];
+        yield { path, kind, size, mtimeMs, ...(names ? {} : { unreadable: true }) };
+        if (enters && names) open.push({ directory: real, prefix: `${path}/`, names: names.values() });
       } catch (error) {
         if (!isSkippable(error)) throw error;
       }

@@ -5,8 +5,9 @@ import { PacedFile } from "./file.ts";
 import { sumBlocks } from "./blocks.ts";
 import { mtimeMs as mtimeMsOf, versionOf } from "./facts.ts";
 import { lstatOrNothing } from "./lookup.ts";
-import { PartialFile } from "./partial.ts";
+import { PartialFile, PERMISSION_BITS } from "./partial.ts";
 import type { RemotePath } from "./path.ts";
+import { Part } from "./part.ts";
 import { SpaceKeeper } from "./space.ts";
 import type { BlockOptions, Receipt, Upload, UploadOptions, UploadPart } from "./storage.ts";
 
@@ -18,51 +19,8 @@ export interface UploadTarget {
   readonly replaced: Deno.FileInfo | undefined;
 }
 
-/** The permission bits of a file that are kept when it is replaced. */
-const PERMISSION_BITS = 0o777;
-
 /** The most parts that are remembered; far fewer are enough for any file. */
 const MAX_PARTS = 10_000;
-
-/** Writes into the partial file through a handle of its own, and so at a position of its own. */
-class Part implements UploadPart {
-  readonly #file: PacedFile;
-  readonly #received: (bytes: number) => void;
-  readonly #limit: number;
-  readonly #space: SpaceKeeper;
-  #size = 0;
-
-  constructor(
-    partial: PartialFile,
-    offset: number,
-    { limit, space, received }: { limit: number; space: SpaceKeeper; received: (bytes: number) => void },
-  ) {
-    this.#file = new PacedFile(partial.reopen());
-    this.#file.file.seekSync(offset, Deno.SeekMode.Start);
-    this.#limit = limit - offset;
-    this.#space = space;
-    this.#received = received;
-  }
-
-  write(bytes: Uint8Array): Promise<void> | void {
-    this.#size += bytes.length;
-    if (this.#size > this.#limit) throw new FerryError("BadRequest", "a part goes beyond the end of the file");
-    this.#space.count(bytes.length);
-    try {
-      return this.#file.write(bytes)?.catch((error) => Promise.reject(toFerryError(error)));
-    } catch (error) {
-      throw toFerryError(error);
-    }
-  }
-
-  finish(): void {
-    this.#received(this.#size);
-  }
-
-  close(): void {
-    this.#file.file.close();
-  }
-}
 
 async function syncDirectory(directory: string): Promise<void> {
   // Windows does not open directories, and has no need to sync them.
@@ -78,9 +36,9 @@ export class DirectoryUpload implements Upload {
   readonly #partial: PartialFile;
   readonly #file: PacedFile;
   readonly #space: SpaceKeeper;
+  readonly #parts: Part[] = [];
   readonly kept: number;
   #size = 0;
-  readonly #parts: { readonly offset: number; readonly end: number }[] = [];
   #started = false;
   #open = true;
 
@@ -141,8 +99,9 @@ export class DirectoryUpload implements Upload {
     if (this.#parts.length >= MAX_PARTS) throw new FerryError("TooLarge", `a file has at most ${MAX_PARTS} parts`);
     try {
       const { size, maxSize = Infinity } = this.#options;
-      const received = (bytes: number) => void this.#parts.push({ offset, end: offset + bytes });
-      return new Part(this.#partial, offset, { limit: size ?? maxSize, space: this.#space, received });
+      const part = new Part(this.#partial, offset, { limit: size ?? maxSize, space: this.#space });
+      this.#parts.push(part);
+      return part;
     } catch (error) {
       throw toFerryError(error);
     }
@@ -153,6 +112,7 @@ export class DirectoryUpload implements Upload {
     const { size, mtimeMs, durable = false } = this.#options;
     const { file, path: partial } = this.#partial;
     try {
+      if (this.#parts.length > 0) await this.#endParts();
       if (!this.#started) this.startAt(0);
       this.#joinParts();
       if (size !== undefined && this.#size !== size) {
@@ -180,6 +140,7 @@ export class DirectoryUpload implements Upload {
 
   async abort(): Promise<void> {
     if (!this.#open) return;
+    if (this.#parts.length > 0) await this.#endParts();
     try {
       // While the lock is held the name cannot belong to another upload.
       const empty = this.#partial.file.statSync().size === 0;
@@ -196,10 +157,15 @@ export class DirectoryUpload implements Upload {
     if (size > maxSize) throw new FerryError("TooLarge", `a file may have at most ${maxSize} bytes here`);
   }
 
+  async #endParts(): Promise<void> {
+    await Promise.all(this.#parts.map((part) => part.end()));
+  }
+
   /** Counts the parts up to the first gap. One that was sent again, since its answer was lost, counts once. */
   #joinParts(): void {
-    for (const { offset, end } of this.#parts.toSorted((a, b) => a.offset - b.offset)) {
-      if (offset <= this.#size) this.#size = Math.max(this.#size, end);
+    const received = this.#parts.filter((part) => part.isFinished).sort((a, b) => a.offset - b.offset);
+    for (const { offset, size } of received) {
+      if (offset <= this.#size) this.#size = Math.max(this.#size, offset + size);
     }
   }
 

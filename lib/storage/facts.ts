@@ -1,9 +1,9 @@
 import { FerryError } from "../protocol/errors.ts";
 import type { FileFacts } from "./storage.ts";
 
-/** Time of last change in whole milliseconds; 0 where the system keeps none. */
+/** Time of last change in whole milliseconds; 0 where the system keeps none, or one that no date can hold. */
 export function mtimeMs(info: Deno.FileInfo): number {
-  return info.mtime?.getTime() ?? 0;
+  return info.mtime?.getTime() || 0;
 }
 
 /**

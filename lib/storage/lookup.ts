@@ -1,3 +1,17 @@
+import { join } from "@std/path";
+import { FerryError } from "../protocol/errors.ts";
+
+/** Where a path leads: `info` is what is there now, or undefined when there is nothing. */
+export interface Location {
+  /** The real path of the directory that holds it; inside the root. */
+  readonly directory: string;
+  readonly name: string;
+  readonly info: Deno.FileInfo | undefined;
+}
+
+/** A `Location` where something is. */
+export type Found = Location & { readonly info: Deno.FileInfo };
+
 /** What is at `path`, a link not followed, or undefined when nothing is. */
 export function lstatOrNothing(path: string): Deno.FileInfo | undefined {
   try {
@@ -24,4 +38,26 @@ export function realPathOrNothing(path: string): string | undefined {
 /** Whether two results of `stat` are about the same file. Where the system has no inode numbers, they are taken to be. */
 export function isSameFile(a: Deno.FileInfo, b: Deno.FileInfo): boolean {
   return a.ino === null || b.ino === null || (a.ino === b.ino && a.dev === b.dev);
+}
+
+/**
+ * Whether a path still leads to what was found there. To be asked after it was used: someone may have put a link in
+ * the place of a directory on the way, and even the directory back by now.
+ */
+export function isInPlace({ directory, name, info }: Found): boolean {
+  if (realPathOrNothing(directory) !== directory) return false;
+  const now = lstatOrNothing(join(directory, name));
+  return now !== undefined && isSameFile(now, info);
+}
+
+/** How often something is looked for again that was replaced meanwhile. */
+const MAX_LOOKS = 3;
+
+/** What `look` finds, which gives undefined when things were replaced while it looked. */
+export function again<T>(look: () => T | undefined): T {
+  for (let i = 0; i < MAX_LOOKS; i++) {
+    const found = look();
+    if (found !== undefined) return found;
+  }
+  throw new FerryError("Changed", "it was replaced just now; try again");
 }

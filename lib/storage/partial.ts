@@ -1,11 +1,14 @@
 import { createHash } from "node:crypto";
 import { join } from "@std/path";
 import { FerryError } from "../protocol/errors.ts";
-import { isSameFile, lstatOrNothing } from "./lookup.ts";
+import { isSameFile, lstatOrNothing, realPathOrNothing } from "./lookup.ts";
 import { RESERVED_PREFIX } from "./path.ts";
 
 /** A partial file that nobody has touched for so long was given up, in ms: a week. */
 const ABANDONED_MS = 7 * 24 * 3600 * 1000;
+
+/** The permission bits of a file that are kept when it is replaced. */
+export const PERMISSION_BITS = 0o777;
 
 /** How often to try again when the partial file is replaced under our hands before we give up. */
 const MAX_TRIES = 10;
@@ -58,6 +61,7 @@ export class PartialFile {
    * Opens or creates the partial file for `name` in `directory`, and locks it against every other writer, also one in
    * another process. The lock ends when the file is closed, or with the process.
    *
+   * @param directory A real path.
    * @param mode The permission bits that the file shall have, where they must not be the usual ones.
    * @throws {FerryError} `Busy` when another writer holds it; `NotFound` when the directory is gone.
    */
@@ -69,12 +73,20 @@ export class PartialFile {
       const { file, isNew } = opened;
       try {
         if (!file.tryLockSync(true)) throw new FerryError("Busy", BUSY);
-        const partial = new PartialFile(file, path, isNew ? 0 : file.statSync().size);
+        const own = file.statSync();
+        const partial = new PartialFile(file, path, own.size);
+        // Someone may have put a link in the directory's place since it was looked at.
+        const isHere = realPathOrNothing(directory) === directory;
         // The last holder may have renamed or removed the file between our open and our lock.
-        if (isNew || partial.isInPlace()) {
-          if (mode !== undefined && Deno.build.os !== "windows") Deno.chmodSync(path, mode);
+        const isInPlace = partial.isInPlace(own);
+        if (isHere && isInPlace) {
+          // By path, so only when it must be: what the umask took away, or what an earlier upload has set.
+          const differs = mode !== undefined && ((own.mode ?? mode) & PERMISSION_BITS) !== mode;
+          if (differs && Deno.build.os !== "windows") Deno.chmodSync(path, mode);
           return partial;
         }
+        if (isNew && isInPlace) Deno.removeSync(path);
+        if (!isHere) throw new FerryError("NotFound", "no such file or directory");
       } catch (error) {
         file.close();
         throw error;
@@ -107,7 +119,9 @@ export function sweepDirectory(directory: string): void {
     if (!PARTIAL_NAME.test(name)) continue;
     const path = join(directory, name);
     const info = lstatOrNothing(path);
-    if (!info?.isFile || Date.now() - (info.mtime?.getTime() ?? Infinity) < ABANDONED_MS) continue;
+    // A time that no date can hold compares with nothing.
+    const isAbandoned = Date.now() - (info?.mtime?.getTime() ?? Infinity) >= ABANDONED_MS;
+    if (!info?.isFile || !isAbandoned) continue;
     using file = Deno.openSync(path, { read: true, write: true });
     if (file.tryLockSync(true) && isSameFile(info, file.statSync())) Deno.removeSync(path);
   }

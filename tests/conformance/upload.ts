@@ -208,4 +208,22 @@ export function testUploadFailures(define: Define): void {
     await assertNoWay(() => storage.upload(at("file/a")), "file/a");
     assertEquals(await namesOf(storage, "", true), ["file"]);
   });
+
+  define("upload", "lets no part write into the file or into the next upload once it has ended", async (storage) => {
+    for (const end of ["commit", "abort"] as const) {
+      const name = end === "commit" ? "a" : "b";
+      const upload = await storage.upload(at(name), { size: 5 });
+      await upload.write(new TextEncoder().encode("first"));
+      const part = upload.openPart(0);
+      await upload[end]();
+      const next = await storage.upload(at("b"));
+      await next.write(new TextEncoder().encode("second"));
+      await assertFailsWith("NotFound", () => part.write(new TextEncoder().encode("WRONG")));
+      await assertFailsWith("NotFound", () => part.finish());
+      part.close();
+      await next.commit();
+      assertEquals(await textOf(storage, "b"), "second");
+      if (end === "commit") assertEquals(await textOf(storage, "a"), "first");
+    }
+  });
 }

@@ -135,6 +135,8 @@ export interface ProcessOptions {
   readonly cwd?: string;
   /** Variables of its environment, besides those of this process. */
   readonly env?: Record<string, string>;
+  /** A command that runs the program with its arguments, which follow, in some other way. */
+  readonly under?: readonly string[];
 }
 
 /** A process that is killed at the end of its scope, if it has not ended by then. */
@@ -146,10 +148,12 @@ export class Process implements AsyncDisposable {
   readonly #name: string;
   #inputEnded = false;
 
-  constructor(program: string, args: readonly string[], { cwd = PROJECT, env = {} }: ProcessOptions = {}) {
-    this.#name = [program, ...args].join(" ");
-    this.#child = new Deno.Command(program, {
-      args: [...args],
+  constructor(program: string, args: readonly string[], options: ProcessOptions = {}) {
+    const { cwd = PROJECT, env = {}, under = [] } = options;
+    const [first = program, ...rest] = [...under, program, ...args];
+    this.#name = [first, ...rest].join(" ");
+    this.#child = new Deno.Command(first, {
+      args: rest,
       cwd,
       env: { NO_COLOR: "1", PATH, ...env },
       stdin: "piped",
@@ -267,8 +271,9 @@ export async function startServer(
   directory: string,
   args: readonly string[] = [],
   access: readonly string[] = serverAccess(directory),
+  options: ProcessOptions = {},
 ): Promise<ServerProcess> {
-  const server = new ServerProcess(DENO, ["run", ...access, SERVER, directory, "--port", "0", ...args]);
+  const server = new ServerProcess(DENO, ["run", ...access, SERVER, directory, "--port", "0", ...args], options);
   try {
     await server.ready();
     return server;

@@ -94,6 +94,11 @@ export class FaultProxy implements AsyncDisposable {
     this.#released.resolve();
   }
 
+  /** Ends all connections at once. */
+  cut(by: "reset" | "end"): void {
+    for (const link of this.#links) link.cut(by);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.release();
     for (const { client, server } of this.#links) {
