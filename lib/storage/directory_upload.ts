@@ -24,27 +24,30 @@ const PERMISSION_BITS = 0o777;
 /** Writes into the partial file through a handle of its own, and so at a position of its own. */
 class Part implements UploadPart {
   readonly #file: PacedFile;
+  readonly #offset: number;
   readonly #received: (bytes: number) => void;
-  readonly #limit: number;
-  readonly #space: SpaceKeeper;
+  readonly #prepare: (end: number, bytes: number) => void;
   #size = 0;
 
+  /**
+   * @param prepare Called before bytes are written that end at a position of the file; throws when they may not.
+   * @param received Called with the size when the part has been received.
+   */
   constructor(
     partial: PartialFile,
     offset: number,
-    { limit, space, received }: { limit: number; space: SpaceKeeper; received: (bytes: number) => void },
+    { prepare, received }: { prepare: (end: number, bytes: number) => void; received: (bytes: number) => void },
   ) {
     this.#file = new PacedFile(partial.reopen());
     this.#file.file.seekSync(offset, Deno.SeekMode.Start);
-    this.#limit = limit - offset;
-    this.#space = space;
+    this.#offset = offset;
+    this.#prepare = prepare;
     this.#received = received;
   }
 
   write(bytes: Uint8Array): Promise<void> | void {
     this.#size += bytes.length;
-    if (this.#size > this.#limit) throw new FerryError("BadRequest", "a part goes beyond the end of the file");
-    this.#space.count(bytes.length);
+    this.#prepare(this.#offset + this.#size, bytes.length);
     try {
       return this.#file.write(bytes)?.catch((error) => Promise.reject(toFerryError(error)));
     } catch (error) {
@@ -105,6 +108,8 @@ export class DirectoryUpload implements Upload {
 
   startAt(offset: number): void {
     if (this.#started || offset > this.kept) throw new FerryError("BadRequest", `${offset} is not a place to go on at`);
+    // What is left may be from a time when more was allowed.
+    this.#checkSize(offset);
     this.#started = true;
     this.#size = offset;
     try {
@@ -119,12 +124,7 @@ export class DirectoryUpload implements Upload {
   write(bytes: Uint8Array): Promise<void> | void {
     if (!this.#started) this.startAt(0);
     this.#size += bytes.length;
-    const limit = this.#options.size;
-    if (limit !== undefined && this.#size > limit) {
-      throw new FerryError("BadRequest", `more than the announced ${limit} bytes were sent`);
-    }
-    this.#checkSize(this.#size);
-    this.#space.count(bytes.length);
+    this.#prepare(this.#size, bytes.length);
     try {
       return this.#file.write(bytes)?.catch((error) => Promise.reject(toFerryError(error)));
     } catch (error) {
@@ -134,10 +134,11 @@ export class DirectoryUpload implements Upload {
 
   openPart(offset: number): UploadPart {
     if (!this.#started) throw new FerryError("BadRequest", "the upload has not begun");
+    this.#prepare(offset, 0);
     try {
-      const { size, maxSize = Infinity } = this.#options;
       const received = (bytes: number) => this.#size += bytes;
-      return new Part(this.#partial, offset, { limit: size ?? maxSize, space: this.#space, received });
+      const prepare = (end: number, bytes: number) => this.#prepare(end, bytes);
+      return new Part(this.#partial, offset, { prepare, received });
     } catch (error) {
       throw toFerryError(error);
     }
@@ -183,6 +184,16 @@ export class DirectoryUpload implements Upload {
     } finally {
       this.#close();
     }
+  }
+
+  /** Sees whether so many bytes may be written that end at a position of the file. */
+  #prepare(end: number, bytes: number): void {
+    const { size } = this.#options;
+    if (size !== undefined && end > size) {
+      throw new FerryError("BadRequest", `what was sent goes beyond the announced ${size} bytes`);
+    }
+    this.#checkSize(end);
+    this.#space.require(bytes);
   }
 
   #checkSize(size: number): void {
