@@ -8,6 +8,9 @@ import { RawPeer, Served, within } from "./helpers/raw.ts";
 /** More than the stall timeout, in ms. */
 const LONG_MS = DEFAULT_LIMITS.stallMs + 10_000;
 
+/** How often a client that waits in the middle of a body shows that it is there, in ms. */
+const SIGN_INTERVAL_MS = 10_000;
+
 Deno.test("checkDeadlines() does not take the server's own time for the client's while it answers", async () => {
   using clock = new MovedClock();
   const looked: string[] = [];
@@ -52,4 +55,43 @@ Deno.test("checkDeadlines() counts the time for the next bytes from when they ar
   assertEquals(checkLater(served, 0), []);
   await peer.sendAll(["data", bytes(3)], ["end", { size: 6 }]);
   assertEquals((await peer.answer()).outcome, "ok");
+});
+
+/** Signs of life come at once, until the end of the scope. */
+function hurriedSigns(): Disposable {
+  const original = globalThis.setInterval;
+  const hurried = (callback: () => void, ms?: number) => original(callback, ms === SIGN_INTERVAL_MS ? 5 : ms);
+  globalThis.setInterval = Object.assign(hurried, original);
+  return { [Symbol.dispose]: () => void (globalThis.setInterval = original) };
+}
+
+Deno.test("put() of a stream that pauses shows the server that the client is there", async () => {
+  using clock = new MovedClock();
+  using _signs = hurriedSigns();
+  let sign = Promise.withResolvers<void>();
+  await using served = await Served.with({}, {}, (storage) => ({
+    upload: async (...args) => {
+      const upload = await storage.upload(...args);
+      const write = upload.write.bind(upload);
+      upload.write = (bytes) => {
+        if (bytes.length === 0) sign.resolve();
+        return write(bytes);
+      };
+      return upload;
+    },
+  }));
+  await using client = await served.connect();
+  const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
+  const input = writable.getWriter();
+  const putting = client.put(readable, "x");
+  await input.write(bytes(3));
+  for (let i = 0; i < 3; i++) {
+    clock.forward(DEFAULT_LIMITS.stallMs / 2 + 1_000);
+    sign = Promise.withResolvers();
+    await within(sign.promise, "a sign of life");
+    assertEquals(checkLater(served, 0), []);
+  }
+  await input.write(bytes(3));
+  await input.close();
+  assertEquals((await within(putting)).size, 6);
 });
