@@ -50,7 +50,7 @@ a client needs. Files that are missing are made:
 Limits:
 ${describeLimits()}
 
-A SIZE is 1500, 64K, 20M or 3G, a RATE such a size per second, a TIME 90s, 15m or 2h.
+A SIZE is 1500, 64K, 20M or 3G, a RATE such a size per second (at least 1K), a TIME 90s, 15m or 2h.
 
 At its terminal: say TEXT, who, quit.`;
 

@@ -6,6 +6,9 @@ const KIB = 1024;
 /** What a size's suffix multiplies by, as with `curl --limit-rate`. */
 const SIZE_UNITS: Record<string, number> = { "": 1, k: KIB, m: KIB ** 2, g: KIB ** 3, t: KIB ** 4 };
 
+/** With less bandwidth it could take longer to say hello than a server waits for that, in bytes per second. */
+const MIN_RATE = KIB;
+
 const SECOND_MS = 1000;
 
 /** What a duration's suffix multiplies by, in ms. */
@@ -27,11 +30,11 @@ export function parseSize(name: string, text: string): number {
   return parse(name, text, SIZE_UNITS, "a number of bytes such as 1500, 64K, 20M or 3G");
 }
 
-/** A rate in bytes per second, written as a size, more than 0. @throws {UsageError} */
+/** A rate in bytes per second, written as a size, at least 1K. @throws {UsageError} */
 export function parseRate(name: string, text: string): number {
   const rate = parseSize(name, text);
-  if (rate > 0) return rate;
-  throw new UsageError(`--${name} must be more than 0`);
+  if (rate >= MIN_RATE) return rate;
+  throw new UsageError(`--${name} must be at least ${MIN_RATE} bytes a second`);
 }
 
 /** A duration in ms: `90`, `90s`, `15m`, `2h`. @throws {UsageError} */

@@ -19,9 +19,9 @@ export interface LinkOptions extends Omit<ConnectOptions, "signal"> {
   readonly onLost?: ((reason: FerryError) => void) | undefined;
 }
 
-/** Whether a failure is the connection's and not the command's. */
+/** Whether a failure is the connection's and not the command's. A server ends what stands still with `Timeout`. */
 export function isLoss({ code }: FerryError): boolean {
-  return code === "Disconnected" || code === "ShuttingDown";
+  return code === "Disconnected" || code === "ShuttingDown" || code === "Timeout";
 }
 
 /** Whether a failure on a connection that is still there may be gone at the next attempt. */

@@ -30,7 +30,7 @@ type BodyMaker = (consent: Consent, next: () => Promise<Consent>) => BodySender;
 /** Sends the bytes from `offset` on through other connections, as parts of the upload of that name. */
 export type PartsSender = (upload: string, offset: number) => Promise<void>;
 
-/** How often the connection that waits for the parts shows that it is alive, in ms. */
+/** How often a connection that waits in the middle of a body shows that it is alive, in ms. */
 const ALIVE_INTERVAL_MS = 10_000;
 
 /** Sends the rest of an open file. `sent` is how much of it the server has already. */
@@ -108,7 +108,17 @@ async function openUnchanged(
   throw cannot("read", shown, new FerryError("Changed", "it has just changed; try again"));
 }
 
-/** Lets other connections send everything. An empty body shows the server meanwhile that we are there. */
+/** Waits, and shows the server meanwhile that we are there. */
+async function whileAlive<T>(connection: Connection, waiting: Promise<T>): Promise<T> {
+  const alive = setInterval(() => void connection.sendData(0, () => 0).catch(() => {}), ALIVE_INTERVAL_MS);
+  try {
+    return await waiting;
+  } finally {
+    clearInterval(alive);
+  }
+}
+
+/** Lets other connections send everything. */
 async function sendAsParts(
   [connection, request]: Parameters<BodySender>,
   upload: string | undefined,
@@ -117,13 +127,8 @@ async function sendAsParts(
 ): Promise<number> {
   if (request.settled) return 0;
   if (upload === undefined) throw new FerryError("BadRequest", "the server gave the upload no name");
-  const alive = setInterval(() => void connection.sendData(0, () => 0).catch(() => {}), ALIVE_INTERVAL_MS);
-  try {
-    await sendParts(upload, offset);
-    return 0;
-  } finally {
-    clearInterval(alive);
-  }
+  await whileAlive(connection, sendParts(upload, offset));
+  return 0;
 }
 
 /** A range of a file, and the upload that it belongs to. */
@@ -155,7 +160,7 @@ function streamBody(stream: ReadableStream<Uint8Array>, { onProgress }: Transfer
     void request.settling.then(() => reader.cancel()).catch(() => {});
     let moved = 0;
     for (;;) {
-      const { value, done } = await reader.read();
+      const { value, done } = await whileAlive(connection, reader.read());
       if (done) return moved;
       for (let start = 0; start < value.length && !request.settled; start += MAX_DATA_BYTES) {
         const piece = value.subarray(start, start + MAX_DATA_BYTES);

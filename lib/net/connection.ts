@@ -59,8 +59,8 @@ export class Connection {
   }
 
   /**
-   * When bytes last moved in either direction, on the clock of `performance.now()`, in ms; later than now while they
-   * wait for the bandwidth that is left.
+   * When bytes last moved in either direction, or were first waited for, on the clock of `performance.now()`, in ms;
+   * later than now while they wait for the bandwidth that is left.
    */
   get progressAt(): number {
     return this.#progressAt;
@@ -172,6 +172,7 @@ export class Connection {
 
   async #read(space: Uint8Array): Promise<number | null> {
     this.#reading = true;
+    this.#waits();
     try {
       const n = await this.#conn.read(this.#throttle?.slice(space) ?? space);
       const moved = this.#moved(n ?? 0);
@@ -182,6 +183,11 @@ export class Connection {
     } finally {
       this.#reading = false;
     }
+  }
+
+  /** Notes that it is the other end's turn from now on: what we did before took our time, not its. */
+  #waits(): void {
+    this.#progressAt = Math.max(this.#progressAt, performance.now());
   }
 
   /** Notes that bytes have moved, and waits until more may. */
@@ -231,6 +237,7 @@ export class Connection {
 
   /** Writes until nothing is queued. Never rejects: a failure is kept and thrown by whoever sends next. */
   async #drainQueue(): Promise<void> {
+    this.#waits();
     try {
       while (!this.#filling.empty) {
         // A write costs far more than a short wait in which more small frames may come.

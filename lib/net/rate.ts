@@ -7,6 +7,9 @@ const SLICE_SECONDS = 0.05;
 const MIN_SLICE = 512;
 const MAX_SLICE = 1024 * 1024;
 
+/** So much of what a timer or the machine was late is made up for, in ms. */
+const CREDIT_MS = 50;
+
 /** Waits shorter than this are made up for later, in ms; a timer is not more exact. */
 const SHORTEST_WAIT_MS = 5;
 
@@ -29,7 +32,7 @@ export class RateLimit {
 
   /** Counts bytes that have moved. @returns How long to wait before the next, in ms. */
   count(bytes: number, now = performance.now()): number {
-    this.#passedAt = Math.max(this.#passedAt, now) + bytes / this.#bytesPerMs;
+    this.#passedAt = Math.max(this.#passedAt, now - CREDIT_MS) + bytes / this.#bytesPerMs;
     const wait = this.#passedAt - now;
     return wait < SHORTEST_WAIT_MS ? 0 : wait;
   }

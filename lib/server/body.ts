@@ -13,6 +13,7 @@ export class Body {
   #waiting: PromiseWithResolvers<Uint8Array | null> | undefined;
   #failure: FerryError | undefined;
   #discarding = false;
+  #choosing = false;
   #size = 0;
   readonly #begun = Promise.withResolvers<number>();
 
@@ -21,9 +22,24 @@ export class Body {
     this.#begun.promise.catch(() => {});
   }
 
-  /** Fulfilled with the offset that the client has chosen; 0 when the body began without a word about it. */
-  get offset(): Promise<number> {
-    return this.#begun.promise;
+  /** Whether the next bytes are wanted now, or none are wanted any more, but must come all the same. */
+  get isAwaited(): boolean {
+    return this.#waiting !== undefined || this.#discarding;
+  }
+
+  /** Whether the client has to say where the body begins. */
+  get isChoosing(): boolean {
+    return this.#choosing;
+  }
+
+  /** The offset that the client chooses; 0 when the body begins without a word about it. */
+  async offset(): Promise<number> {
+    this.#choosing = true;
+    try {
+      return await this.#begun.promise;
+    } finally {
+      this.#choosing = false;
+    }
   }
 
   /** Says at which offset of the file the body begins. */

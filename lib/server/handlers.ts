@@ -119,7 +119,7 @@ async function put(context: Context, request: RequestOf<"put">): Promise<OkOf<"p
   try {
     if (upload.kept > 0) {
       await connection.send(FrameKind.ready, { kept: encodeBlocks(await upload.keptSums({ signal })) });
-      upload.startAt(await body.offset);
+      upload.startAt(await body.offset());
     } else {
       upload.startAt(0);
     }

@@ -7,7 +7,10 @@ export interface Limits {
   readonly connections: number;
   /** Sessions of one address; of one /64 network with IPv6. */
   readonly connectionsPerAddress: number;
-  /** Connections that have not said hello, or not shown that they know the secret; the oldest makes room for a new one. */
+  /**
+   * Connections that have not said hello, or not shown that they know the secret; for a new one, the oldest of the
+   * address that has most makes room.
+   */
   readonly unauthenticated: number;
   /** How long a client has for the encryption, and then to say hello, in ms. */
   readonly helloMs: number;

@@ -15,6 +15,7 @@ import { Guard } from "./guard.ts";
 import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
 import { type Policy, type Role, ROLES } from "./policy.ts";
 import { Session, type SessionOptions } from "./session.ts";
+import { Strangers } from "./strangers.ts";
 
 /** How to serve. */
 export interface ServeOptions extends Policy {
@@ -72,8 +73,7 @@ export class FerryServer implements AsyncDisposable {
   readonly #secure: Secure | undefined;
   /** Connections on which the encryption is being agreed. */
   readonly #handshakes = new Map<Deno.Conn, Promise<void>>();
-  /** How to end connections that have not said hello yet, the oldest first. */
-  readonly #strangers = new Map<Deno.Conn, () => void>();
+  readonly #strangers: Strangers;
   readonly #rate: RateLimit | undefined;
   readonly #sweeps: ReturnType<typeof setInterval>;
   #sweeping: Promise<void>;
@@ -98,6 +98,7 @@ export class FerryServer implements AsyncDisposable {
     const secrets = secretsOf(options.secret);
     this.#secure = encryption?.secure;
     this.#rate = rateLimit(limits.bytesPerSecond);
+    this.#strangers = new Strangers(limits.unauthenticated);
     this.#options = {
       storage,
       policy: options,
@@ -189,12 +190,7 @@ export class FerryServer implements AsyncDisposable {
     } catch {
       // The peer is gone already; the session will find out.
     }
-    this.#strangers.set(conn, () => closeQuietly(conn));
-    const [oldest, endOldest] = this.#strangers.entries().next().value ?? [];
-    if (oldest && endOldest && this.#strangers.size > this.#options.limits.unauthenticated) {
-      this.#strangers.delete(oldest);
-      endOldest();
-    }
+    this.#strangers.add(conn, () => closeQuietly(conn));
     if (this.#secure) this.#handshakes.set(conn, this.#encrypt(conn, this.#secure));
     else this.#begin(conn, conn);
   }
@@ -220,8 +216,7 @@ export class FerryServer implements AsyncDisposable {
     const rates = [this.#rate, own].filter((limit) => limit !== undefined);
     const session = new Session(++this.#lastId, new Connection(conn, rates), this.#options);
     const tooMany = new FerryError("Busy", "too many clients are connecting at once; try again");
-    // One that was ended during the encryption is not a stranger any more, and will find out by itself.
-    if (this.#strangers.has(plain)) this.#strangers.set(plain, () => session.refuse(tooMany, 0));
+    this.#strangers.change(plain, () => session.refuse(tooMany, 0));
     const running = session.run(() => this.#strangers.delete(plain)).finally(() => {
       this.#strangers.delete(plain);
       this.#sessions.delete(session);

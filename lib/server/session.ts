@@ -155,15 +155,14 @@ export class Session {
     const { helloMs, stallMs, idleMs } = this.#options.limits;
     const late = (reason: string) => this.refuse(new FerryError("Timeout", reason));
     const still = now - this.#connection.progressAt;
-    const sending = this.#body instanceof Body && this.#connection.reading;
+    const body = this.#body instanceof Body ? this.#body : undefined;
+    const midway = this.#connection.midway || (body?.isAwaited && this.#connection.reading);
+    // A client that compares what was kept with its own file has nothing to send for as long as that takes.
+    const idle = this.#greeted && (body?.isChoosing || this.#busyWith === undefined && this.#queue.length === 0);
     // Counted from the beginning: a byte now and then does not make it longer.
     if (!this.#greeted && now - this.#began > helloMs) late(`no hello within ${helloMs / 1000} s`);
-    else if ((this.#connection.midway || sending) && still > stallMs) late(`it stood still for ${stallMs / 1000} s`);
-    else if (this.#isIdle && still > idleMs) late(`it asked for nothing for ${idleMs / 1000} s`);
-  }
-
-  get #isIdle(): boolean {
-    return this.#greeted && this.#busyWith === undefined && this.#queue.length === 0 && !this.#connection.midway;
+    else if (midway && still > stallMs) late(`no progress within ${stallMs / 1000} s`);
+    else if (idle && !midway && still > idleMs) late(`no request within ${idleMs / 1000} s`);
   }
 
   async #greet(): Promise<void> {

@@ -67,6 +67,8 @@ export class DirectoryUpload implements Upload {
 
   startAt(offset: number): void {
     if (this.#started || offset > this.kept) throw new FerryError("BadRequest", `${offset} is not a place to go on at`);
+    // What is left may be from a time when more was allowed.
+    this.#checkSize(offset);
     this.#started = true;
     this.#size = offset;
     try {
@@ -81,12 +83,7 @@ export class DirectoryUpload implements Upload {
   write(bytes: Uint8Array): Promise<void> | void {
     if (!this.#started) this.startAt(0);
     this.#size += bytes.length;
-    const limit = this.#options.size;
-    if (limit !== undefined && this.#size > limit) {
-      throw new FerryError("BadRequest", `more than the announced ${limit} bytes were sent`);
-    }
-    this.#checkSize(this.#size);
-    this.#space.count(bytes.length);
+    this.#prepare(this.#size, bytes.length);
     try {
       return this.#file.write(bytes)?.catch((error) => Promise.reject(toFerryError(error)));
     } catch (error) {
@@ -97,9 +94,9 @@ export class DirectoryUpload implements Upload {
   openPart(offset: number): UploadPart {
     if (!this.#started) throw new FerryError("BadRequest", "the upload has not begun");
     if (this.#parts.length >= MAX_PARTS) throw new FerryError("TooLarge", `a file has at most ${MAX_PARTS} parts`);
+    this.#prepare(offset, 0);
     try {
-      const { size, maxSize = Infinity } = this.#options;
-      const part = new Part(this.#partial, offset, { limit: size ?? maxSize, space: this.#space });
+      const part = new Part(this.#partial, offset, (end, bytes) => this.#prepare(end, bytes));
       this.#parts.push(part);
       return part;
     } catch (error) {
@@ -150,6 +147,16 @@ export class DirectoryUpload implements Upload {
     } finally {
       this.#close();
     }
+  }
+
+  /** Sees whether so many bytes may be written that end at a position of the file. */
+  #prepare(end: number, bytes: number): void {
+    const { size } = this.#options;
+    if (size !== undefined && end > size) {
+      throw new FerryError("BadRequest", `what was sent goes beyond the announced ${size} bytes`);
+    }
+    this.#checkSize(end);
+    this.#space.require(bytes);
   }
 
   #checkSize(size: number): void {

@@ -1,7 +1,6 @@
 import { FerryError, toFerryError } from "../protocol/errors.ts";
 import { PacedFile } from "./file.ts";
 import type { PartialFile } from "./partial.ts";
-import type { SpaceKeeper } from "./space.ts";
 import type { UploadPart } from "./storage.ts";
 
 const UPLOAD_ENDED = "the upload has ended";
@@ -11,20 +10,18 @@ export class Part implements UploadPart {
   /** Where in the file it begins. */
   readonly offset: number;
   readonly #file: PacedFile;
-  readonly #limit: number;
-  readonly #space: SpaceKeeper;
+  readonly #prepare: (end: number, bytes: number) => void;
   #size = 0;
   #isFinished = false;
   #writing: Promise<void> | undefined;
   #ended = false;
 
-  /** @param options `limit`: where in the file it must end, in bytes. */
-  constructor(partial: PartialFile, offset: number, { limit, space }: { limit: number; space: SpaceKeeper }) {
+  /** @param prepare Called before bytes are written that end at a position of the file; throws when they may not. */
+  constructor(partial: PartialFile, offset: number, prepare: (end: number, bytes: number) => void) {
     this.#file = new PacedFile(partial.reopen());
     this.#file.file.seekSync(offset, Deno.SeekMode.Start);
     this.offset = offset;
-    this.#limit = limit - offset;
-    this.#space = space;
+    this.#prepare = prepare;
   }
 
   /** How many bytes it has so far. */
@@ -40,8 +37,7 @@ export class Part implements UploadPart {
   write(bytes: Uint8Array): Promise<void> | void {
     if (this.#ended) throw new FerryError("NotFound", UPLOAD_ENDED);
     this.#size += bytes.length;
-    if (this.#size > this.#limit) throw new FerryError("BadRequest", "a part goes beyond the end of the file");
-    this.#space.count(bytes.length);
+    this.#prepare(this.offset + this.#size, bytes.length);
     try {
       const writing = this.#file.write(bytes);
       if (writing) return this.#writing = writing.catch((error) => Promise.reject(toFerryError(error)));
