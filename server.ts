@@ -5,7 +5,7 @@ import { describeLimits } from "./lib/cli/limit_options.ts";
 import { runOperator } from "./lib/cli/operator.ts";
 import { UsageError } from "./lib/cli/usage.ts";
 import { excess, grantingCommand, type Needs, obtain } from "./lib/cli/permissions.ts";
-import { privateFiles, protect, showTickets } from "./lib/cli/protection.ts";
+import { privateFiles, protect, requireOutside, showTickets } from "./lib/cli/protection.ts";
 import { parseServerArguments, type ServerArguments } from "./lib/cli/server_options.ts";
 import { VERSION } from "./lib/cli/version.ts";
 import { formatAddress } from "./lib/net/address.ts";
@@ -159,6 +159,7 @@ async function run(options: ServerArguments): Promise<number> {
   const protection = await protect(options, storage.root);
   const { identity, secrets: secret } = protection;
   const onEvent = observer(options);
+  requireOutside(storage.root, options);
   const server = serve({ root: storage, hostname, port, ...policy, limits, durable, identity, secret, onEvent });
   const stopped = Promise.withResolvers<void>();
   onSignals(stopped.resolve);
