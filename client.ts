@@ -1,4 +1,4 @@
-import { withCredentials } from "./lib/cli/credentials.ts";
+import { withCredentials, withSecretIfWanted } from "./lib/cli/credentials.ts";
 import { Exit } from "./lib/cli/exit.ts";
 import { parseClientArguments } from "./lib/cli/options.ts";
 import { UsageError } from "./lib/cli/usage.ts";
@@ -43,9 +43,10 @@ async function main(): Promise<number> {
     }
     const named = options.address ?? askAddress();
     if (!named) return Exit.done;
-    const address = await withCredentials(named, options, interactive);
+    // A question must not end up among what is written to a file or a pipe.
+    const address = await withCredentials(named, options, interactive && Deno.stdout.isTerminal());
     if (options.words.length > 0) return await runOnce(address, options.words);
-    return await (interactive ? runPrompt(address) : runScript(address));
+    return await (interactive ? withSecretIfWanted(address, runPrompt) : runScript(address));
   } catch (error) {
     const { message, code } = explain(error);
     console.error(message);

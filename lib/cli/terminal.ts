@@ -43,7 +43,7 @@ export function explain(error: unknown): { message: string; code: number } {
 export function askAddress(): Address | undefined {
   for (;;) {
     const host = prompt("Host or ticket [127.0.0.1]:");
-    const isWhole = host !== null && isTicket(host.trim());
+    const isWhole = host !== null && (isTicket(host) || host.includes("/"));
     const port = host === null || isWhole ? host : prompt(`Port [${DEFAULT_PORT}]:`);
     if (host === null || port === null) return undefined;
     try {
