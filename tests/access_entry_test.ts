@@ -19,6 +19,7 @@ import {
   runServer,
   serverAccess,
   type ServerProcess,
+  shellQuote,
   startServer,
 } from "./helpers/process.ts";
 import { failsWith, RawPeer, within } from "./helpers/raw.ts";
@@ -465,6 +466,36 @@ Deno.test("client.ts asks before it meets another machine, but not amid what goe
   assertEquals(await client.ended(), 3);
   assertWithout(secret, [client.stdout.text]);
 });
+
+Deno.test("client.ts asks for the secret for one command, too", NO_TERMINAL, async () => {
+  await using places = await Places.make();
+  const file = places.join("secret");
+  await using server = await places.start("--secret-file", file);
+  await using client = clientInTerminal([server.at, "get", "a.txt", "-"]);
+  await client.stdout.until("Secret: ");
+  // Ctrl-U begins again.
+  await client.type(`wrong\x15${Deno.readTextFileSync(file).trim()}\r`);
+  await client.stdout.until("abc");
+  assertEquals(await client.ended(), 0);
+});
+
+Deno.test(
+  "client.ts leaves the terminal as it was when Ctrl-C or Ctrl-D answers its question",
+  NO_TERMINAL,
+  async () => {
+    const client = [DENO, "run", ...CLIENT_ACCESS, join(PROJECT, "client.ts"), "0.0.0.0:1", "dir"].map(shellQuote);
+    // The shell survives the signal that a terminal may send to both.
+    const line = `trap : INT; ${client.join(" ")}; echo code $?; stty -a`;
+    for (const key of ["\x03", "\x04"]) {
+      await using terminal = new Process("script", ["-qec", line, "/dev/null"], { env: { SHELL: "/bin/sh" } });
+      await terminal.stdout.until("Secret (Enter for none, and no encryption): ");
+      await terminal.type(key);
+      await terminal.stdout.until("code 130");
+      assertEquals(await terminal.stdout.until(/[ -]echo\b/), " echo");
+      await terminal.ended();
+    }
+  },
+);
 
 // Where tickets may come from
 

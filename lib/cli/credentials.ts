@@ -1,4 +1,3 @@
-import { promptSecret } from "@std/cli/prompt-secret";
 import { formatAddress, isLoopback } from "../net/address.ts";
 import { certificateDer } from "../net/certificate.ts";
 import { RateLimit } from "../net/rate.ts";
@@ -6,6 +5,7 @@ import { Secret } from "../net/secret.ts";
 import { cannot, FerryError } from "../protocol/errors.ts";
 import { clientSecret } from "./identity.ts";
 import type { Address, ClientArguments } from "./options.ts";
+import { askHidden } from "./terminal.ts";
 import { UsageError } from "./usage.ts";
 
 /** The environment variable that may hold the secret. */
@@ -30,10 +30,8 @@ async function knownSecret({ secretFile }: Options): Promise<Secret | undefined>
 /** Asks for the secret, without showing it. @returns Undefined when the user has none. */
 function askSecret(question: string): Secret | undefined {
   for (;;) {
-    // What is typed or pasted before the question is complete shall not show either.
-    if (Deno.build.os !== "windows") Deno.stdin.setRaw(true, { cbreak: true });
-    const text = promptSecret(question, { mask: "" });
-    if (text === null || text.trim() === "") return undefined;
+    const text = askHidden(question);
+    if (text.trim() === "") return undefined;
     try {
       return Secret.parse(text);
     } catch (error) {
