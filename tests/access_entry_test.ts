@@ -341,6 +341,7 @@ Deno.test(
     await using places = await Places.make();
     const file = places.join("secret");
     await using server = await places.start("--secret-file", file, "--audit", places.join("audit"));
+    await server.stdout.until(`Clients need the secret in "${file}".\n`);
     const secret = Secret.parse(Deno.readTextFileSync(file));
     const get = [server.at, "get", "a.txt", "-"];
     const outcomes = [

@@ -167,13 +167,18 @@ const CAPTIONS: Record<Role, string> = {
   upload: "Who has this ticket may only add files:",
 };
 
-/** Shows the tickets, and writes the one of the full role to its file. */
+/** Shows the tickets, or where the secrets are, and writes the ticket of the full role to its file. */
 export async function showTickets(
   protection: Protection,
   port: number,
-  { json, ticketFile }: Pick<ServerArguments, "json" | "ticketFile">,
+  { json, ticketFile, secretFiles }: Pick<ServerArguments, "json" | "ticketFile" | "secretFiles">,
 ): Promise<void> {
-  for (const [role, ticket] of ticketsOf(protection, port)) {
+  const tickets = ticketsOf(protection, port);
+  const files = Object.values(secretFiles).filter((file) => file !== undefined);
+  if (tickets.length === 0 && files.length > 0 && !json) {
+    console.log(`Clients need the secret in ${files.map(quote).join(" or ")}.`);
+  }
+  for (const [role, ticket] of tickets) {
     if (role === "full" && ticketFile !== undefined) await writeTicket(ticketFile, ticket);
     console.log(json ? JSON.stringify({ event: "ticket", role, ticket }) : `${CAPTIONS[role]}\n${ticket}`);
   }
