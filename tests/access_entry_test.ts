@@ -18,6 +18,7 @@ import {
   runClient,
   runServer,
   serverAccess,
+  serverInTerminal,
   type ServerProcess,
   shellQuote,
   startServer,
@@ -265,6 +266,30 @@ Deno.test("server.ts refuses options that contradict each other, and says which"
   }
   assert(!Array.from(Deno.readDirSync(places.dir.path), ({ name }) => name).includes("id"));
 });
+
+Deno.test(
+  "server.ts asks at its terminal for nothing beyond what it was given for its files",
+  NO_TERMINAL,
+  async () => {
+    await using places = await Places.make();
+    const files = ["--secret-file", "--audit"].map((option) => [option, places.join(option.slice(2))]).flat();
+    const paths = [places.served, files[1], files[3]].join();
+    const access = ["--allow-net", `--allow-read=${paths}`, `--allow-write=${paths}`];
+    for (let i = 0; i < 2; i++) {
+      await using server = serverInTerminal([places.served, "--port", "0", ...files], access);
+      await server.stdout.until("Clients need the secret in");
+      assert(!server.stdout.text.includes("Allow?"), server.stdout.text);
+      await server.type("quit\r");
+      assertEquals(await server.ended(), 0);
+    }
+    // A file that was made by way of a link is found where it really is.
+    Deno.symlinkSync(places.served, places.join("way"));
+    const audit = places.join("way", "audit");
+    const narrow = ["--allow-net", ...["read", "write"].map((kind) => `--allow-${kind}=${places.served},${audit}`)];
+    const outcome = await runServer([places.served, "--port", "0", "--audit", audit], narrow);
+    assertRefused(outcome, 2, "is in the served directory");
+  },
+);
 
 // Own certificates
 

@@ -78,12 +78,13 @@ function requireDifferent(secrets: Partial<Record<Role, Secret>>): void {
 
 /** Where a file is or will be, links followed as far as this program may look. */
 function whereIs(file: string): string {
-  const candidates = [() => Deno.realPathSync(file), () => join(Deno.realPathSync(dirname(file)), basename(file))];
-  for (const find of candidates) {
+  for (const [path, rest] of [[file, ""], [dirname(file), basename(file)]] as const) {
+    // On a terminal Deno would ask for the permission, which is more than a server needs.
+    if (Deno.permissions.querySync({ name: "read", path }).state !== "granted") continue;
     try {
-      return find();
+      return join(Deno.realPathSync(path), rest);
     } catch {
-      // It is yet to be made, or in a directory that we may not look at.
+      // It is yet to be made.
     }
   }
   return resolve(file);
