@@ -126,6 +126,14 @@ function onSignals(stop: () => void): void {
   }
 }
 
+/** Calls `stop` when the terminal is gone; for a server that takes SIGHUP for something else, too. */
+function onHangup(stop: () => void): void {
+  if (Deno.build.os === "windows" || !Deno.stdin.isTerminal()) return;
+  Deno.addSignalListener("SIGHUP", () => {
+    if (!Deno.stdin.isTerminal()) stop();
+  });
+}
+
 /** Opens the audit log, and again on SIGHUP. */
 function openAudit(path: string, warn: (message: string) => void): AuditLog {
   const audit = new AuditLog(path);
@@ -163,6 +171,7 @@ async function run(options: ServerArguments): Promise<number> {
   const server = serve({ root: storage, hostname, port, ...policy, limits, durable, identity, secret, onEvent });
   const stopped = Promise.withResolvers<void>();
   onSignals(stopped.resolve);
+  if (options.audit !== undefined) onHangup(stopped.resolve);
   await announce(server, storage.root, options);
   await showTickets(protection, server.address.port, options);
   if (Deno.stdin.isTerminal()) void runOperator(server, console.error, stopped.resolve);

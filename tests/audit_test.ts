@@ -4,10 +4,21 @@ import { AuditLog } from "../lib/cli/audit.ts";
 import { decodeTicket } from "../lib/net/ticket.ts";
 import type { CommandEvent } from "../lib/server/events.ts";
 import { assertThrowsCode } from "./helpers/failures.ts";
-import { eventually, runClient, serverAccess, type ServerProcess, startServer } from "./helpers/process.ts";
+import {
+  DENO,
+  eventually,
+  hasTerminal,
+  inTerminal,
+  PROJECT,
+  runClient,
+  serverAccess,
+  type ServerProcess,
+  startServer,
+} from "./helpers/process.ts";
 import { RawPeer } from "./helpers/raw.ts";
 import { tempDir } from "./helpers/temp.ts";
 
+const NO_TERMINAL = { ignore: !hasTerminal };
 const NOT_ON_WINDOWS = { ignore: Deno.build.os === "windows" };
 
 /** There every write fails for want of space. */
@@ -223,6 +234,41 @@ Deno.test("server.ts --audit goes on in a new file on SIGHUP", NOT_ON_WINDOWS, a
   assertEquals(linesOf(`${audit}.1`).map(({ path }) => path), ["before", "between"]);
   assertEquals((Deno.statSync(audit).mode ?? 0) & 0o777, 0o600);
 });
+
+/** Ends a process that a failing test may have left. */
+function killQuietly(pid: number): void {
+  try {
+    Deno.kill(pid, "SIGKILL");
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
+Deno.test(
+  "server.ts --audit ends with its terminal, and not when SIGHUP comes from elsewhere",
+  NO_TERMINAL,
+  async () => {
+    await using dir = await tempDir();
+    const [served, audit] = [dir.join("served"), dir.join("audit")];
+    Deno.mkdirSync(served);
+    const program = [DENO, "run", ...serverAccess(dir.path), join(PROJECT, "server.ts"), served];
+    const shell = ["sh", "-c", 'echo "pid $$"; exec "$0" "$@"', ...program, "--port", "0", "--audit", audit];
+    await using terminal = inTerminal(shell);
+    const pid = Number((await terminal.stdout.until(/pid \d+/)).slice(4));
+    const line = await terminal.stdout.until(/Serving .*:\d+\r\n/);
+    const address = { hostname: "127.0.0.1", port: Number(/:(\d+)\r\n$/.exec(line)?.[1]) };
+    await terminal.stdout.until("nothing else.");
+    using _server = { [Symbol.dispose]: () => killQuietly(pid) };
+    using peer = await RawPeer.greeted(address);
+    Deno.removeSync(audit);
+    Deno.kill(pid, "SIGHUP");
+    await eventually("the audit log is there again", () => Array.from(Deno.readDirSync(dir.path)).length === 2);
+    assertEquals((await peer.ask({ command: "mkdir", path: "d" })).outcome, "ok");
+    terminal.kill("SIGKILL");
+    assertEquals((await peer.receive())?.kind, "notice");
+    assertEquals(await peer.ended(), "closed");
+  },
+);
 
 Deno.test("server.ts --audit goes on serving while the disk is full, and warns once", HAS_FULL_DISK, async () => {
   await using dir = await tempDir();
