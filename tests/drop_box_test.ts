@@ -132,6 +132,12 @@ Deno.test("execute() says what a drop box refuses", async () => {
   }
   const { message } = await visit.fails("AlreadyExists", "put", "a.txt");
   assertEquals(message, 'Cannot put "a.txt": it exists already, and you may not replace files here');
+  const verified = await visit.fails("Refused", "put", "--verify", "a.txt", "verified.txt");
+  assertEquals(verified.message, 'Cannot verify "verified.txt": you may not read anything here');
+  for (const flag of ["--update", "--checksum", "--dry-run"]) {
+    assertStringIncludes((await visit.fails("Refused", "put", flag, "a.txt")).message, cannotRead);
+  }
+  assertEquals(await namesIn(visit.served.join()), ["a.txt", "d"]);
   await visit.fails("AlreadyExists", "mkdir", "d");
   await visit.fails("NotFound", "put", "a.txt", "missing/a.txt");
   await visit.run("put", "--no-clobber", "a.txt");

@@ -107,6 +107,9 @@ export async function copyFile(
   options: CopyOptions,
 ): Promise<Outcome> {
   const { path, file } = pair;
+  if (options.verify && !client.may("read")) {
+    throw cannot("verify", path, new FerryError("Refused", "you may not read anything here"));
+  }
   const isRepeated = options.isRepeated && direction === "put";
   if (isRepeated && client.may("read") && await hasArrived(client, pair, options.signal)) return "done";
   if (await isCurrent(client, direction, pair, options)) return "skipped";
