@@ -1,6 +1,6 @@
-import { withCredentials } from "./lib/cli/credentials.ts";
+import { withCredentials, withSecretIfWanted } from "./lib/cli/credentials.ts";
 import { Exit } from "./lib/cli/exit.ts";
-import { parseClientArguments } from "./lib/cli/options.ts";
+import { type Address, parseClientArguments } from "./lib/cli/options.ts";
 import { UsageError } from "./lib/cli/usage.ts";
 import { runPrompt } from "./lib/cli/prompt.ts";
 import { runOnce, runScript } from "./lib/cli/script.ts";
@@ -45,9 +45,12 @@ async function main(): Promise<number> {
     }
     const named = options.address ?? askAddress();
     if (!named) return Exit.done;
-    const address = await withCredentials(named, options, interactive);
-    if (options.words.length > 0) return await runOnce(address, options.words);
-    return await (interactive ? runPrompt(address) : runScript(address));
+    // A question must not end up among what is written to a file or a pipe.
+    const asks = interactive && Deno.stdout.isTerminal();
+    const address = await withCredentials(named, options, asks);
+    const once = (address: Address) => runOnce(address, options.words);
+    const run = options.words.length > 0 ? once : interactive ? runPrompt : runScript;
+    return await (asks ? withSecretIfWanted(address, run) : run(address));
   } catch (error) {
     const { message, code } = explain(error);
     console.error(message);

@@ -5,7 +5,7 @@ import { describeLimits } from "./lib/cli/limit_options.ts";
 import { runOperator } from "./lib/cli/operator.ts";
 import { UsageError } from "./lib/cli/usage.ts";
 import { excess, grantingCommand, type Needs, obtain } from "./lib/cli/permissions.ts";
-import { privateFiles, protect, showTickets } from "./lib/cli/protection.ts";
+import { privateFiles, protect, requireOutside, showTickets } from "./lib/cli/protection.ts";
 import { parseServerArguments, type ServerArguments } from "./lib/cli/server_options.ts";
 import { endBeforeDebugging, surviveFileSizeLimit } from "./lib/cli/signals.ts";
 import { VERSION } from "./lib/cli/version.ts";
@@ -127,6 +127,14 @@ function onSignals(stop: () => void): void {
   }
 }
 
+/** Calls `stop` when the terminal is gone; for a server that takes SIGHUP for something else, too. */
+function onHangup(stop: () => void): void {
+  if (Deno.build.os === "windows" || !Deno.stdin.isTerminal()) return;
+  Deno.addSignalListener("SIGHUP", () => {
+    if (!Deno.stdin.isTerminal()) stop();
+  });
+}
+
 /** Opens the audit log, and again on SIGHUP. */
 function openAudit(path: string, warn: (message: string) => void): AuditLog {
   const audit = new AuditLog(path);
@@ -160,11 +168,13 @@ async function run(options: ServerArguments): Promise<number> {
   const protection = await protect(options, storage.root);
   const { identity, secrets: secret } = protection;
   const onEvent = observer(options);
+  requireOutside(storage.root, options);
   const server = serve({ root: storage, hostname, port, ...policy, limits, durable, identity, secret, onEvent });
   surviveFileSizeLimit();
   const stopped = Promise.withResolvers<void>();
   onSignals(stopped.resolve);
   endBeforeDebugging();
+  if (options.audit !== undefined) onHangup(stopped.resolve);
   await announce(server, storage.root, options);
   await showTickets(protection, server.address.port, options);
   if (Deno.stdin.isTerminal()) void runOperator(server, console.error, stopped.resolve);

@@ -39,6 +39,16 @@ Deno.test("isBlocked() is false before the fifth failure and true after it, for 
   assertEquals(guard.isBlocked("192.0.2.1x", ALLOWED), false);
 });
 
+Deno.test("isBlocked() counts all addresses of one IPv6 network as one, and an IPv4 address in either form", async () => {
+  const guard = await guardAfter("2001:db8::1", [0, 0, 0, 0]);
+  await guard.fail("2001:db8:0:0:1234::2", AT_ONCE, 0);
+  assert(guard.isBlocked("2001:db8::ffff", 1) && guard.isBlocked("2001:db8::1", 1));
+  assertEquals(guard.isBlocked("2001:db8:0:1::1", 1), false);
+  const mapped = await guardAfter("::ffff:192.0.2.1", [0, 0, 0, 0, 0]);
+  assert(mapped.isBlocked("192.0.2.1", 1));
+  assertEquals(mapped.isBlocked("192.0.2.2", 1), false);
+});
+
 Deno.test("isBlocked() counts every failure for one minute", async () => {
   const guard = await guardAfter("a", [0, 10_000, 20_000, 30_000, 40_000]);
   assert(guard.isBlocked("a", MINUTE_MS - 1));

@@ -1,4 +1,5 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { Shell } from "../lib/cli/shell.ts";
 import { type Client, connect, FerryError } from "../lib/mod.ts";
 import { FrameKind } from "../lib/protocol/frames.ts";
 import { frameBytes, header } from "./helpers/frames.ts";
@@ -209,6 +210,17 @@ Deno.test("a frame that nobody asked for ends the connection", async (t) => {
       await failsWith(client.stat(), reason.code);
     });
   }
+});
+
+Deno.test("Shell shows why a server ended the connection, and nothing that a terminal would obey", async () => {
+  await using server = FakeServer.welcoming(async (peer) => {
+    await peer.send("error", { code: "Timeout", message: "bye\u001b[2J\n\u202e" });
+  });
+  const { promise: said, resolve: inform } = Promise.withResolvers<string>();
+  const shell = new Shell(server.address, { print: () => Promise.resolve(), inform }, false);
+  await shell.client();
+  assertStringIncludes(await within(said, "the reason"), String.raw`has ended: bye\u{1b}[2J\n\u{202e}. The next`);
+  await shell.link.close();
 });
 
 Deno.test("connect() to a server that greets wrongly fails", async (t) => {

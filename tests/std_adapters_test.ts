@@ -177,19 +177,6 @@ Deno.test("parseArgs() turns numbers into numbers unless declared as strings", (
   assertEquals<unknown>(args, { a: 1, b: "1", _: [] });
 });
 
-Deno.test("promptSecret() returns null without a terminal", async () => {
-  const config = path.fromFileUrl(new URL("../deno.json", import.meta.url));
-  const code = `import { promptSecret } from "@std/cli/prompt-secret"; console.log(promptSecret("Secret:"));`;
-  const command = new Deno.Command(Deno.execPath(), {
-    args: ["eval", "--quiet", "--config", config, code],
-    stdin: "null",
-    stderr: "inherit",
-  });
-  const { success, stdout } = await command.output();
-  assert(success);
-  assertEquals(new TextDecoder().decode(stdout).trim(), "null");
-});
-
 Deno.test("unicodeWidth() counts columns", () => {
   const widths: [string, number][] = [
     ["", 0],

@@ -4,11 +4,23 @@ import { escapeForTerminal } from "./events.ts";
 
 const encoder = new TextEncoder();
 
+const NEWLINE = "\n".charCodeAt(0);
+
+function endsMidLine(file: Deno.FsFile): boolean {
+  if (file.statSync().size === 0) return false;
+  const last = new Uint8Array(1);
+  file.seekSync(-1, Deno.SeekMode.End);
+  file.readSync(last);
+  return last[0] !== NEWLINE;
+}
+
 /** A file with one JSON line for every command. */
 export class AuditLog {
   readonly #path: string;
   #file: Deno.FsFile;
   #failing = false;
+  /** Whether the last line has no end, since the disk was full or the machine stopped. */
+  #isMidLine = false;
 
   /**
    * Opens the file, or makes it for its owner only.
@@ -28,10 +40,12 @@ export class AuditLog {
   write(event: CommandEvent, now = new Date()): string | undefined {
     const { peer: address, role, command, path, to, bytes, outcome, detail, durationMs } = event;
     const record = { time: now.toISOString(), address, role, command, path, to, bytes, outcome, detail, durationMs };
-    // After a failure the last line may have no end.
-    const line = encoder.encode(`${this.#failing ? "\n" : ""}${escapeForTerminal(JSON.stringify(record))}\n`);
+    const line = encoder.encode(`${this.#isMidLine ? "\n" : ""}${escapeForTerminal(JSON.stringify(record))}\n`);
     try {
-      for (let done = 0; done < line.length;) done += this.#file.writeSync(line.subarray(done));
+      for (let done = 0; done < line.length;) {
+        done += this.#file.writeSync(line.subarray(done));
+        this.#isMidLine = line[done - 1] !== NEWLINE;
+      }
       this.#failing = false;
       return undefined;
     } catch (error) {
@@ -59,7 +73,9 @@ export class AuditLog {
 
   #open(): Deno.FsFile {
     try {
-      return Deno.openSync(this.#path, { append: true, create: true, mode: 0o600 });
+      const file = Deno.openSync(this.#path, { read: true, append: true, create: true, mode: 0o600 });
+      this.#isMidLine = endsMidLine(file);
+      return file;
     } catch (error) {
       throw cannot("write", this.#path, error);
     }

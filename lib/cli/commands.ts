@@ -67,7 +67,9 @@ async function sum({ shell, args: [name = ""], signal }: Invocation): Promise<vo
 
 async function cd({ shell, args: [name = "/"], signal }: Invocation): Promise<void> {
   const path = shell.remote(name);
-  const { kind } = await (await shell.client(signal)).stat(path || undefined, { signal });
+  const client = await shell.client(signal);
+  // Who may not look can go anywhere; whether there is such a directory shows when something is put there.
+  const kind = client.may("read") ? (await client.stat(path || undefined, { signal })).kind : "directory";
   if (kind !== "directory") throw cannot("enter", name, new FerryError("NotADirectory", "it is not a directory"));
   shell.remoteDirectory = path;
 }

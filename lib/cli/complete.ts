@@ -16,7 +16,9 @@ interface Name {
 async function* remoteNames(shell: Shell, directory: string): AsyncIterable<Name> {
   const signal = AbortSignal.timeout(REMOTE_TIMEOUT_MS);
   const path = shell.remote(directory || ".") || undefined;
-  for await (const { path: name, kind } of (await shell.client(signal)).dir(path, { signal })) {
+  const client = await shell.client(signal);
+  if (!client.may("read")) return;
+  for await (const { path: name, kind } of client.dir(path, { signal })) {
     yield { name, directory: kind === "directory" };
   }
 }

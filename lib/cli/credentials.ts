@@ -1,10 +1,11 @@
-import { promptSecret } from "@std/cli/prompt-secret";
 import { formatAddress, isLoopback } from "../net/address.ts";
+import { certificateDer } from "../net/certificate.ts";
 import { RateLimit } from "../net/rate.ts";
 import { Secret } from "../net/secret.ts";
-import { cannot } from "../protocol/errors.ts";
+import { cannot, FerryError } from "../protocol/errors.ts";
 import { clientSecret } from "./identity.ts";
 import type { Address, ClientArguments } from "./options.ts";
+import { askHidden } from "./terminal.ts";
 import { UsageError } from "./usage.ts";
 
 /** The environment variable that may hold the secret. */
@@ -12,15 +13,13 @@ const VARIABLE = "FERRY_SECRET";
 
 type Options = Pick<ClientArguments, "secretFile" | "caFile" | "insecure" | "bytesPerSecond">;
 
-/** What the environment holds, if this program may look there. */
-function environmentSecret(): string | undefined {
-  const { state } = Deno.permissions.querySync({ name: "env", variable: VARIABLE });
-  return state === "granted" ? Deno.env.get(VARIABLE) : undefined;
+function maySeeVariable(): boolean {
+  return Deno.permissions.querySync({ name: "env", variable: VARIABLE }).state === "granted";
 }
 
 async function knownSecret({ secretFile }: Options): Promise<Secret | undefined> {
   if (secretFile !== undefined) return await clientSecret(secretFile);
-  const text = environmentSecret();
+  const text = maySeeVariable() ? Deno.env.get(VARIABLE) : undefined;
   try {
     return text === undefined || text === "" ? undefined : Secret.parse(text);
   } catch (error) {
@@ -29,10 +28,10 @@ async function knownSecret({ secretFile }: Options): Promise<Secret | undefined>
 }
 
 /** Asks for the secret, without showing it. @returns Undefined when the user has none. */
-function askSecret(): Secret | undefined {
+function askSecret(question: string): Secret | undefined {
   for (;;) {
-    const text = promptSecret("Secret (Enter for none, and no encryption):", { mask: "" });
-    if (text === null || text.trim() === "") return undefined;
+    const text = askHidden(question);
+    if (text.trim() === "") return undefined;
     try {
       return Secret.parse(text);
     } catch (error) {
@@ -44,9 +43,12 @@ function askSecret(): Secret | undefined {
 async function readAuthorities({ caFile }: Options): Promise<string | undefined> {
   if (caFile === undefined) return undefined;
   try {
-    return await Deno.readTextFile(caFile);
+    const authorities = await Deno.readTextFile(caFile);
+    // So that the file is blamed, and not the server.
+    certificateDer(authorities);
+    return authorities;
   } catch (error) {
-    throw cannot("read", caFile, error);
+    throw cannot("use", caFile, error);
   }
 }
 
@@ -58,7 +60,7 @@ async function readAuthorities({ caFile }: Options): Promise<string | undefined>
  * @throws {UsageError} For options that do not fit; when there is no secret. @throws {FerryError} For unusable files.
  */
 export async function withCredentials(address: Address, options: Options, interactive: boolean): Promise<Address> {
-  const { insecure, secretFile, bytesPerSecond } = options;
+  const { insecure, secretFile, caFile, bytesPerSecond } = options;
   const rate = bytesPerSecond === undefined ? undefined : new RateLimit(bytesPerSecond);
   const ca = await readAuthorities(options);
   if (address.secret) {
@@ -67,18 +69,34 @@ export async function withCredentials(address: Address, options: Options, intera
     }
     return { ...address, rate, ...(address.tls ? { tls: { ca } } : {}) };
   }
-  const secret = await knownSecret(options);
-  const local = isLoopback(address.hostname);
-  if (insecure && (ca ?? (local ? undefined : secret))) {
-    throw new UsageError("--insecure turns encryption off, without which no secret and no certificate is used");
+  if (insecure && (secretFile ?? caFile) !== undefined) {
+    throw new UsageError("--insecure turns encryption and secret off; leave it out, or --secret-file and --ca");
   }
-  if (insecure || local && ca === undefined) return { ...address, rate, secret };
+  if (insecure) return { ...address, rate };
+  const secret = await knownSecret(options);
+  if (ca === undefined && isLoopback(address.hostname)) return { ...address, rate, secret };
   if (secret) return { ...address, rate, secret, tls: { ca } };
-  const asked = interactive ? askSecret() : undefined;
+  const asked = interactive ? askSecret("Secret (Enter for none, and no encryption):") : undefined;
   if (asked) return { ...address, rate, secret: asked, tls: { ca } };
   if (interactive && ca === undefined) return { ...address, rate };
   throw new UsageError(
     `how to meet ${formatAddress(address)}? Give the server's ticket in place of the address, its secret ` +
-      `(--secret-file, ${VARIABLE}), or --insecure when it has neither`,
+      `(--secret-file, or ${VARIABLE}${maySeeVariable() ? "" : ` with --allow-env=${VARIABLE}`}), or --insecure when ` +
+      "it has neither",
   );
+}
+
+/**
+ * Does something with an address, again with the secret when the server wants one that nobody has been asked for: that
+ * of a server on this machine.
+ */
+export async function withSecretIfWanted<T>(address: Address, use: (address: Address) => Promise<T>): Promise<T> {
+  try {
+    return await use(address);
+  } catch (error) {
+    const isWanted = error instanceof FerryError && error.code === "Unauthorized" && !address.secret;
+    const secret = isWanted && isLoopback(address.hostname) ? askSecret("Secret:") : undefined;
+    if (!secret) throw error;
+    return await use({ ...address, secret });
+  }
 }

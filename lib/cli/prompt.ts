@@ -6,6 +6,7 @@ import { execute } from "./commands.ts";
 import { complete } from "./complete.ts";
 import { Exit } from "./exit.ts";
 import type { Address } from "./options.ts";
+import { restriction } from "./rights.ts";
 import { Shell } from "./shell.ts";
 import { explain, print } from "./terminal.ts";
 import { splitWords } from "./words.ts";
@@ -34,15 +35,7 @@ class Prompt {
   }
 
   async run(): Promise<number> {
-    try {
-      await this.#shell.client();
-    } catch (error) {
-      this.#lines.close();
-      const { message, code } = explain(error);
-      console.error(message);
-      return code;
-    }
-    console.error(`Connected to ${formatAddress(this.#shell.address)}. Type "help" for the commands.`);
+    await this.#connect();
     const lines = this.#lines[Symbol.asyncIterator]();
     for (;;) {
       this.#lines.setPrompt(`ferry:/${printable(this.#shell.remoteDirectory)}> `);
@@ -56,6 +49,18 @@ class Prompt {
     await this.#shell.link.close();
     this.#lines.close();
     return Exit.done;
+  }
+
+  async #connect(): Promise<void> {
+    try {
+      const { welcome } = await this.#shell.client();
+      const limit = restriction(welcome.allows);
+      console.error(`Connected to ${formatAddress(this.#shell.address)}. Type "help" for the commands.`);
+      if (limit !== undefined) console.error(limit);
+    } catch (error) {
+      this.#lines.close();
+      throw error;
+    }
   }
 
   async #execute(line: string): Promise<void> {
@@ -84,7 +89,7 @@ class Prompt {
   }
 }
 
-/** Opens a prompt. @returns The exit code. */
+/** Opens a prompt. @returns The exit code. @throws {FerryError} When it cannot connect. */
 export function runPrompt(address: Address): Promise<number> {
   return new Prompt(address).run();
 }

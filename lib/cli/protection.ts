@@ -4,7 +4,7 @@ import { certificateDer, type Identity } from "../net/certificate.ts";
 import { Secret } from "../net/secret.ts";
 import { encodeTicket } from "../net/ticket.ts";
 import { quote } from "../protocol/text.ts";
-import { type Role, ROLES } from "../server/policy.ts";
+import { rightsOf, type Role, ROLES } from "../server/policy.ts";
 import { DEFAULT_PORT } from "../server/server.ts";
 import { isWildcard, ownAddresses, ownIdentity, serverIdentity, serverSecret, writeTicket } from "./identity.ts";
 import type { ServerArguments } from "./server_options.ts";
@@ -43,6 +43,16 @@ function decide({ hostname, insecure, identity, tlsCert, ticketFile, secretFiles
   return false;
 }
 
+/** A secret with which nothing can be done is a mistake. */
+function requireUsable({ secretFiles, policy }: ServerArguments): void {
+  for (const role of ROLES) {
+    const file = secretFiles[role];
+    if (file === undefined || rightsOf(role, policy).length > 0) continue;
+    const option = policy.readOnly ? "--read-only" : "--upload-only";
+    throw new UsageError(`--${role}-secret-file and ${option} together leave nothing to do`);
+  }
+}
+
 /** The names and addresses that the tickets have. */
 async function ticketAddresses({ hostname, addresses }: ServerArguments): Promise<readonly string[]> {
   if (addresses.length > 0) return addresses;
@@ -68,18 +78,38 @@ function requireDifferent(secrets: Partial<Record<Role, Secret>>): void {
 
 /** Where a file is or will be, links followed as far as this program may look. */
 function whereIs(file: string): string {
-  const candidates = [() => Deno.realPathSync(file), () => join(Deno.realPathSync(dirname(file)), basename(file))];
-  for (const find of candidates) {
+  for (const [path, rest] of [[file, ""], [dirname(file), basename(file)]] as const) {
+    // On a terminal Deno would ask for the permission, which is more than a server needs.
+    if (Deno.permissions.querySync({ name: "read", path }).state !== "granted") continue;
     try {
-      return find();
+      return join(Deno.realPathSync(path), rest);
     } catch {
-      // It is yet to be made, or in a directory that we may not look at.
+      // It is yet to be made.
     }
   }
   return resolve(file);
 }
 
-function requireOutside(root: string, files: readonly string[]): void {
+/** Two things in one file would destroy each other. */
+function requireDistinct(files: readonly string[]): void {
+  const seen = new Set<string>();
+  for (const file of files) {
+    const place = whereIs(file);
+    if (seen.has(place)) throw new UsageError(`${quote(file)} is named by two options; each needs a file of its own`);
+    seen.add(place);
+  }
+}
+
+/**
+ * Makes sure that clients cannot get what is not theirs. To be called again when missing files have been made, since
+ * only then it is certain where they are.
+ *
+ * @param root The served directory.
+ * @throws {UsageError} When one of the server's own files is in it.
+ */
+export function requireOutside(root: string, options: ServerArguments): void {
+  const files = [...privateFiles(options), ...(options.tlsKey === undefined ? [] : [options.tlsKey])];
+  requireDistinct(files);
   const inside = files.find((file) => whereIs(file).startsWith(join(root, SEPARATOR)));
   if (inside === undefined) return;
   throw new UsageError(`${quote(inside)} is in the served directory, where clients could get it; move it out`);
@@ -94,7 +124,8 @@ function requireOutside(root: string, files: readonly string[]): void {
 export async function protect(options: ServerArguments, root: string): Promise<Protection> {
   const { identity: file, tlsCert, tlsKey, port, secretFiles } = options;
   const encrypts = decide(options);
-  requireOutside(root, [...privateFiles(options), ...(tlsKey === undefined ? [] : [tlsKey])]);
+  requireUsable(options);
+  requireOutside(root, options);
   const secrets = await loadSecrets(secretFiles);
   if (!encrypts) {
     requireDifferent(secrets);
@@ -137,13 +168,18 @@ const CAPTIONS: Record<Role, string> = {
   upload: "Who has this ticket may only add files:",
 };
 
-/** Shows the tickets, and writes the one of the full role to its file. */
+/** Shows the tickets, or where the secrets are, and writes the ticket of the full role to its file. */
 export async function showTickets(
   protection: Protection,
   port: number,
-  { json, ticketFile }: Pick<ServerArguments, "json" | "ticketFile">,
+  { json, ticketFile, secretFiles }: Pick<ServerArguments, "json" | "ticketFile" | "secretFiles">,
 ): Promise<void> {
-  for (const [role, ticket] of ticketsOf(protection, port)) {
+  const tickets = ticketsOf(protection, port);
+  const files = Object.values(secretFiles).filter((file) => file !== undefined);
+  if (tickets.length === 0 && files.length > 0 && !json) {
+    console.log(`Clients need the secret in ${files.map(quote).join(" or ")}.`);
+  }
+  for (const [role, ticket] of tickets) {
     if (role === "full" && ticketFile !== undefined) await writeTicket(ticketFile, ticket);
     console.log(json ? JSON.stringify({ event: "ticket", role, ticket }) : `${CAPTIONS[role]}\n${ticket}`);
   }

@@ -5,10 +5,10 @@ import { Exit } from "./exit.ts";
 import { printable } from "../protocol/text.ts";
 import type { Address } from "./options.ts";
 import { Shell } from "./shell.ts";
-import { explain, print } from "./terminal.ts";
+import { print } from "./terminal.ts";
 import { splitWords } from "./words.ts";
 
-/** Runs commands one after the other until one fails. @returns The exit code. */
+/** Runs commands one after the other until one fails. @returns The exit code. @throws What it has failed with. */
 async function runAll(
   address: Address,
   commands: AsyncIterable<string[]> | Iterable<string[]>,
@@ -24,10 +24,6 @@ async function runAll(
       if (shell.leaving) break;
     }
     return Exit.done;
-  } catch (error) {
-    const { message, code } = explain(error);
-    console.error(message);
-    return code;
   } finally {
     // Who has pressed Ctrl-C does not want to wait for a server that may not answer.
     if (!interrupted.signal.aborted) await shell.link.close();
@@ -44,12 +40,12 @@ async function* typedCommands(): AsyncIterable<string[]> {
   }
 }
 
-/** Runs the commands on standard input. @returns The exit code. */
+/** Runs the commands on standard input; see `runAll`. */
 export function runScript(address: Address): Promise<number> {
   return runAll(address, typedCommands(), false);
 }
 
-/** Runs one command. @returns The exit code. */
+/** Runs one command; see `runAll`. */
 export function runOnce(address: Address, words: string[]): Promise<number> {
   return runAll(address, [words], true);
 }

@@ -63,6 +63,6 @@ export class Shell {
 
   #lost({ message }: FerryError): void {
     const then = this.busy ? "Connecting again." : "The next command connects again.";
-    this.output.inform(`The connection to ${formatAddress(this.address)} has ended: ${message}. ${then}`);
+    this.output.inform(`The connection to ${formatAddress(this.address)} has ended: ${printable(message)}. ${then}`);
   }
 }

@@ -8,6 +8,9 @@ import { UsageError } from "./usage.ts";
 
 const encoder = new TextEncoder();
 
+/** What the keys send that mean something while a line is typed without echo. */
+const [CTRL_C, CTRL_D, CTRL_U, DELETE] = ["\x03", "\x04", "\x15", "\x7f"];
+
 /** Writes everything to standard output. */
 export async function print(text: string): Promise<void> {
   await printBytes(encoder.encode(text));
@@ -35,6 +38,35 @@ export function explain(error: unknown): { message: string; code: number } {
   throw error;
 }
 
+function readHidden(): string {
+  const byte = new Uint8Array(1);
+  let line = "";
+  for (;;) {
+    const c = Deno.stdin.readSync(byte) === null ? CTRL_D : String.fromCharCode(...byte);
+    if (c === "\r" || c === "\n") return line;
+    if (c === CTRL_C || c === CTRL_D) throw new FerryError("Cancelled", "cancelled");
+    if (c === "\b" || c === DELETE) line = line.slice(0, -1);
+    else line = c === CTRL_U ? "" : line + c;
+  }
+}
+
+/**
+ * Asks for a line of ASCII at the terminal, and shows nothing of it. (`promptSecret` of @std/cli leaves the terminal
+ * without echo when Ctrl-C ends the program, and shows what is typed before its question is complete.)
+ *
+ * @throws {FerryError} `Cancelled` for Ctrl-C, Ctrl-D and at the end of the input.
+ */
+export function askHidden(question: string): string {
+  Deno.stdin.setRaw(true);
+  try {
+    Deno.stdout.writeSync(encoder.encode(`${question} `));
+    return readHidden();
+  } finally {
+    Deno.stdin.setRaw(false);
+    Deno.stdout.writeSync(encoder.encode("\n"));
+  }
+}
+
 /**
  * Asks for an address, with defaults.
  *
@@ -43,7 +75,7 @@ export function explain(error: unknown): { message: string; code: number } {
 export function askAddress(): Address | undefined {
   for (;;) {
     const host = prompt("Host or ticket [127.0.0.1]:");
-    const isWhole = host !== null && isTicket(host.trim());
+    const isWhole = host !== null && (isTicket(host) || host.includes("/"));
     const port = host === null || isWhole ? host : prompt(`Port [${DEFAULT_PORT}]:`);
     if (host === null || port === null) return undefined;
     try {

@@ -32,10 +32,10 @@ export function isLocalDirectory(path: string): boolean {
   }
 }
 
-/** What is at a path on the server, or undefined when nothing is. */
+/** What is at a path on the server, or undefined when nothing is, or when we may not look. */
 async function remoteFacts(shell: Shell, path: string, signal: AbortSignal): Promise<FileFacts | undefined> {
   const client = await shell.client(signal);
-  return await ifThere(client.stat(path || undefined, { signal }));
+  return client.may("read") ? await ifThere(client.stat(path || undefined, { signal })) : undefined;
 }
 
 /** Transfers one file with a progress line, then says how it went. */

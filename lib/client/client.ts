@@ -5,7 +5,7 @@ import type { RateLimit } from "../net/rate.ts";
 import type { Secret } from "../net/secret.ts";
 import { connectPinned, connectTls, type SecureLink } from "../net/tls.ts";
 import type { Entry, Messages } from "../protocol/codec.ts";
-import type { FileFacts, OkOf, Receipt } from "../protocol/commands.ts";
+import type { FileFacts, OkOf, Receipt, Right } from "../protocol/commands.ts";
 import { FerryError, toFerryError } from "../protocol/errors.ts";
 import type { Upload } from "../storage/storage.ts";
 import { download, downloadPart, resumeDownload, type Start } from "./download.ts";
@@ -67,6 +67,11 @@ export class Client implements AsyncDisposable {
   /** Fulfilled with the reason when the connection has ended, whoever ended it. */
   get ended(): Promise<FerryError> {
     return this.#exchange.ended;
+  }
+
+  /** Whether the server lets this session do that. */
+  may(right: Right): boolean {
+    return this.welcome.allows.includes(right);
   }
 
   /** Whether the connection has ended. */

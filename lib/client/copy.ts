@@ -87,6 +87,14 @@ async function hasArrived(client: Client, pair: Pair, signal: AbortSignal | unde
   return await (early ?? compare()) ?? false;
 }
 
+/** The connection was lost before an upload was confirmed, and we may not look whether it has arrived. */
+function perhapsArrived(): FerryError {
+  return new FerryError(
+    "AlreadyExists",
+    "it exists now; perhaps it had arrived when the connection was lost, but you may not look",
+  );
+}
+
 /**
  * Transfers one file, or finds that this is not necessary.
  *
@@ -99,7 +107,11 @@ export async function copyFile(
   options: CopyOptions,
 ): Promise<Outcome> {
   const { path, file } = pair;
-  if (options.isRepeated && direction === "put" && await hasArrived(client, pair, options.signal)) return "done";
+  if (options.verify && !client.may("read")) {
+    throw cannot("verify", path, new FerryError("Refused", "you may not read anything here"));
+  }
+  const isRepeated = options.isRepeated && direction === "put";
+  if (isRepeated && client.may("read") && await hasArrived(client, pair, options.signal)) return "done";
   if (await isCurrent(client, direction, pair, options)) return "skipped";
   if (options.dryRun) return "planned";
   try {
@@ -111,6 +123,7 @@ export async function copyFile(
   } catch (error) {
     const exists = error instanceof FerryError && error.code === "AlreadyExists";
     if (exists && options.overwrite === false) return "skipped";
+    if (exists && isRepeated && !client.may("read")) throw cannot("put", path, perhapsArrived());
     throw error;
   }
   if (options.verify && !await haveSameContent(client, pair, options.signal)) {

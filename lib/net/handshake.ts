@@ -95,9 +95,11 @@ export async function greetServer(connection: Connection, credentials: Credentia
   if (!ferry.includes(PROTOCOL_VERSION)) {
     throw new FerryError("Unsupported", `the server speaks other versions of the protocol (${ferry.join(", ")})`);
   }
-  if (nonce !== undefined && !secret) throw new FerryError("Unauthorized", "the server wants a secret; use its ticket");
+  if (nonce !== undefined && !secret) {
+    throw new FerryError("Unauthorized", "the server wants a secret: give its ticket, or --secret-file");
+  }
   if (nonce === undefined && secret) {
-    throw new FerryError("Unauthorized", "the server does not ask for the secret; it is not the one of the ticket");
+    throw new FerryError("Unauthorized", "the server does not ask for a secret; it is not the one that ours is for");
   }
   const serverNonce = decodeToken(nonce);
   const clientNonce = newNonce();
@@ -119,7 +121,7 @@ async function receiveWelcome(
   if (frame?.kind !== FrameKind.ok) throw notExpected(frame);
   const welcome = MESSAGES.welcome(decodeControl(frame.payload), "welcome");
   if (secret && verify([secret], "server", transcript, decodeToken(welcome.proof)) === undefined) {
-    throw new FerryError("Unauthorized", "the server does not know the secret; it is not the one of the ticket");
+    throw new FerryError("Unauthorized", "the server does not know the secret; it is not the one that ours is for");
   }
   if (welcome.window < 1) throw new FerryError("BadRequest", "the server allows no requests");
   return welcome;

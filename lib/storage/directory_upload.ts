@@ -119,8 +119,9 @@ export class DirectoryUpload implements Upload {
       if (written.size !== this.#size) throw new FerryError("Changed", "the partial file was changed by others");
       if (mtimeMs !== undefined) file.utimeSync(new Date(mtimeMs), new Date(mtimeMs));
       const destination = join(directory, name);
-      if (this.#options.overwrite === false && lstatOrNothing(destination)) this.#refuseToOverwrite();
       if (durable) await file.sync();
+      // After everything that takes time: meanwhile something else may have been given that name.
+      if (this.#options.overwrite === false && lstatOrNothing(destination)) this.#refuseToOverwrite();
       // A directory on the way may have been renamed, and another made, with the partial file of somebody else.
       if (!this.#partial.isInPlace(written)) {
         throw new FerryError("Changed", "the directory was replaced meanwhile; try again");

@@ -4,5 +4,4 @@
  * @module
  */
 export * from "./parse_args.ts";
-export * from "./prompt_secret.ts";
 export * from "./unicode_width.ts";

@@ -1,0 +1,284 @@
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { join } from "@std/path";
+import { AuditLog } from "../lib/cli/audit.ts";
+import { decodeTicket } from "../lib/net/ticket.ts";
+import type { CommandEvent } from "../lib/server/events.ts";
+import { assertThrowsCode } from "./helpers/failures.ts";
+import {
+  DENO,
+  eventually,
+  hasTerminal,
+  inTerminal,
+  PROJECT,
+  runClient,
+  serverAccess,
+  type ServerProcess,
+  startServer,
+} from "./helpers/process.ts";
+import { RawPeer } from "./helpers/raw.ts";
+import { tempDir } from "./helpers/temp.ts";
+
+const NO_TERMINAL = { ignore: !hasTerminal };
+const NOT_ON_WINDOWS = { ignore: Deno.build.os === "windows" };
+
+/** There every write fails for want of space. */
+const FULL_DISK = "/dev/full";
+const HAS_FULL_DISK = { ignore: Deno.build.os !== "linux" };
+
+const EVENT: CommandEvent = {
+  event: "command",
+  session: 1,
+  peer: "127.0.0.1:50000",
+  role: "upload",
+  command: "put",
+  path: "天线.dat",
+  bytes: 901,
+  durationMs: 35.5,
+  outcome: "ok",
+};
+
+const NOW = new Date(Date.UTC(2026, 10, 20, 8, 51, 0, 7));
+
+/** C0, C1, line separators, bidirectional overrides, zero width, a tag beyond the basic plane, half a character. */
+const NASTY = "a\u0000\n\r\t\u001b[2J\u007f\u009b1m\u2028\u202e\u2066\u200b\u{e0041}\ud800b";
+
+/** The lines of an audit log. */
+function linesOf(path: string): Record<string, unknown>[] {
+  const text = Deno.readTextFileSync(path);
+  assert(text === "" || text.endsWith("\n"), text);
+  return text.split("\n").slice(0, -1).map((line) => JSON.parse(line));
+}
+
+Deno.test("AuditLog.write() appends one line with everything that is known of a command", async () => {
+  await using dir = await tempDir();
+  const path = dir.join("audit");
+  const audit = new AuditLog(path);
+  assertEquals(audit.write(EVENT, NOW), undefined);
+  assertEquals(audit.write({ ...EVENT, command: "rename", path: "a", to: "b", outcome: "Refused" }, NOW), undefined);
+  assertEquals(audit.write({ ...EVENT, outcome: "Internal", detail: "EIO" }, NOW), undefined);
+  const line = {
+    time: "2026-11-20T08:51:00.007Z",
+    address: "127.0.0.1:50000",
+    role: "upload",
+    command: "put",
+    path: "天线.dat",
+    bytes: 901,
+    outcome: "ok",
+    durationMs: 35.5,
+  };
+  assertEquals(linesOf(path), [
+    line,
+    { ...line, command: "rename", path: "a", to: "b", outcome: "Refused" },
+    { ...line, outcome: "Internal", detail: "EIO" },
+  ]);
+  // Those who read it with other tools find the names as they are.
+  assertStringIncludes(Deno.readTextFileSync(path), '"天线.dat"');
+});
+
+Deno.test("AuditLog.write() writes nothing that a terminal would obey, and JSON that means the same", async () => {
+  await using dir = await tempDir();
+  const path = dir.join("audit");
+  new AuditLog(path).write({ ...EVENT, path: NASTY, to: NASTY, detail: NASTY, peer: NASTY }, NOW);
+  const text = Deno.readTextFileSync(path);
+  // deno-lint-ignore no-control-regex
+  assert(!/[\u0000-\u001f\u007f-\u009f\u200b\u2028\u202e\u2066\u{e0041}]/u.test(text.slice(0, -1)), text);
+  const [line] = linesOf(path);
+  assertEquals([line?.path, line?.to, line?.detail, line?.address], [NASTY, NASTY, NASTY, NASTY]);
+});
+
+Deno.test(
+  "AuditLog makes the file for its owner only, and leaves another one's mode alone",
+  NOT_ON_WINDOWS,
+  async () => {
+    await using dir = await tempDir();
+    new AuditLog(dir.join("new")).write(EVENT);
+    assertEquals((Deno.statSync(dir.join("new")).mode ?? 0) & 0o777, 0o600);
+    Deno.writeTextFileSync(dir.join("old"), "{}\n");
+    Deno.chmodSync(dir.join("old"), 0o640);
+    new AuditLog(dir.join("old")).write(EVENT);
+    assertEquals((Deno.statSync(dir.join("old")).mode ?? 0) & 0o777, 0o640);
+    assertEquals(linesOf(dir.join("old")).length, 2);
+  },
+);
+
+Deno.test("AuditLog says which file it cannot open", async () => {
+  await using dir = await tempDir();
+  const { message } = assertThrowsCode("NotFound", () => new AuditLog(dir.join("missing", "audit")));
+  assertStringIncludes(message, dir.join("missing", "audit"));
+});
+
+Deno.test("AuditLog begins a line of its own after one that was cut off", async () => {
+  await using dir = await tempDir();
+  const path = dir.join("audit");
+  Deno.writeTextFileSync(path, '{"time":"2026');
+  const audit = new AuditLog(path);
+  audit.write(EVENT);
+  audit.write(EVENT);
+  const [cut, ...lines] = Deno.readTextFileSync(path).split("\n");
+  assertEquals(cut, '{"time":"2026');
+  assertEquals(lines.slice(0, -1).map((line) => JSON.parse(line).command), ["put", "put"]);
+  assertEquals(lines.at(-1), "");
+});
+
+Deno.test("AuditLog.write() warns once of a full disk, and again after it went well", HAS_FULL_DISK, async () => {
+  await using dir = await tempDir();
+  const path = dir.join("audit");
+  Deno.symlinkSync(FULL_DISK, path);
+  const audit = new AuditLog(path);
+  const warning = audit.write(EVENT);
+  assertMatch(warning ?? "", /^Cannot write ".*audit": no space left on the disk$/);
+  assertEquals([audit.write(EVENT), audit.write(EVENT)], [undefined, undefined]);
+  Deno.removeSync(path);
+  assertEquals(audit.reopen(), undefined);
+  assertEquals(audit.write(EVENT), undefined);
+  assertEquals(linesOf(path).length, 1);
+  Deno.removeSync(path);
+  Deno.symlinkSync(FULL_DISK, path);
+  assertEquals(audit.reopen(), undefined);
+  assertEquals(audit.write(EVENT), warning);
+});
+
+Deno.test("AuditLog.reopen() that fails says so, and the old file stays in use", async () => {
+  await using dir = await tempDir();
+  Deno.mkdirSync(dir.join("logs"));
+  const path = dir.join("logs", "audit");
+  const audit = new AuditLog(path);
+  Deno.renameSync(dir.join("logs"), dir.join("away"));
+  assertStringIncludes(audit.reopen() ?? "", "no such file or directory");
+  assertEquals(audit.write(EVENT), undefined);
+  assertEquals(linesOf(dir.join("away", "audit")).length, 1);
+});
+
+/** Starts a server with an audit log beside the served directory. */
+async function audited(
+  dir: string,
+  ...args: string[]
+): Promise<{ server: ServerProcess; served: string; audit: string }> {
+  const [served, audit] = [join(dir, "served"), join(dir, "audit")];
+  Deno.mkdirSync(served);
+  return { server: await startServer(served, ["--audit", audit, ...args], serverAccess(dir)), served, audit };
+}
+
+async function ticketsOf(server: ServerProcess, count: number): Promise<string[]> {
+  const tickets: string[] = [];
+  while (tickets.length < count) tickets.push((await server.stdout.until(/ferry:[a-z2-7]+(?="|\n)/)).trim());
+  return tickets;
+}
+
+Deno.test("server.ts --audit writes every command with its role, those it refuses too", NOT_ON_WINDOWS, async () => {
+  await using dir = await tempDir();
+  const others = ["--host", "0.0.0.0", "--address", "127.0.0.1"];
+  const secrets = ["--read-secret-file", dir.join("r"), "--upload-secret-file", dir.join("u")];
+  const { server, served, audit } = await audited(dir.path, ...others, ...secrets, "--quiet");
+  await using _server = server;
+  const [full = "", read = "", upload = ""] = await ticketsOf(server, 3);
+  Deno.writeTextFileSync(dir.join("a"), "abc");
+  const evil = "evil\u001b[2J\u202e.txt";
+  const commands: [ticket: string, code: number, words: string[]][] = [
+    [full, 0, ["put", dir.join("a"), evil]],
+    [full, 0, ["rename", evil, "b"]],
+    [read, 0, ["get", "b", "-"]],
+    [read, 4, ["remove", "b"]],
+    [upload, 4, ["get", "b", "-"]],
+    [upload, 1, ["put", dir.join("a"), "b"]],
+  ];
+  for (const [ticket, code, words] of commands) {
+    const outcome = await runClient([ticket, ...words]);
+    assertEquals(outcome.code, code, outcome.stderr);
+  }
+  const lines = linesOf(audit).filter(({ command }) => command !== "close" && command !== "stat");
+  const facts = lines.map(({ role, command, path, to, bytes, outcome }) => [role, command, path, to, bytes, outcome]);
+  assertEquals(facts, [
+    ["full", "put", evil, undefined, 3, "ok"],
+    ["full", "rename", evil, "b", 0, "ok"],
+    ["read", "get", "b", undefined, 3, "ok"],
+    ["read", "remove", "b", undefined, 0, "Refused"],
+    ["upload", "get", "b", undefined, 0, "Refused"],
+    ["upload", "put", "b", undefined, 0, "AlreadyExists"],
+  ]);
+  for (const { time, address, durationMs } of lines) {
+    assertMatch(String(time), /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
+    assertMatch(String(address), /^127\.0\.0\.1:\d+$/);
+    assert(typeof durationMs === "number" && durationMs >= 0);
+  }
+  const text = Deno.readTextFileSync(audit);
+  assert(!text.includes("\u001b") && !text.includes("\u202e"), text);
+  for (const ticket of [full, read, upload]) {
+    const { secret } = decodeTicket(ticket);
+    for (const form of [secret.text, secret.bytes.toHex(), secret.bytes.toBase64(), ticket]) {
+      assert(!text.includes(form) && !server.stderr.text.includes(form));
+    }
+  }
+  assertEquals((Deno.statSync(audit).mode ?? 0) & 0o777, 0o600);
+  assertEquals(Deno.readTextFileSync(join(served, "b")), "abc");
+});
+
+Deno.test("server.ts --audit goes on in a new file on SIGHUP", NOT_ON_WINDOWS, async () => {
+  await using dir = await tempDir();
+  const { server, audit } = await audited(dir.path);
+  await using _server = server;
+  using peer = await RawPeer.greeted(server.address);
+  assertEquals((await peer.ask({ command: "mkdir", path: "before" })).outcome, "ok");
+  await eventually("the first command is written", () => linesOf(audit).length === 1);
+  Deno.renameSync(audit, `${audit}.1`);
+  assertEquals((await peer.ask({ command: "mkdir", path: "between" })).outcome, "ok");
+  await eventually("the second command is in the old file", () => linesOf(`${audit}.1`).length === 2);
+  server.kill("SIGHUP");
+  await eventually(
+    "the new file is there",
+    () => Array.from(Deno.readDirSync(dir.path)).some((f) => f.name === "audit"),
+  );
+  assertEquals((await peer.ask({ command: "mkdir", path: "after" })).outcome, "ok");
+  await eventually("the third command is written", () => linesOf(audit).length === 1);
+  assertEquals(linesOf(audit).map(({ path }) => path), ["after"]);
+  assertEquals(linesOf(`${audit}.1`).map(({ path }) => path), ["before", "between"]);
+  assertEquals((Deno.statSync(audit).mode ?? 0) & 0o777, 0o600);
+});
+
+/** Ends a process that a failing test may have left. */
+function killQuietly(pid: number): void {
+  try {
+    Deno.kill(pid, "SIGKILL");
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
+Deno.test(
+  "server.ts --audit ends with its terminal, and not when SIGHUP comes from elsewhere",
+  NO_TERMINAL,
+  async () => {
+    await using dir = await tempDir();
+    const [served, audit] = [dir.join("served"), dir.join("audit")];
+    Deno.mkdirSync(served);
+    const program = [DENO, "run", ...serverAccess(dir.path), join(PROJECT, "server.ts"), served];
+    const shell = ["sh", "-c", 'echo "pid $$"; exec "$0" "$@"', ...program, "--port", "0", "--audit", audit];
+    await using terminal = inTerminal(shell);
+    const pid = Number((await terminal.stdout.until(/pid \d+/)).slice(4));
+    const line = await terminal.stdout.until(/Serving .*:\d+\r\n/);
+    const address = { hostname: "127.0.0.1", port: Number(/:(\d+)\r\n$/.exec(line)?.[1]) };
+    await terminal.stdout.until("nothing else.");
+    using _server = { [Symbol.dispose]: () => killQuietly(pid) };
+    using peer = await RawPeer.greeted(address);
+    Deno.removeSync(audit);
+    Deno.kill(pid, "SIGHUP");
+    await eventually("the audit log is there again", () => Array.from(Deno.readDirSync(dir.path)).length === 2);
+    assertEquals((await peer.ask({ command: "mkdir", path: "d" })).outcome, "ok");
+    terminal.kill("SIGKILL");
+    assertEquals((await peer.receive())?.kind, "notice");
+    assertEquals(await peer.ended(), "closed");
+  },
+);
+
+Deno.test("server.ts --audit goes on serving while the disk is full, and warns once", HAS_FULL_DISK, async () => {
+  await using dir = await tempDir();
+  const served = dir.join("served");
+  Deno.mkdirSync(served);
+  await using server = await startServer(served, ["--audit", FULL_DISK, "--quiet"], ["--allow-all"]);
+  using peer = await RawPeer.greeted(server.address);
+  for (const path of ["a", "b", "c"]) assertEquals((await peer.ask({ command: "mkdir", path })).outcome, "ok");
+  await server.stderr.until(/warning: Cannot write "\/dev\/full": no space left on the disk\n/);
+  server.kill("SIGTERM");
+  assertEquals(await server.ended(), 0);
+  assertEquals(server.stderr.text.split("warning:").length, 2, server.stderr.text);
+});

@@ -1,0 +1,262 @@
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { execute } from "../lib/cli/commands.ts";
+import { complete } from "../lib/cli/complete.ts";
+import { restriction } from "../lib/cli/rights.ts";
+import { Shell } from "../lib/cli/shell.ts";
+import type { ErrorCode } from "../lib/mod.ts";
+import { type Right, RIGHTS } from "../lib/protocol/commands.ts";
+import { formatAddress } from "../lib/net/address.ts";
+import type { Policy } from "../lib/server/policy.ts";
+import { clientInTerminal, hasTerminal } from "./helpers/process.ts";
+import { type Address, FaultProxy, type Faults, type ProxyFaults } from "./helpers/proxy.ts";
+import { bytes } from "./helpers/random.ts";
+import { assertFile, failsWith, namesIn, Served } from "./helpers/raw.ts";
+import { type TempDir, tempDir } from "./helpers/temp.ts";
+
+const MIB = 1024 * 1024;
+const NO_TERMINAL = { ignore: !hasTerminal };
+
+/** A server for everybody with these limits, and a client with a directory of its own. */
+class Visit implements AsyncDisposable {
+  readonly said: string[] = [];
+  printed = "";
+  readonly shell: Shell;
+
+  private constructor(readonly served: Served, readonly here: TempDir, address: Address) {
+    const print = (text: string) => {
+      this.printed += text;
+      return Promise.resolve();
+    };
+    this.shell = new Shell(address, { print, inform: (line) => this.said.push(line) }, false);
+    this.shell.localDirectory = here.path;
+  }
+
+  static async to(policy: Policy, files: Record<string, string> = {}): Promise<Visit> {
+    const served = await Served.with(files, policy);
+    return new Visit(served, await tempDir(), served.address);
+  }
+
+  /** The same visit over a connection with faults. */
+  over({ address }: FaultProxy): Visit {
+    return new Visit(this.served, this.here, address);
+  }
+
+  run(...words: string[]): Promise<void> {
+    return execute(this.shell, words, new AbortController().signal);
+  }
+
+  fails(code: ErrorCode, ...words: string[]): Promise<Error> {
+    return failsWith(this.run(...words), code);
+  }
+
+  write(name: string, content: string | Uint8Array): string {
+    const path = this.here.join(name);
+    if (typeof content === "string") Deno.writeTextFileSync(path, content);
+    else Deno.writeFileSync(path, content);
+    return path;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.shell.link.close();
+    await this.served[Symbol.asyncDispose]();
+    await this.here[Symbol.asyncDispose]();
+  }
+}
+
+/** The first connection has these faults, all that follow have none. */
+function onlyFirst(first: ProxyFaults): ProxyFaults {
+  let left: ProxyFaults | undefined = first;
+  return {
+    get toServer(): Faults {
+      return left?.toServer ?? {};
+    },
+    get toClient(): Faults {
+      const faults = left?.toClient ?? {};
+      left = undefined;
+      return faults;
+    },
+  };
+}
+
+const DROP_BOX: Policy = { uploadOnly: true };
+
+Deno.test("execute() puts files and trees into a drop box, and asks for nothing that it may not know", async () => {
+  await using visit = await Visit.to(DROP_BOX);
+  visit.write("a.txt", "a");
+  visit.write("b.txt", "b");
+  Deno.mkdirSync(visit.here.join("tree", "deep"), { recursive: true });
+  visit.write("tree/deep/c.txt", "c");
+  visit.write("large", bytes(3 * MIB, 1));
+  await visit.run("put", "a.txt");
+  await visit.run("put", "a.txt", "other.txt");
+  await visit.run("put", "a.txt", "b.txt", "box");
+  await visit.run("put", "*.txt", "matching");
+  await visit.run("put", "-r", "tree");
+  await visit.run("put", "-r", "tree", "copy");
+  await visit.run("put", "--connections", "2", "large");
+  await visit.run("mkdir", "made");
+  await visit.run("cd", "made");
+  await visit.run("put", "b.txt");
+  await visit.run("put", "a.txt", "/box/again.txt");
+  await visit.run("say", "thank", "you");
+  const { served } = visit;
+  assertEquals(await namesIn(served.join()), [
+    "a.txt",
+    "box",
+    "copy",
+    "large",
+    "made",
+    "matching",
+    "other.txt",
+    "tree",
+  ]);
+  for (const name of ["a.txt", "other.txt", "box/a.txt", "box/again.txt", "matching/a.txt"]) {
+    await assertFile(served.join(name), "a");
+  }
+  for (const name of ["box/b.txt", "made/b.txt", "matching/b.txt"]) await assertFile(served.join(name), "b");
+  for (const name of ["tree/deep/c.txt", "copy/deep/c.txt"]) await assertFile(served.join(name), "c");
+  await assertFile(served.join("large"), bytes(3 * MIB, 1));
+  assertEquals(served.events.of("command").filter(({ outcome }) => outcome !== "ok"), []);
+});
+
+Deno.test("execute() says what a drop box refuses", async () => {
+  await using visit = await Visit.to(DROP_BOX, { "a.txt": "old", "d/x": "x" });
+  visit.write("a.txt", "new");
+  const cannotRead = "you may not list or read anything here";
+  for (const words of [["dir"], ["get", "a.txt"], ["get", "-r", "d"], ["get", "*.txt"], ["stat", "a.txt"]]) {
+    assertStringIncludes((await visit.fails("Refused", ...words)).message, cannotRead);
+  }
+  for (const words of [["rename", "a.txt", "b"], ["remove", "a.txt"]]) {
+    const { message } = await visit.fails("Refused", ...words);
+    assertEquals(message, `Cannot ${words[0]} "a.txt": you may not remove or rename anything here`);
+  }
+  const { message } = await visit.fails("AlreadyExists", "put", "a.txt");
+  assertEquals(message, 'Cannot put "a.txt": it exists already, and you may not replace files here');
+  const verified = await visit.fails("Refused", "put", "--verify", "a.txt", "verified.txt");
+  assertEquals(verified.message, 'Cannot verify "verified.txt": you may not read anything here');
+  for (const flag of ["--update", "--checksum", "--dry-run"]) {
+    assertStringIncludes((await visit.fails("Refused", "put", flag, "a.txt")).message, cannotRead);
+  }
+  assertEquals(await namesIn(visit.served.join()), ["a.txt", "d"]);
+  await visit.fails("AlreadyExists", "mkdir", "d");
+  await visit.fails("NotFound", "put", "a.txt", "missing/a.txt");
+  await visit.run("put", "--no-clobber", "a.txt");
+  assertStringIncludes(visit.said.at(-1) ?? "", "Skipped");
+  await assertFile(visit.served.join("a.txt"), "old");
+  assertEquals(visit.printed, "");
+});
+
+Deno.test("complete() offers nothing from a drop box, and does not ask", async () => {
+  await using visit = await Visit.to(DROP_BOX, { "a.txt": "a" });
+  assertEquals(await complete(visit.shell, "get a"), [[], "a"]);
+  assertEquals(await complete(visit.shell, "put x "), [[], ""]);
+  await visit.shell.link.close();
+  await visit.served.events.until("close");
+  assertEquals(visit.served.events.of("command").map(({ command }) => command), ["close"]);
+});
+
+Deno.test("execute() sends a file to a drop box again when the connection was lost in the middle", async () => {
+  await using visit = await Visit.to(DROP_BOX);
+  const content = bytes(3 * MIB, 2);
+  visit.write("large", content);
+  await using proxy = await FaultProxy.to(
+    visit.served.address,
+    onlyFirst({ toServer: { cut: { after: 1.5 * MIB, by: "reset" } } }),
+  );
+  const over = visit.over(proxy);
+  await over.run("put", "large");
+  await over.shell.link.close();
+  await assertFile(visit.served.join("large"), content);
+  assertEquals(over.said.length, 2, over.said.join("\n"));
+  assertStringIncludes(over.said[0] ?? "", "Connecting again.");
+  assert(!visit.served.events.of("command").some(({ command }) => command === "stat"));
+});
+
+Deno.test("execute() does not claim that a file has arrived in a drop box when the confirmation was lost", async () => {
+  await using visit = await Visit.to(DROP_BOX);
+  visit.write("a.txt", "abc");
+  // Everything up to the welcome passes, which has 62 bytes with both headers and the hello.
+  await using proxy = await FaultProxy.to(
+    visit.served.address,
+    onlyFirst({ toClient: { cut: { after: 70, by: "reset" } } }),
+  );
+  const over = visit.over(proxy);
+  const { message } = await over.fails("AlreadyExists", "put", "a.txt");
+  await over.shell.link.close();
+  assertEquals(
+    message,
+    'Cannot put "a.txt": it exists now; perhaps it had arrived when the connection was lost, but you may not look',
+  );
+  await assertFile(visit.served.join("a.txt"), "abc");
+  const puts = visit.served.events.of("command").filter(({ command }) => command === "put");
+  assertEquals(puts.at(-1)?.outcome, "AlreadyExists");
+});
+
+Deno.test("execute() gets everything for who may only read, and says what else is refused", async () => {
+  await using visit = await Visit.to({ readOnly: true }, { "a.txt": "a", "d/e/b.txt": "b" });
+  await visit.run("get", "a.txt");
+  await visit.run("get", "-r", "d");
+  await visit.run("cd", "d");
+  await assertFile(visit.here.join("a.txt"), "a");
+  await assertFile(visit.here.join("d", "e", "b.txt"), "b");
+  await visit.run("cd", "/");
+  for (
+    const words of [["put", "a.txt"], ["put", "-r", "d"], ["mkdir", "x"], ["rename", "a.txt", "x"], ["rm", "a.txt"]]
+  ) {
+    assertMatch((await visit.fails("Refused", ...words)).message, /: you may only read here$/);
+  }
+  assertEquals(await namesIn(visit.served.join()), ["a.txt", "d"]);
+});
+
+Deno.test("restriction() says what a session may not do, and nothing when it may do everything", () => {
+  const cases: [readonly Right[], string | undefined][] = [
+    [RIGHTS, undefined],
+    [[], "You may not do anything here."],
+    [["read"], "You may only list and read here."],
+    [["add"], "You may only add files here."],
+    [["read", "add"], "You may not replace files, or remove or rename here."],
+    [["read", "add", "remove"], "You may not replace files here."],
+    [["read", "add", "overwrite"], "You may not remove or rename here."],
+  ];
+  for (const [allows, text] of cases) assertEquals(restriction(allows), text);
+  assertEquals(restriction([...RIGHTS, "fly"]), undefined);
+  assertEquals(restriction(["read", "fly"]), "You may only list and read here.");
+});
+
+Deno.test(
+  "client.ts says at the prompt what may not be done, and stays quiet where it may not look",
+  NO_TERMINAL,
+  async () => {
+    await using visit = await Visit.to(DROP_BOX, { "a.txt": "old" });
+    visit.write("new.txt", "new");
+    await using client = clientInTerminal([formatAddress(visit.served.address)], { cwd: visit.here.path });
+    const { stdout } = client;
+    await stdout.until("Connected to ");
+    await stdout.until("\nYou may only add files here.\r\n");
+    await stdout.until("ferry:/> ");
+    await client.type("get a\t\t");
+    await stdout.until("get a");
+    await client.type("\x15cd box\r");
+    await stdout.until("ferry:/box> ");
+    await client.type("cd /\r");
+    await stdout.until("ferry:/> ");
+    await client.type("put new.txt\r");
+    await stdout.until('Put "new.txt" as "new.txt"');
+    await stdout.until("ferry:/> ");
+    assert(!/Cannot|Error|may not/.test(stdout.text), stdout.text);
+    await client.type("get a.txt\r");
+    await stdout.until('Cannot get "a.txt": you may not list or read anything here');
+    await client.type("quit\r");
+    assertEquals(await client.ended(), 0);
+    await assertFile(visit.served.join("new.txt"), "new");
+  },
+);
+
+Deno.test("client.ts says nothing of rights at the prompt to who may do everything", NO_TERMINAL, async () => {
+  await using visit = await Visit.to({});
+  await using client = clientInTerminal([formatAddress(visit.served.address)]);
+  await client.stdout.until("ferry:/> ");
+  await client.type("quit\r");
+  assertEquals(await client.ended(), 0);
+  assert(!client.stdout.text.includes("You may"), client.stdout.text);
+});
