@@ -7,7 +7,7 @@ import { UsageError } from "./lib/cli/usage.ts";
 import { excess, grantingCommand, type Needs, obtain } from "./lib/cli/permissions.ts";
 import { privateFiles, protect, requireOutside, showTickets } from "./lib/cli/protection.ts";
 import { parseServerArguments, type ServerArguments } from "./lib/cli/server_options.ts";
-import { endBeforeDebugging, surviveFileSizeLimit } from "./lib/cli/signals.ts";
+import { endBeforeDebugging, onHangup, onStop, surviveFileSizeLimit } from "./lib/cli/signals.ts";
 import { VERSION } from "./lib/cli/version.ts";
 import { formatAddress } from "./lib/net/address.ts";
 import { cannot, FerryError } from "./lib/protocol/errors.ts";
@@ -115,26 +115,6 @@ async function announce({ address }: FerryServer, root: string, options: ServerA
   if (!Deno.build.standalone) inform(`This would be enough:\n  ${grantingCommand(needsOf(options, root))}`);
 }
 
-/** Calls `stop` on the first signal and exits at once on the second. */
-function onSignals(stop: () => void): void {
-  let seen = false;
-  for (const signal of Deno.build.os === "windows" ? ["SIGINT"] as const : ["SIGINT", "SIGTERM"] as const) {
-    Deno.addSignalListener(signal, () => {
-      if (seen) Deno.exit(Exit.interrupted);
-      seen = true;
-      stop();
-    });
-  }
-}
-
-/** Calls `stop` when the terminal is gone; for a server that takes SIGHUP for something else, too. */
-function onHangup(stop: () => void): void {
-  if (Deno.build.os === "windows" || !Deno.stdin.isTerminal()) return;
-  Deno.addSignalListener("SIGHUP", () => {
-    if (!Deno.stdin.isTerminal()) stop();
-  });
-}
-
 /** Opens the audit log, and again on SIGHUP. */
 function openAudit(path: string, warn: (message: string) => void): AuditLog {
   const audit = new AuditLog(path);
@@ -172,7 +152,7 @@ async function run(options: ServerArguments): Promise<number> {
   const server = serve({ root: storage, hostname, port, ...policy, limits, durable, identity, secret, onEvent });
   surviveFileSizeLimit();
   const stopped = Promise.withResolvers<void>();
-  onSignals(stopped.resolve);
+  onStop(stopped.resolve);
   endBeforeDebugging();
   if (options.audit !== undefined) onHangup(stopped.resolve);
   await announce(server, storage.root, options);

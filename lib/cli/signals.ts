@@ -16,3 +16,23 @@ export function endBeforeDebugging(): void {
     Deno.exit(Exit.failed);
   });
 }
+
+/** Calls `stop` on the first signal and exits at once on the second. */
+export function onStop(stop: () => void): void {
+  let seen = false;
+  for (const signal of Deno.build.os === "windows" ? ["SIGINT"] as const : ["SIGINT", "SIGTERM"] as const) {
+    Deno.addSignalListener(signal, () => {
+      if (seen) Deno.exit(Exit.interrupted);
+      seen = true;
+      stop();
+    });
+  }
+}
+
+/** Calls `stop` when the terminal is gone; for a server that takes SIGHUP for something else, too. */
+export function onHangup(stop: () => void): void {
+  if (Deno.build.os === "windows" || !Deno.stdin.isTerminal()) return;
+  Deno.addSignalListener("SIGHUP", () => {
+    if (!Deno.stdin.isTerminal()) stop();
+  });
+}
