@@ -81,10 +81,12 @@ export class DirectoryStorage implements Storage {
     const reader = guarded(() => {
       const { directory, name, info } = this.#find(path);
       if (!info.isFile) throw new FerryError("IsADirectory", "it is a directory");
-      const file = Deno.openSync(join(directory, name), { read: true });
+      const place = join(directory, name);
+      const file = Deno.openSync(place, { read: true });
       try {
-        if (!isSameFile(file.statSync(), info)) throw new FerryError("Changed", "it was replaced just now; try again");
-        return new DirectoryReader(file, options);
+        const opened = file.statSync();
+        if (!isSameFile(opened, info)) throw new FerryError("Changed", "it was replaced just now; try again");
+        return new DirectoryReader(file, place, opened, options);
       } catch (error) {
         file.close();
         throw error;

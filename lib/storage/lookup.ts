@@ -25,3 +25,15 @@ export function realPathOrNothing(path: string): string | undefined {
 export function isSameFile(a: Deno.FileInfo, b: Deno.FileInfo): boolean {
   return a.ino === null || b.ino === null || (a.ino === b.ino && a.dev === b.dev);
 }
+
+/**
+ * What an open file is now. Deno checks the path of an open file, too, before it looks at it, which takes longer than
+ * to look at the name: so that comes first, and is enough as long as it is the name of this file.
+ *
+ * @param path Where the file was opened, or where it was moved since.
+ * @param known An earlier look at the file.
+ */
+export function lookAgain(file: Deno.FsFile, path: string, known: Deno.FileInfo): Deno.FileInfo {
+  const named = lstatOrNothing(path);
+  return named && named.ino !== null && isSameFile(named, known) ? named : file.statSync();
+}
