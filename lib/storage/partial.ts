@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { join } from "@std/path";
 import { FerryError } from "../protocol/errors.ts";
 import { isSameFile, lstatOrNothing } from "./lookup.ts";
+import { type Moment, thisMoment } from "./moment.ts";
 import { RESERVED_PREFIX } from "./path.ts";
 
 /** A partial file that nobody has touched for so long was given up, in ms: a week. */
@@ -47,11 +48,14 @@ export class PartialFile {
   readonly path: string;
   /** How many bytes it had when it was opened. */
   readonly size: number;
+  /** When it was made, if it was made by us. */
+  readonly #made: Moment | undefined;
 
-  private constructor(file: Deno.FsFile, path: string, size: number) {
+  private constructor(file: Deno.FsFile, path: string, isNew: boolean) {
     this.file = file;
     this.path = path;
-    this.size = size;
+    this.size = isNew ? 0 : file.statSync().size;
+    this.#made = isNew ? thisMoment() : undefined;
   }
 
   /**
@@ -69,9 +73,9 @@ export class PartialFile {
       const { file, isNew } = opened;
       try {
         if (!file.tryLockSync(true)) throw new FerryError("Busy", BUSY);
-        const partial = new PartialFile(file, path, isNew ? 0 : file.statSync().size);
+        const partial = new PartialFile(file, path, isNew);
         // The last holder may have renamed or removed the file between our open and our lock.
-        if (isNew || partial.isInPlace()) {
+        if (isNew || partial.inPlace()) {
           if (mode !== undefined && Deno.build.os !== "windows") Deno.chmodSync(path, mode);
           return partial;
         }
@@ -92,10 +96,11 @@ export class PartialFile {
     throw new FerryError("Changed", "the partial file was replaced by others");
   }
 
-  /** Whether the path still leads to this file, and not to one that somebody has put in its place. */
-  isInPlace(own = this.file.statSync()): boolean {
+  /** What the file is now, if the path still leads to it, and not to one that somebody has put in its place. */
+  inPlace(): Deno.FileInfo | undefined {
     const named = lstatOrNothing(this.path);
-    return named !== undefined && named.isFile && isSameFile(named, own);
+    if (!named?.isFile) return undefined;
+    return this.#made === thisMoment() || isSameFile(named, this.file.statSync()) ? named : undefined;
   }
 }
 
