@@ -10,8 +10,10 @@ import { DirectoryUpload } from "./directory_upload.ts";
 import { listTree } from "./directory_list.ts";
 import { facts } from "./facts.ts";
 import { isSameFile, lstatOrNothing, realPathOrNothing } from "./lookup.ts";
+import { endMoment } from "./moment.ts";
 import { partialName, sweepDirectory } from "./partial.ts";
-import { isReserved, type RemotePath, ROOT } from "./path.ts";
+import { type RemotePath, ROOT } from "./path.ts";
+import { Root } from "./root.ts";
 import type { BlockOptions, Entry, FileFacts, Reader, ReadOptions, Storage, Upload, UploadOptions } from "./storage.ts";
 
 /** Where a path leads: `info` is what is there now, or undefined when there is nothing. */
@@ -45,11 +47,11 @@ function guarded<T>(operation: () => T): T {
 export class DirectoryStorage implements Storage {
   /** The real path of the directory. */
   readonly root: string;
-  readonly #rootPrefix: string;
+  readonly #root: Root;
 
   private constructor(root: string) {
     this.root = root;
-    this.#rootPrefix = root.endsWith(SEPARATOR) ? root : root + SEPARATOR;
+    this.#root = new Root(root);
   }
 
   /**
@@ -133,6 +135,7 @@ export class DirectoryStorage implements Storage {
         throw new FerryError("BadRequest", "a directory cannot be moved into itself");
       }
       Deno.renameSync(from, destination);
+      endMoment();
     });
   }
 
@@ -149,6 +152,8 @@ export class DirectoryStorage implements Storage {
       else Deno.removeSync(entry);
     } catch (error) {
       throw toFerryError(error);
+    } finally {
+      endMoment();
     }
   }
 
@@ -221,19 +226,13 @@ export class DirectoryStorage implements Storage {
     if (!info) Deno.mkdirSync(join(directory, name));
   }
 
-  /** Whether a real path is the root or inside it, and not Ferry's own. */
-  #isServed(real: string): boolean {
-    if (real === this.root) return true;
-    return real.startsWith(this.#rootPrefix) && !real.slice(this.#rootPrefix.length).split(SEPARATOR).some(isReserved);
-  }
-
   /** The real directory that holds the last component of `path`. */
   #parent(path: RemotePath): { directory: string; name: string } {
-    const full = join(this.root, path);
-    const directory = realPathOrNothing(dirname(full));
+    const cut = path.lastIndexOf("/");
+    const directory = path === ROOT ? undefined : this.#root.directory(path.slice(0, Math.max(0, cut)));
     // Whatever is wrong outside must look the same as nothing.
-    if (directory === undefined || !this.#isServed(directory)) throw new FerryError("NotFound", NOT_FOUND);
-    return { directory, name: basename(full) };
+    if (directory === undefined) throw new FerryError("NotFound", NOT_FOUND);
+    return { directory, name: path.slice(cut + 1) };
   }
 
   /**
@@ -259,7 +258,7 @@ export class DirectoryStorage implements Storage {
   /** Where a link leads, or undefined when that is outside the root, nowhere, or nothing that is served. */
   #followLink(link: string): (Location & { info: Deno.FileInfo }) | undefined {
     const real = realPathOrNothing(link);
-    if (real === undefined || !this.#isServed(real)) return undefined;
+    if (real === undefined || !this.#root.serves(real)) return undefined;
     const info = lstatOrNothing(real);
     if (!info?.isFile && !info?.isDirectory) return undefined;
     return real === this.root
