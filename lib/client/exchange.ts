@@ -3,6 +3,7 @@ import { decodeControl, decodeError, MESSAGES, type Messages } from "../protocol
 import { type CommandName, okCheck, type OkOf, type RequestOf, verbOf } from "../protocol/commands.ts";
 import { cannot, FerryError, toFerryError } from "../protocol/errors.ts";
 import { type Frame, FrameKind, frameName } from "../protocol/frames.ts";
+import { AbortWatch } from "./abort.ts";
 
 type Wait = Promise<void> | void;
 
@@ -79,6 +80,7 @@ export class Exchange {
   readonly #window: number;
   readonly #onNotice: (notice: Messages["notice"]) => void;
   readonly #pending: Pending[] = [];
+  readonly #aborts = new AbortWatch<Pending>((each) => this.#abandon(each, new FerryError("Cancelled", "cancelled")));
   /** The turn of the last one who asked to send. */
   #lastTurn: Promise<void> = Promise.resolve();
   /** How many have the turn or wait for it. */
@@ -106,9 +108,7 @@ export class Exchange {
     { sink = {}, body, signal }: Exchanging = {},
   ): Promise<OkOf<N>> {
     const pending = new Pending(request, sink);
-    const onAbort = () => this.#abandon(pending, new FerryError("Cancelled", "cancelled"));
-    signal?.addEventListener("abort", onAbort);
-    if (signal?.aborted) onAbort();
+    this.#aborts.add(signal, pending);
     try {
       // Not awaited: sending may stand still when nobody wants the answer any more.
       void this.#submit(pending, request, body).catch((error) => this.#abandon(pending, toFerryError(error)));
@@ -116,7 +116,7 @@ export class Exchange {
     } catch (error) {
       throw cannot(verbOf(request.command), pending.path, error);
     } finally {
-      signal?.removeEventListener("abort", onAbort);
+      this.#aborts.remove(signal, pending);
     }
   }
 
