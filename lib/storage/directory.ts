@@ -11,9 +11,10 @@ import { listTree } from "./directory_list.ts";
 import { facts } from "./facts.ts";
 import { isSameFile, lstatOrNothing, realPathOrNothing } from "./lookup.ts";
 import { endMoment } from "./moment.ts";
-import { partialName, sweepDirectory } from "./partial.ts";
+import { partialName } from "./partial.ts";
 import { type RemotePath, ROOT } from "./path.ts";
 import { Root } from "./root.ts";
+import { sweep } from "./sweep.ts";
 import type { BlockOptions, Entry, FileFacts, Reader, ReadOptions, Storage, Upload, UploadOptions } from "./storage.ts";
 
 /** Where a path leads: `info` is what is there now, or undefined when there is nothing. */
@@ -173,20 +174,12 @@ export class DirectoryStorage implements Storage {
     path: RemotePath,
     options: { recursive?: boolean; signal?: AbortSignal | undefined } = {},
   ): Promise<void> {
-    const sweepOne = (path: RemotePath) =>
-      guarded(() => {
-        const { directory, name, info } = this.#find(path);
-        if (info.isDirectory) sweepDirectory(join(directory, name));
-      });
-    sweepOne(path);
-    if (!options.recursive) return;
-    for await (const entry of this.list(path, { recursive: true })) {
-      if (options.signal?.aborted) return;
-      try {
-        if (entry.kind === "directory") sweepOne((path === ROOT ? entry.path : `${path}/${entry.path}`) as RemotePath);
-      } catch {
-        // It is gone, or may not be read; there is nothing to do about it.
-      }
+    const { directory, name, info } = guarded(() => this.#find(path));
+    if (!info.isDirectory) return;
+    try {
+      await sweep(join(directory, name), options);
+    } catch (error) {
+      throw toFerryError(error);
     }
   }
 

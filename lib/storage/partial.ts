@@ -5,11 +5,11 @@ import { isSameFile, lstatOrNothing } from "./lookup.ts";
 import { type Moment, thisMoment } from "./moment.ts";
 import { RESERVED_PREFIX } from "./path.ts";
 
-/** A partial file that nobody has touched for so long was given up, in ms: a week. */
-const ABANDONED_MS = 7 * 24 * 3600 * 1000;
-
 /** How often to try again when the partial file is replaced under our hands before we give up. */
 const MAX_TRIES = 10;
+
+/** What the names of partial files look like. */
+export const PARTIAL_NAME = /^\.ferry-[0-9a-f]{16}\.part$/;
 
 /**
  * The name of the partial file for `name`: it fits into any directory that `name` fits into, is the same every time
@@ -101,19 +101,5 @@ export class PartialFile {
     const named = lstatOrNothing(this.path);
     if (!named?.isFile) return undefined;
     return this.#made === thisMoment() || isSameFile(named, this.file.statSync()) ? named : undefined;
-  }
-}
-
-const PARTIAL_NAME = /^\.ferry-[0-9a-f]{16}\.part$/;
-
-/** Removes the partial files in one directory that were given up more than a week ago and that nobody is writing. */
-export function sweepDirectory(directory: string): void {
-  for (const { name } of Deno.readDirSync(directory)) {
-    if (!PARTIAL_NAME.test(name)) continue;
-    const path = join(directory, name);
-    const info = lstatOrNothing(path);
-    if (!info?.isFile || Date.now() - (info.mtime?.getTime() ?? Infinity) < ABANDONED_MS) continue;
-    using file = Deno.openSync(path, { read: true, write: true });
-    if (file.tryLockSync(true) && isSameFile(info, file.statSync())) Deno.removeSync(path);
   }
 }
