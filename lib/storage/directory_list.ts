@@ -9,12 +9,41 @@ import type { Entry } from "./storage.ts";
 /** After so many entries other connections get their turn. */
 const ENTRIES_PER_TURN = 256;
 
-/** Names of what is in a directory, sorted; Ferry's own left out. */
-function namesIn(directory: string): string[] {
+/** So many names are sorted at once; enough for the first frame of a listing. */
+const NAMES_AT_ONCE = 2048;
+
+/** Of so many names, chosen at random, the middle one divides the others. */
+const SAMPLE_SIZE = 9;
+
+/** Different names in order, sorted piece by piece so that the first of very many need not wait for all of them. */
+function* inOrder(names: string[]): Generator<string> {
+  const pieces = [names];
+  for (let piece = pieces.pop(); piece; piece = pieces.pop()) {
+    if (piece.length <= NAMES_AT_ONCE) {
+      yield* piece.sort();
+      continue;
+    }
+    const middle = someOf(piece).sort()[SAMPLE_SIZE >> 1] ?? "";
+    const [lower, upper]: [string[], string[]] = [[], []];
+    for (const name of piece) (name < middle ? lower : upper).push(name);
+    pieces.push(upper, lower);
+  }
+}
+
+/** Different ones of very many names. */
+function someOf(names: string[]): string[] {
+  const chosen = new Set<string>();
+  while (chosen.size < SAMPLE_SIZE) chosen.add(names[Math.floor(Math.random() * names.length)] ?? "");
+  return [...chosen];
+}
+
+/** Names of what is in a directory, in order; Ferry's own left out. */
+function namesIn(directory: string): Generator<string> {
   // Someone may have put a link in the directory's place since it was looked at.
   if (realPathOrNothing(directory) !== directory) throw new FerryError("NotFound", "no such file or directory");
-  const names = Array.from(Deno.readDirSync(directory), (entry) => entry.name).filter((name) => !isReserved(name));
-  return names.sort();
+  const names: string[] = [];
+  for (const { name } of Deno.readDirSync(directory)) if (!isReserved(name)) names.push(name);
+  return inOrder(names);
 }
 
 /** Whether a failure only means that an entry or directory went away, or may not be looked at, while we listed. */
@@ -35,7 +64,7 @@ export async function* listTree(
   followLink: (link: string) => Deno.FileInfo | undefined,
 ): AsyncGenerator<Entry> {
   try {
-    const open = [{ directory, prefix: "", names: namesIn(directory).values() }];
+    const open = [{ directory, prefix: "", names: namesIn(directory) }];
     for (let seen = 1; open.length > 0; seen++) {
       if (seen % ENTRIES_PER_TURN === 0) await setImmediate();
       const level = open[open.length - 1] ?? open[0];
@@ -53,7 +82,7 @@ export async function* listTree(
         const { kind, size, mtimeMs } = facts(info);
         yield { path, kind, size, mtimeMs };
         if (recursive && own?.isDirectory && open.length < MAX_PATH_DEPTH) {
-          open.push({ directory: real, prefix: `${path}/`, names: namesIn(real).values() });
+          open.push({ directory: real, prefix: `${path}/`, names: namesIn(real) });
         }
       } catch (error) {
         if (!isSkippable(error)) throw error;
