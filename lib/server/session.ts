@@ -1,6 +1,7 @@
 import type { Connection } from "../net/connection.ts";
 import { Turn } from "../net/turn.ts";
 import { type Credentials, greetClient } from "../net/handshake.ts";
+import { Bell } from "../protocol/bell.ts";
 import { decodeControl, decodeRequest, errorMessage, MESSAGES } from "../protocol/codec.ts";
 import { COMMANDS, type Request, verbOf } from "../protocol/commands.ts";
 import { cannot, FerryError, toFerryError } from "../protocol/errors.ts";
@@ -50,7 +51,7 @@ export class Session {
   /** Aborted by `cancel` and at the end; every request gets the one that was current when it came. */
   #abort = new AbortController();
   /** Wakes the loop that waits: the answering one for a request, the receiving one for room in the queue. */
-  #changed = Promise.withResolvers<void>();
+  readonly #changed = new Bell();
   #greeted = false;
   #busyWith: string | undefined;
   #shuttingDown = false;
@@ -104,7 +105,7 @@ export class Session {
   shutdown(): void {
     this.#shuttingDown = true;
     if (!this.#greeted) this.close("the server is shutting down");
-    this.#wake();
+    this.#changed.ring();
   }
 
   /** Ends the session at once. */
@@ -181,8 +182,8 @@ export class Session {
       this.#body = "ignored";
       this.#queue.push({ request: toFerryError(error), body, signal });
     }
-    this.#wake();
-    while (this.#queue.length >= REQUEST_WINDOW && !this.#closing) await this.#changed.promise;
+    this.#changed.ring();
+    while (this.#queue.length >= REQUEST_WINDOW && !this.#closing) await this.#changed.next;
   }
 
   #endBody(size: number): void {
@@ -209,13 +210,13 @@ export class Session {
       while (!this.#closing) {
         const job = this.#queue.shift();
         if (job) {
-          this.#wake();
+          this.#changed.ring();
           await this.#answer(job);
           if (turn.isOver) await turn.pass();
         } else if (this.#shuttingDown) {
           await this.#endOrderly();
         } else {
-          await this.#changed.promise;
+          await this.#changed.next;
         }
       }
     } catch (error) {
@@ -283,11 +284,6 @@ export class Session {
     this.#failBody(error);
     for (const job of this.#queue.splice(0)) job.body.discard();
     this.#abort.abort(error);
-    this.#wake();
-  }
-
-  #wake(): void {
-    this.#changed.resolve();
-    this.#changed = Promise.withResolvers();
+    this.#changed.ring();
   }
 }
