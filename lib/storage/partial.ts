@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { join } from "@std/path";
 import { FerryError } from "../protocol/errors.ts";
 import { isSameFile, lstatOrNothing } from "./lookup.ts";
@@ -16,8 +16,7 @@ export const PARTIAL_NAME = /^\.ferry-[0-9a-f]{16}\.part$/;
  * so that an interrupted upload can be found again, and says nothing.
  */
 export function partialName(name: string): string {
-  const hash = createHash("sha256").update(name).digest("hex");
-  return `${RESERVED_PREFIX}${hash.slice(0, 16)}.part`;
+  return `${RESERVED_PREFIX}${hash("sha256", name, "hex").slice(0, 16)}.part`;
 }
 
 const BUSY = "it is being written by someone else; try again later";
