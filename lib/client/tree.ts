@@ -9,8 +9,8 @@ import type { Client } from "./client.ts";
 import { copyFile, type CopyOptions, type Direction, type Outcome } from "./copy.ts";
 import { DEFAULT_RETRIES, isLoss, type Link } from "./link.ts";
 
-/** How many files may be under way on one connection: half of the window, which leaves room for what goes with them. */
-const FILES_UNDER_WAY = REQUEST_WINDOW / 2;
+/** How many files may be under way on one connection: most of the window; the rest is room for what goes with them. */
+const FILES_UNDER_WAY = REQUEST_WINDOW * 3 / 4;
 
 /** The two ends of a tree transfer. */
 export interface Trees {
