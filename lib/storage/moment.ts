@@ -1,14 +1,13 @@
 import { setImmediate } from "node:timers";
 
-/** Stands for one turn of the event loop, a few milliseconds at most. */
+/** Stands for one turn of the event loop, some milliseconds. */
 export type Moment = Record<never, never>;
 
 let current: Moment | undefined;
 
 /**
- * The turn of the event loop that we are in. What was true of a path within the same one need not be looked at again:
- * nobody else in this process has changed it, and a look every time would only make the time shorter in which others
- * can.
+ * The turn of the event loop that we are in. What was true of a path within the same one is not looked at again: this
+ * process has not changed it, and to look every time would only make the time shorter in which others can.
  */
 export function thisMoment(): Moment {
   if (!current) {
