@@ -96,18 +96,18 @@ export async function get(invocation: Invocation): Promise<void> {
   // at the same time as the other.
   await using lister = shell.newLink();
   void lister.client(signal).catch(() => {});
+  await using tree = listRemote(lister, path, { signal });
   // Most often it is a directory; to ask at the same time whether it is saves a round trip.
-  const tree = pattern ? undefined : begun(listRemote(lister, path, { signal }));
+  const entries = pattern ? tree : begun(tree);
   // A file may really have a name that looks like a pattern.
   const facts = await remoteFacts(shell, path, signal);
   if (facts?.kind === "directory" && flags.recursive) {
-    const entries = tree ?? listRemote(lister, path, { signal });
     await getEntries(invocation, { remote: path, target }, closing(lister, entries));
   } else if (pattern && !facts) {
     const recursive = pattern.recursive || flags.recursive;
-    const entries = listRemote(lister, pattern.base, { recursive, signal });
+    const below = listRemote(lister, pattern.base, { recursive, signal });
     const ends = { remote: pattern.base, target: shell.local(to ?? ".") };
-    const found = await getEntries(invocation, ends, closing(lister, entries), selector(pattern, flags.recursive));
+    const found = await getEntries(invocation, ends, closing(lister, below), selector(pattern, flags.recursive));
     if (found === 0) throw cannot("get", from, new FerryError("NotFound", "nothing on the server matches it"));
   } else {
     await getFile(invocation, path, target);
