@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import { assert, assertEquals } from "@std/assert";
 import { FerryError } from "../lib/protocol/errors.ts";
 import { assertFailsWith } from "./helpers/failures.ts";
@@ -228,6 +229,33 @@ Deno.test("DirectoryStorage.upload() stays inside when a directory on the way be
   assert(error);
   assertEquals(await Deno.readTextFile(outside("secret.txt")), SECRET);
   assertEquals(Array.from(Deno.readDirSync(outside()), ({ name }) => name).sort(), ["d", "secret.txt"]);
+});
+
+Deno.test("DirectoryStorage.read() looks at a directory anew in the next turn of the event loop", async () => {
+  await using served = await serveTemp();
+  const { storage, inside } = served;
+  await storage.mkdir(at("d"));
+  await store(storage, "d/secret.txt", "inside");
+  assertEquals(await textOf(storage, "d/secret.txt"), "inside");
+  Deno.renameSync(inside("d"), inside("moved"));
+  Deno.symlinkSync("../root-outside", inside("d"));
+  await setImmediate();
+  await assertFailsWith("NotFound", () => storage.read(at("d/secret.txt")));
+  await assertFailsWith("NotFound", () => storage.upload(at("d/secret.txt")));
+});
+
+Deno.test("DirectoryStorage.rename() and remove() of a link to a directory are heeded at once", async () => {
+  await using served = await serveTemp();
+  const { storage, inside } = served;
+  await storage.mkdir(at("d"));
+  await store(storage, "d/file", "x");
+  await Deno.symlink("d", inside("link"));
+  assertEquals(await storage.stat(at("link/file")), await storage.stat(at("d/file")));
+  await storage.rename(at("link"), at("other"));
+  await assertFailsWith("NotFound", () => storage.stat(at("link/file")));
+  assertEquals(await storage.stat(at("other/file")), await storage.stat(at("d/file")));
+  await storage.remove(at("other"));
+  await assertFailsWith("NotFound", () => storage.stat(at("other/file")));
 });
 
 /** The `FerryError` that `operation` fails with; fails when it fails with anything else. */

@@ -3,6 +3,7 @@ import { basename, join, resolve, SEPARATOR } from "@std/path";
 import { copyFile, type Direction, ifThere } from "../client/copy.ts";
 import { type LocalFile, localSource, localTarget, on } from "../client/local.ts";
 import type { Client } from "../client/client.ts";
+import type { Link } from "../client/link.ts";
 import { transferInRanges } from "../client/ranges.ts";
 import { joinRemote, listLocal, listRemote } from "../client/tree.ts";
 import type { FileFacts } from "../protocol/commands.ts";
@@ -95,20 +96,40 @@ export async function get(invocation: Invocation): Promise<void> {
   // at the same time as the other.
   await using lister = shell.newLink();
   void lister.client(signal).catch(() => {});
+  await using tree = listRemote(lister, path, { signal });
+  // Most often it is a directory; to ask at the same time whether it is saves a round trip.
+  const entries = pattern ? tree : begun(tree);
   // A file may really have a name that looks like a pattern.
   const facts = await remoteFacts(shell, path, signal);
   if (facts?.kind === "directory" && flags.recursive) {
-    const entries = listRemote(lister, path, { signal });
-    await getEntries(invocation, { remote: path, target }, entries);
+    await getEntries(invocation, { remote: path, target }, closing(lister, entries));
   } else if (pattern && !facts) {
     const recursive = pattern.recursive || flags.recursive;
-    const entries = listRemote(lister, pattern.base, { recursive, signal });
+    const below = listRemote(lister, pattern.base, { recursive, signal });
     const ends = { remote: pattern.base, target: shell.local(to ?? ".") };
-    const found = await getEntries(invocation, ends, entries, selector(pattern, flags.recursive));
+    const found = await getEntries(invocation, ends, closing(lister, below), selector(pattern, flags.recursive));
     if (found === 0) throw cannot("get", from, new FerryError("NotFound", "nothing on the server matches it"));
   } else {
     await getFile(invocation, path, target);
   }
+}
+
+/** The same entries, of which the first is asked for at once. */
+function begun(entries: AsyncGenerator<Entry>): AsyncGenerator<Entry> {
+  const first = entries.next();
+  first.catch(() => {});
+  return (async function* () {
+    const { value, done } = await first;
+    if (done) return;
+    yield value;
+    yield* entries;
+  })();
+}
+
+/** The same entries; the connection is closed when they are over, while the files are still under way. */
+async function* closing(lister: Link, entries: AsyncIterable<Entry>): AsyncGenerator<Entry> {
+  yield* entries;
+  await lister.close();
 }
 
 async function getFile(invocation: Invocation, path: string, target: string): Promise<void> {

@@ -1,8 +1,10 @@
 import type { Connection } from "../net/connection.ts";
+import { Bell } from "../protocol/bell.ts";
 import { decodeControl, decodeError, MESSAGES, type Messages } from "../protocol/codec.ts";
 import { type CommandName, okCheck, type OkOf, type RequestOf, verbOf } from "../protocol/commands.ts";
 import { cannot, FerryError, toFerryError } from "../protocol/errors.ts";
 import { type Frame, FrameKind, frameName } from "../protocol/frames.ts";
+import { AbortWatch } from "./abort.ts";
 
 type Wait = Promise<void> | void;
 
@@ -38,7 +40,6 @@ class Pending implements Sending {
   readonly command: CommandName;
   readonly path: string | undefined;
   readonly answer = Promise.withResolvers<unknown>();
-  readonly settling: Promise<void>;
   readonly sink: Sink;
   settled = false;
   /** The end of the body was not sent yet, so there cannot be an `ok`. */
@@ -50,8 +51,10 @@ class Pending implements Sending {
     this.command = request.command;
     this.path = "path" in request && typeof request.path === "string" ? request.path : undefined;
     this.sink = sink;
-    // It may fail while the body is still being sent, before anyone else awaits it.
-    this.settling = this.answer.promise.then(() => {}, () => {});
+  }
+
+  get settling(): Promise<void> {
+    return this.answer.promise.then(() => {}, () => {});
   }
 
   resolve(value: unknown): void {
@@ -79,12 +82,13 @@ export class Exchange {
   readonly #window: number;
   readonly #onNotice: (notice: Messages["notice"]) => void;
   readonly #pending: Pending[] = [];
+  readonly #aborts = new AbortWatch<Pending>((each) => this.#abandon(each, new FerryError("Cancelled", "cancelled")));
   /** The turn of the last one who asked to send. */
   #lastTurn: Promise<void> = Promise.resolve();
   /** How many have the turn or wait for it. */
   #turns = 0;
-  /** Resolved when the list of pending requests has become longer or shorter. */
-  #changed = Promise.withResolvers<void>();
+  /** Rings when the list of pending requests has become longer or shorter. */
+  readonly #changed = new Bell();
   #failure: FerryError | undefined;
   /** Fulfilled with the reason when the connection has ended. */
   readonly ended: Promise<FerryError>;
@@ -106,9 +110,7 @@ export class Exchange {
     { sink = {}, body, signal }: Exchanging = {},
   ): Promise<OkOf<N>> {
     const pending = new Pending(request, sink);
-    const onAbort = () => this.#abandon(pending, new FerryError("Cancelled", "cancelled"));
-    signal?.addEventListener("abort", onAbort);
-    if (signal?.aborted) onAbort();
+    this.#aborts.add(signal, pending);
     try {
       // Not awaited: sending may stand still when nobody wants the answer any more.
       void this.#submit(pending, request, body).catch((error) => this.#abandon(pending, toFerryError(error)));
@@ -116,7 +118,7 @@ export class Exchange {
     } catch (error) {
       throw cannot(verbOf(request.command), pending.path, error);
     } finally {
-      signal?.removeEventListener("abort", onAbort);
+      this.#aborts.remove(signal, pending);
     }
   }
 
@@ -132,19 +134,19 @@ export class Exchange {
 
   /** Fulfilled when a request is made or answered next, or the connection ends. */
   get changed(): Promise<void> {
-    return this.#changed.promise;
+    return this.#changed.next;
   }
 
   /** Sends a request and its body when it is its turn; nothing when it has been given up by then. */
   async #submit(pending: Pending, request: RequestOf<CommandName>, body: BodySender | undefined): Promise<void> {
     const yieldTurn = await this.#turn(pending);
     try {
-      while (this.#pending.length >= this.#window && !this.#failure && !pending.settled) await this.#changed.promise;
+      while (this.#pending.length >= this.#window && !this.#failure && !pending.settled) await this.#changed.next;
       if (this.#failure) throw this.#failure;
       if (pending.settled) return;
       pending.sending = body !== undefined;
       this.#pending.push(pending);
-      this.#wake();
+      this.#changed.ring();
       await this.#sendRequest(pending, request);
       if (body) await this.#sendBody(pending, body);
     } finally {
@@ -174,7 +176,7 @@ export class Exchange {
       // It was not sent, so it will not be answered.
       const at = this.#pending.indexOf(pending);
       if (at !== -1) this.#pending.splice(at, 1);
-      this.#wake();
+      this.#changed.ring();
       throw error;
     }
   }
@@ -244,7 +246,7 @@ export class Exchange {
   #next(): Pending {
     const pending = this.#pending.shift();
     if (!pending) throw new TypeError("no request is pending");
-    this.#wake();
+    this.#changed.ring();
     return pending;
   }
 
@@ -252,7 +254,7 @@ export class Exchange {
   #abandon(pending: Pending, error: FerryError): void {
     if (pending.settled) return;
     pending.abandon(error);
-    this.#wake();
+    this.#changed.ring();
     void this.#cancel();
   }
 
@@ -275,13 +277,8 @@ export class Exchange {
     for (const pending of this.#pending.splice(0)) {
       if (!pending.settled) pending.reject(error);
     }
-    this.#wake();
+    this.#changed.ring();
     return error;
-  }
-
-  #wake(): void {
-    this.#changed.resolve();
-    this.#changed = Promise.withResolvers();
   }
 }
 

@@ -1,3 +1,4 @@
+import { Bell } from "../protocol/bell.ts";
 import type { Entry } from "../protocol/codec.ts";
 import { FerryError } from "../protocol/errors.ts";
 import { parseRemotePath } from "../storage/path.ts";
@@ -16,11 +17,7 @@ export async function* listing(
   { recursive, signal }: { recursive?: boolean; signal?: AbortSignal | undefined },
 ): AsyncIterableIterator<Entry> {
   let waiting: Entry[] = [];
-  let changed = Promise.withResolvers<void>();
-  const wake = () => {
-    changed.resolve();
-    changed = Promise.withResolvers();
-  };
+  const changed = new Bell();
   const stop = new AbortController();
   let finished = false;
   let count = 0;
@@ -28,9 +25,9 @@ export async function* listing(
     async entries(entries: Entry[]) {
       for (const entry of entries) waiting.push(checkEntry(entry));
       count += entries.length;
-      wake();
+      changed.ring();
       while (waiting.length >= MAX_WAITING_ENTRIES && !exchange.crowded && !stop.signal.aborted) {
-        await Promise.race([changed.promise, exchange.changed]);
+        await Promise.race([changed.next, exchange.changed]);
       }
     },
   };
@@ -40,21 +37,21 @@ export async function* listing(
   );
   const settled = answer.then(() => {}, () => {}).then(() => {
     finished = true;
-    wake();
+    changed.ring();
   });
   try {
     while (!finished || waiting.length > 0) {
       const batch = waiting;
       waiting = [];
-      wake();
+      changed.ring();
       yield* batch;
-      if (!finished && waiting.length === 0) await changed.promise;
+      if (!finished && waiting.length === 0) await changed.next;
     }
     const { entries } = await answer;
     if (entries !== count) throw new FerryError("Corrupt", "part of the listing is missing");
   } finally {
     stop.abort();
-    wake();
+    changed.ring();
     await settled;
   }
 }

@@ -1,3 +1,4 @@
+import { Bell } from "../protocol/bell.ts";
 import type { Entry } from "../protocol/codec.ts";
 import { cannot, FerryError, toFerryError } from "../protocol/errors.ts";
 import { quote } from "../protocol/text.ts";
@@ -8,8 +9,8 @@ import type { Client } from "./client.ts";
 import { copyFile, type CopyOptions, type Direction, type Outcome } from "./copy.ts";
 import { DEFAULT_RETRIES, isLoss, type Link } from "./link.ts";
 
-/** How many files may be under way on one connection: half of the window, which leaves room for what goes with them. */
-const FILES_UNDER_WAY = REQUEST_WINDOW / 2;
+/** How many files may be under way on one connection: most of the window; the rest is room for what goes with them. */
+const FILES_UNDER_WAY = REQUEST_WINDOW * 3 / 4;
 
 /** The two ends of a tree transfer. */
 export interface Trees {
@@ -125,7 +126,8 @@ export class TreeTransfer {
   /** The directory of the target that each connection has seen to last. */
   readonly #seenTo = new Map<Link, string>();
   #underWay = 0;
-  #finished = Promise.withResolvers<void>();
+  /** Rings when something that was under way has ended. */
+  readonly #finished = new Bell();
 
   /** @param links The connections to use; files are dealt out to them in turn. */
   constructor(trees: Trees, links: readonly Link[], options: TreeOptions) {
@@ -144,12 +146,12 @@ export class TreeTransfer {
         if (signal?.aborted) break;
         const link = this.#links[turn++ % this.#links.length];
         if (!link) throw new TypeError("a tree transfer needs a connection");
-        while (this.#underWay >= FILES_UNDER_WAY * this.#links.length) await this.#finished.promise;
+        while (this.#underWay >= FILES_UNDER_WAY * this.#links.length) await this.#finished.next;
         this.#start(entry, link);
       }
       this.progress.listed = true;
     } finally {
-      while (this.#underWay > 0) await this.#finished.promise;
+      while (this.#underWay > 0) await this.#finished.next;
     }
     if (signal?.aborted) throw new FerryError("Cancelled", "cancelled");
     return this.progress;
@@ -165,8 +167,7 @@ export class TreeTransfer {
     const work = entry.kind === "directory" ? this.#directory(entry, link) : this.#file(entry, link);
     void work.catch((error) => this.#failed(entry, toFerryError(error))).finally(() => {
       this.#underWay--;
-      this.#finished.resolve();
-      this.#finished = Promise.withResolvers();
+      this.#finished.ring();
       this.#options.onStep?.(this.progress);
     });
   }

@@ -1,3 +1,4 @@
+import { Bell } from "../protocol/bell.ts";
 import { type BlockSums, decodeBlocks, matchingBytes } from "../protocol/blocks.ts";
 import { MESSAGES } from "../protocol/codec.ts";
 import type { FileFacts, Receipt } from "../protocol/commands.ts";
@@ -178,9 +179,9 @@ function streamBody(stream: ReadableStream<Uint8Array>, { onProgress }: Transfer
 /** Sends nothing before the server has agreed; see `wait` in the command table. */
 function afterConsent(body: BodyMaker): Exchanging {
   const answers: Consent[] = [];
-  let changed = Promise.withResolvers<void>();
+  const changed = new Bell();
   const next = async (request: Sending): Promise<Consent> => {
-    while (answers.length === 0 && !request.settled) await Promise.race([changed.promise, request.settling]);
+    while (answers.length === 0 && !request.settled) await Promise.race([changed.next, request.settling]);
     return answers.shift() ?? {};
   };
   return {
@@ -188,8 +189,7 @@ function afterConsent(body: BodyMaker): Exchanging {
       ready(value) {
         const { kept, upload } = MESSAGES.readyToReceive(value, "ready");
         answers.push({ kept: kept && decodeBlocks(kept), upload });
-        changed.resolve();
-        changed = Promise.withResolvers();
+        changed.ring();
       },
     },
     async body(connection, request) {

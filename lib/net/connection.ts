@@ -1,4 +1,5 @@
 import { setImmediate } from "node:timers/promises";
+import { Bell } from "../protocol/bell.ts";
 import { decodeControl, encodeControl } from "../protocol/codec.ts";
 import { FerryError, toFerryError } from "../protocol/errors.ts";
 import { type Frame, FrameDecoder, FrameEncoder, FrameKind } from "../protocol/frames.ts";
@@ -15,12 +16,6 @@ export type Fill = (space: Uint8Array<ArrayBuffer>) => Promise<number | null> | 
 
 /** So many bytes are written at once; fewer wait for what else is sent in the same turn of the event loop. */
 const EAGER_BYTES = 256 * 1024;
-
-/** Space for one frame, and whom to tell when it is filled. */
-interface Reservation {
-  readonly space: Uint8Array<ArrayBuffer>;
-  readonly reserved: PromiseWithResolvers<void>;
-}
 
 /** A first guess at the room that a control frame needs, in bytes; most are far smaller. */
 const USUAL_CONTROL_BYTES = 1024;
@@ -39,10 +34,10 @@ export class Connection {
   #filling = new FrameEncoder();
   #writing = new FrameEncoder();
   #flushing: Promise<void> | undefined;
-  /** Resolved when the buffers have changed places, so that there is room again. */
-  #swapped: PromiseWithResolvers<void> | undefined;
-  /** Resolved when the one who is filling a frame in place has finished. */
-  #reserved: PromiseWithResolvers<void> | undefined;
+  /** Rings when the buffers have changed places, so that there is room again. */
+  readonly #swapped = new Bell();
+  /** Fulfilled when the one who is filling a frame in place has finished. */
+  #reserved: Promise<void> | undefined;
   #failure: FerryError | undefined;
   #reading = false;
   #progressAt = performance.now();
@@ -167,7 +162,7 @@ export class Connection {
       // It is closed already.
     }
     this.#throttle?.close();
-    this.#swapped?.resolve();
+    this.#swapped.ring();
   }
 
   async #read(space: Uint8Array): Promise<number | null> {
@@ -200,10 +195,19 @@ export class Connection {
   }
 
   async #place(size: number, fill: Fill, kind: FrameKind): Promise<number | null> {
-    const { space, reserved } = this.#tryReserve(size) ?? await this.#room(size);
+    let space = this.#room(size);
+    while (!space) {
+      await (this.#reserved ?? this.#swapped.next);
+      space = this.#room(size);
+    }
+    let reserved: PromiseWithResolvers<void> | undefined;
     try {
-      const filled = fill(space);
-      const n = filled instanceof Promise ? await filled : filled;
+      let n = fill(space);
+      if (n instanceof Promise) {
+        reserved = Promise.withResolvers();
+        this.#reserved = reserved.promise;
+        n = await n;
+      }
       if (this.#failure) throw this.#failure;
       if (n !== null) {
         this.#filling.commit(kind, n);
@@ -212,27 +216,15 @@ export class Connection {
       return n;
     } finally {
       if (this.#filling.empty || this.#failure) this.#filling.release();
-      this.#reserved = undefined;
-      reserved.resolve();
+      if (reserved) this.#reserved = undefined;
+      reserved?.resolve();
     }
   }
 
-  /** Waits for room and takes it in the same turn: between the look and the taking nobody else may run. */
-  async #room(size: number): Promise<Reservation> {
-    for (;;) {
-      const reservation = this.#tryReserve(size);
-      if (reservation) return reservation;
-      if (!this.#reserved) this.#swapped ??= Promise.withResolvers();
-      await (this.#reserved ?? this.#swapped)?.promise;
-    }
-  }
-
-  #tryReserve(size: number): Reservation | undefined {
+  /** Room for a frame, if there is any now. It is the caller's until it waits for something. */
+  #room(size: number): Uint8Array<ArrayBuffer> | undefined {
     if (this.#failure) throw this.#failure;
-    const space = this.#reserved ? undefined : this.#filling.reserve(size);
-    if (!space) return undefined;
-    const reserved = this.#reserved = Promise.withResolvers<void>();
-    return { space, reserved };
+    return this.#reserved ? undefined : this.#filling.reserve(size);
   }
 
   /** Writes until nothing is queued. Never rejects: a failure is kept and thrown by whoever sends next. */
@@ -243,12 +235,11 @@ export class Connection {
         // A write costs far more than a short wait in which more small frames may come.
         if (this.#filling.bytes.length < EAGER_BYTES) await setImmediate();
         if (this.#reserved) {
-          await this.#reserved.promise;
+          await this.#reserved;
           continue;
         }
         [this.#filling, this.#writing] = [this.#writing, this.#filling];
-        this.#swapped?.resolve();
-        this.#swapped = undefined;
+        this.#swapped.ring();
         await this.#writeAll(this.#writing.bytes);
         this.#writing.clear();
         if (this.#writeTurn.isOver) await this.#writeTurn.pass();
@@ -256,7 +247,7 @@ export class Connection {
       this.#writing.release();
     } catch (error) {
       this.#failure ??= toFerryError(error);
-      this.#swapped?.resolve();
+      this.#swapped.ring();
       this.#writing.release();
       // Whoever is filling it gives it back.
       if (!this.#reserved) this.#filling.release();

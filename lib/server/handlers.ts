@@ -37,6 +37,9 @@ type Handlers = { [N in CommandName]: (context: Context, request: RequestOf<N>) 
 /** An entry's share of a JSON array is at most this, besides its path: punctuation, kind, size, time. */
 const ENTRY_OVERHEAD_BYTES = 96;
 
+/** The first entries of a listing are sent as soon as there are so many bytes of them, for who waits at a prompt. */
+const FIRST_BATCH_BYTES = 8 * 1024;
+
 /** A UTF-16 code unit takes at most this many bytes in JSON (`\u001f`). */
 const JSON_BYTES_PER_UNIT = 6;
 
@@ -51,8 +54,10 @@ async function dir({ storage, connection, signal }: Context, request: RequestOf<
   for await (const entry of storage.list(parseOptional(request.path), { recursive: request.recursive })) {
     signal.throwIfAborted();
     const bytes = entry.path.length * JSON_BYTES_PER_UNIT + ENTRY_OVERHEAD_BYTES;
-    if (batchBytes + bytes > MAX_CONTROL_BYTES) {
+    const isFirst = entries === batch.length;
+    if (batchBytes + bytes > (isFirst ? FIRST_BATCH_BYTES : MAX_CONTROL_BYTES)) {
       await connection.send(FrameKind.entries, batch);
+      if (isFirst) await connection.flush();
       batch = [];
       batchBytes = 0;
     }

@@ -1,6 +1,7 @@
 import type { Connection } from "../net/connection.ts";
 import { Turn } from "../net/turn.ts";
 import { greetClient, type ServerCredentials } from "../net/handshake.ts";
+import { Bell } from "../protocol/bell.ts";
 import { decodeControl, decodeRequest, errorMessage, MESSAGES } from "../protocol/codec.ts";
 import { COMMANDS, type Request, type Right, verbOf } from "../protocol/commands.ts";
 import { cannot, FerryError, toFerryError } from "../protocol/errors.ts";
@@ -60,7 +61,7 @@ export class Session {
   /** Aborted by `cancel` and at the end; every request gets the one that was current when it came. */
   #abort = new AbortController();
   /** Wakes the loop that waits: the answering one for a request, the receiving one for room in the queue. */
-  #changed = Promise.withResolvers<void>();
+  readonly #changed = new Bell();
   #greeted = false;
   #role: Role | undefined;
   #rights: readonly Right[] = [];
@@ -129,7 +130,7 @@ export class Session {
   shutdown(): void {
     this.#shuttingDown = true;
     if (!this.#greeted) this.close("the server is shutting down");
-    this.#wake();
+    this.#changed.ring();
   }
 
   /** Ends the session at once. */
@@ -231,10 +232,8 @@ export class Session {
       this.#queue.push({ ...job, request: toFerryError(error) });
     }
     this.#queuedBytes += job.size;
-    this.#wake();
-    while (this.#queuedBytes > MAX_QUEUED_BYTES && this.#queue.length > 1 && !this.#closing) {
-      await this.#changed.promise;
-    }
+    this.#changed.ring();
+    while (this.#queuedBytes > MAX_QUEUED_BYTES && this.#queue.length > 1 && !this.#closing) await this.#changed.next;
   }
 
   #endBody(size: number): void {
@@ -262,13 +261,13 @@ export class Session {
         const job = this.#queue.shift();
         if (job) {
           this.#queuedBytes -= job.size;
-          this.#wake();
+          this.#changed.ring();
           await this.#answer(job);
           if (turn.isOver) await turn.pass();
         } else if (this.#shuttingDown) {
           await this.#endOrderly();
         } else {
-          await this.#changed.promise;
+          await this.#changed.next;
         }
       }
     } catch (error) {
@@ -366,11 +365,6 @@ export class Session {
     this.#failBody(error);
     for (const job of this.#queue.splice(0)) job.body.discard();
     this.#abort.abort(error);
-    this.#wake();
-  }
-
-  #wake(): void {
-    this.#changed.resolve();
-    this.#changed = Promise.withResolvers();
+    this.#changed.ring();
   }
 }

@@ -18,8 +18,11 @@ import {
   lstatOrNothing,
   realPathOrNothing,
 } from "./lookup.ts";
-import { partialName, sweepDirectory } from "./partial.ts";
-import { isReserved, type RemotePath, ROOT } from "./path.ts";
+import { endMoment } from "./moment.ts";
+import { partialName } from "./partial.ts";
+import { type RemotePath, ROOT } from "./path.ts";
+import { Root } from "./root.ts";
+import { sweep } from "./sweep.ts";
 import type { BlockOptions, Entry, FileFacts, Reader, ReadOptions, Storage, Upload, UploadOptions } from "./storage.ts";
 
 const NOT_FOUND = "no such file or directory";
@@ -45,11 +48,11 @@ function guarded<T>(operation: () => T): T {
 export class DirectoryStorage implements Storage {
   /** The real path of the directory. */
   readonly root: string;
-  readonly #rootPrefix: string;
+  readonly #root: Root;
 
   private constructor(root: string) {
     this.root = root;
-    this.#rootPrefix = root.endsWith(SEPARATOR) ? root : root + SEPARATOR;
+    this.#root = new Root(root);
   }
 
   /**
@@ -125,6 +128,7 @@ export class DirectoryStorage implements Storage {
         throw new FerryError("BadRequest", "a directory cannot be moved into itself");
       }
       Deno.renameSync(from, destination);
+      endMoment();
     });
   }
 
@@ -141,6 +145,8 @@ export class DirectoryStorage implements Storage {
       else Deno.removeSync(entry);
     } catch (error) {
       throw toFerryError(error);
+    } finally {
+      endMoment();
     }
   }
 
@@ -160,20 +166,12 @@ export class DirectoryStorage implements Storage {
     path: RemotePath,
     options: { recursive?: boolean; signal?: AbortSignal | undefined } = {},
   ): Promise<void> {
-    const sweepOne = (path: RemotePath) =>
-      guarded(() => {
-        const { directory, name, info } = this.#find(path);
-        if (info.isDirectory) sweepDirectory(join(directory, name));
-      });
-    sweepOne(path);
-    if (!options.recursive) return;
-    for await (const entry of this.list(path, { recursive: true })) {
-      if (options.signal?.aborted) return;
-      try {
-        if (entry.kind === "directory") sweepOne((path === ROOT ? entry.path : `${path}/${entry.path}`) as RemotePath);
-      } catch {
-        // It is gone, or may not be read; there is nothing to do about it.
-      }
+    const { directory, name, info } = guarded(() => this.#find(path));
+    if (!info.isDirectory) return;
+    try {
+      await sweep(join(directory, name), options);
+    } catch (error) {
+      throw toFerryError(error);
     }
   }
 
@@ -211,9 +209,11 @@ export class DirectoryStorage implements Storage {
   #open(path: RemotePath, options: ReadOptions): DirectoryReader | undefined {
     const found = this.#find(path);
     if (!found.info.isFile) throw new FerryError("IsADirectory", "it is a directory");
-    const file = Deno.openSync(join(found.directory, found.name), { read: true });
+    const place = join(found.directory, found.name);
+    const file = Deno.openSync(place, { read: true });
     try {
-      if (isSameFile(file.statSync(), found.info) && isInPlace(found)) return new DirectoryReader(file, options);
+      const opened = file.statSync();
+      if (isSameFile(opened, found.info) && isInPlace(found)) return new DirectoryReader(file, place, opened, options);
     } catch (error) {
       file.close();
       throw error;
@@ -228,19 +228,13 @@ export class DirectoryStorage implements Storage {
     if (!info) Deno.mkdirSync(join(directory, name));
   }
 
-  /** Whether a real path is the root or inside it, and not Ferry's own. */
-  #isServed(real: string): boolean {
-    if (real === this.root) return true;
-    return real.startsWith(this.#rootPrefix) && !real.slice(this.#rootPrefix.length).split(SEPARATOR).some(isReserved);
-  }
-
   /** The real directory that holds the last component of `path`. */
   #parent(path: RemotePath): { directory: string; name: string } {
-    const full = join(this.root, path);
-    const directory = realPathOrNothing(dirname(full));
+    const cut = path.lastIndexOf("/");
+    const directory = path === ROOT ? undefined : this.#root.directory(path.slice(0, Math.max(0, cut)));
     // Whatever is wrong outside must look the same as nothing.
-    if (directory === undefined || !this.#isServed(directory)) throw new FerryError("NotFound", NOT_FOUND);
-    return { directory, name: basename(full) };
+    if (directory === undefined) throw new FerryError("NotFound", NOT_FOUND);
+    return { directory, name: path.slice(cut + 1) };
   }
 
   /**
@@ -268,7 +262,7 @@ export class DirectoryStorage implements Storage {
   /** Where a link leads, or undefined when that is outside the root, nowhere, or nothing that is served. */
   #followLink(link: string): Found | undefined {
     const real = realPathOrNothing(link);
-    if (real === undefined || !this.#isServed(real)) return undefined;
+    if (real === undefined || !this.#root.serves(real)) return undefined;
     const info = lstatOrNothing(real);
     if (!info?.isFile && !info?.isDirectory) return undefined;
     return real === this.root

@@ -9,16 +9,42 @@ import type { Entry } from "./storage.ts";
 /** After so many entries other connections get their turn. */
 const ENTRIES_PER_TURN = 256;
 
-/** Names of what is in a directory, sorted; Ferry's own left out. */
-function namesIn(directory: string): string[] {
+/** So many names are sorted at once; enough for the first frame of a listing. */
+const NAMES_AT_ONCE = 2048;
+
+/** Of so many names from all over, the middle one divides the others. */
+const SAMPLE_SIZE = 9;
+
+/** Names in order, sorted piece by piece so that the first of very many need not wait for all of them. */
+function* inOrder(names: string[]): Generator<string> {
+  const pieces = [names];
+  for (let piece = pieces.pop(); piece; piece = pieces.pop()) {
+    const middle = piece.length <= NAMES_AT_ONCE ? undefined : middleOf(piece);
+    const [lower, upper]: [string[], string[]] = [[], []];
+    if (middle !== undefined) { for (const name of piece) (name < middle ? lower : upper).push(name); }
+    if (lower.length === 0) yield* piece.sort();
+    else pieces.push(upper, lower);
+  }
+}
+
+/** A name that about half of the others come before. */
+function middleOf(names: string[]): string | undefined {
+  const step = names.length / SAMPLE_SIZE;
+  const sample = Array.from({ length: SAMPLE_SIZE }, (_, i) => names[Math.floor((i + Math.random()) * step)] ?? "");
+  return sample.sort()[SAMPLE_SIZE >> 1];
+}
+
+/** Names of what is in a directory, in order; Ferry's own left out. */
+function namesIn(directory: string): Generator<string> {
   refuseLink(directory);
-  const names = Array.from(Deno.readDirSync(directory), (entry) => entry.name).filter((name) => !isReserved(name));
+  const names: string[] = [];
+  for (const { name } of Deno.readDirSync(directory)) if (!isReserved(name)) names.push(name);
   refuseLink(directory);
-  return names.sort();
+  return inOrder(names);
 }
 
 /** The same, or undefined for a directory that we may not list. */
-function namesUnlessRefused(directory: string): string[] | undefined {
+function namesUnlessRefused(directory: string): Generator<string> | undefined {
   try {
     return namesIn(directory);
   } catch (error) {
@@ -51,7 +77,7 @@ export async function* listTree(
   followLink: (link: string) => Deno.FileInfo | undefined,
 ): AsyncGenerator<Entry> {
   try {
-    const open = [{ directory, prefix: "", names: namesIn(directory).values() }];
+    const open = [{ directory, prefix: "", names: namesIn(directory) }];
     for (let seen = 1; open.length > 0; seen++) {
       if (seen % ENTRIES_PER_TURN === 0) await setImmediate();
       const level = open[open.length - 1] ?? open[0];
@@ -68,9 +94,9 @@ export async function* listTree(
         if (!info?.isFile && !info?.isDirectory) continue;
         const { kind, size, mtimeMs } = facts(info);
         const enters = recursive && own?.isDirectory && open.length < MAX_PATH_DEPTH;
-        const names = enters ? namesUnlessRefused(real) : [];
-        yield { path, kind, size, mtimeMs, ...(names ? {} : { unreadable: true }) };
-        if (enters && names) open.push({ directory: real, prefix: `${path}/`, names: names.values() });
+        const names = enters ? namesUnlessRefused(real) : undefined;
+        yield { path, kind, size, mtimeMs, ...(enters && !names ? { unreadable: true } : {}) };
+        if (names) open.push({ directory: real, prefix: `${path}/`, names });
       } catch (error) {
         if (!isSkippable(error)) throw error;
       }

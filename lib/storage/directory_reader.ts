@@ -2,6 +2,7 @@ import { setTimeout } from "node:timers/promises";
 import { FerryError, toFerryError } from "../protocol/errors.ts";
 import { facts, mtimeMs } from "./facts.ts";
 import { PacedFile } from "./file.ts";
+import { lookAgain } from "./lookup.ts";
 import type { FileFacts, Reader, ReadOptions } from "./storage.ts";
 
 /**
@@ -19,19 +20,25 @@ function differs(before: Deno.FileInfo, after: Deno.FileInfo): boolean {
 
 /** Reads an open file, and fails with `Changed` rather than give a mixture of two versions. */
 export class DirectoryReader implements Reader {
-  #file: PacedFile;
+  readonly #file: PacedFile;
+  readonly #path: string;
+  readonly #options: ReadOptions;
   #info: Deno.FileInfo;
-  #options: ReadOptions;
   #remaining = 0;
   facts: FileFacts;
   length = 0;
 
-  /** @param file An open regular file; the reader closes it. */
-  constructor(file: Deno.FsFile, options: ReadOptions) {
+  /**
+   * @param file An open regular file; the reader closes it.
+   * @param path Where it was opened.
+   * @param info What it was then.
+   */
+  constructor(file: Deno.FsFile, path: string, info: Deno.FileInfo, options: ReadOptions) {
     this.#file = new PacedFile(file);
+    this.#path = path;
     this.#options = options;
-    this.#info = file.statSync();
-    this.facts = facts(this.#info);
+    this.#info = info;
+    this.facts = facts(info);
   }
 
   /** Waits until a change from now on will be seen, then finds the place to begin. To be called once before `read`. */
@@ -78,7 +85,7 @@ export class DirectoryReader implements Reader {
   }
 
   #finish(): null {
-    if (differs(this.#info, this.#file.file.statSync())) throw this.#changed();
+    if (differs(this.#info, lookAgain(this.#file.file, this.#path, this.#info))) throw this.#changed();
     return null;
   }
 

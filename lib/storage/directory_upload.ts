@@ -4,7 +4,7 @@ import { FerryError, toFerryError } from "../protocol/errors.ts";
 import { PacedFile } from "./file.ts";
 import { sumBlocks } from "./blocks.ts";
 import { mtimeMs as mtimeMsOf, versionOf } from "./facts.ts";
-import { lstatOrNothing } from "./lookup.ts";
+import { lookAgain, lstatOrNothing } from "./lookup.ts";
 import { PartialFile, PERMISSION_BITS } from "./partial.ts";
 import type { RemotePath } from "./path.ts";
 import { Part } from "./part.ts";
@@ -115,20 +115,18 @@ export class DirectoryUpload implements Upload {
       if (size !== undefined && this.#size !== size) {
         throw new FerryError("BadRequest", `${this.#size} of the announced ${size} bytes were sent`);
       }
-      const written = file.statSync();
-      if (written.size !== this.#size) throw new FerryError("Changed", "the partial file was changed by others");
       if (mtimeMs !== undefined) file.utimeSync(new Date(mtimeMs), new Date(mtimeMs));
       const destination = join(directory, name);
       if (durable) await file.sync();
       // After everything that takes time: meanwhile something else may have been given that name.
       if (this.#options.overwrite === false && lstatOrNothing(destination)) this.#refuseToOverwrite();
       // A directory on the way may have been renamed, and another made, with the partial file of somebody else.
-      if (!this.#partial.isInPlace(written)) {
-        throw new FerryError("Changed", "the directory was replaced meanwhile; try again");
-      }
+      const written = this.#partial.inPlace();
+      if (!written) throw new FerryError("Changed", "the directory was replaced meanwhile; try again");
+      if (written.size !== this.#size) throw new FerryError("Changed", "the partial file was changed by others");
       Deno.renameSync(partial, destination);
       if (durable) await syncDirectory(directory);
-      const info = file.statSync();
+      const info = lookAgain(file, destination, written);
       this.#close();
       return { path, size: info.size, mtimeMs: mtimeMsOf(info), version: versionOf(info), durable };
     } catch (error) {
@@ -141,8 +139,7 @@ export class DirectoryUpload implements Upload {
     if (this.#parts.length > 0) await this.#endParts();
     try {
       // While the lock is held the name cannot belong to another upload.
-      const empty = this.#partial.file.statSync().size === 0;
-      if (empty && this.#partial.isInPlace()) Deno.removeSync(this.#partial.path);
+      if (this.#partial.inPlace()?.size === 0) Deno.removeSync(this.#partial.path);
     } catch (error) {
       if (!(error instanceof Deno.errors.NotFound)) throw toFerryError(error);
     } finally {

@@ -1,5 +1,6 @@
 import { join } from "@std/path";
 import { FerryError } from "../protocol/errors.ts";
+import { endMoment } from "./moment.ts";
 
 /** Where a path leads: `info` is what is there now, or undefined when there is nothing. */
 export interface Location {
@@ -58,6 +59,19 @@ export function again<T>(look: () => T | undefined): T {
   for (let i = 0; i < MAX_LOOKS; i++) {
     const found = look();
     if (found !== undefined) return found;
+    endMoment();
   }
   throw new FerryError("Changed", "it was replaced just now; try again");
+}
+
+/**
+ * What an open file is now. Deno checks the path of an open file, too, before it looks at it, which takes longer than
+ * to look at the name: so that comes first, and is enough as long as it is the name of this file.
+ *
+ * @param path Where the file was opened, or where it was moved since.
+ * @param known An earlier look at the file.
+ */
+export function lookAgain(file: Deno.FsFile, path: string, known: Deno.FileInfo): Deno.FileInfo {
+  const named = lstatOrNothing(path);
+  return named && named.ino !== null && isSameFile(named, known) ? named : file.statSync();
 }

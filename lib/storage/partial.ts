@@ -1,11 +1,8 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { join } from "@std/path";
 import { FerryError } from "../protocol/errors.ts";
 import { isSameFile, lstatOrNothing, realPathOrNothing } from "./lookup.ts";
 import { RESERVED_PREFIX } from "./path.ts";
-
-/** A partial file that nobody has touched for so long was given up, in ms: a week. */
-const ABANDONED_MS = 7 * 24 * 3600 * 1000;
 
 /** The permission bits of a file that are kept when it is replaced. */
 export const PERMISSION_BITS = 0o777;
@@ -13,13 +10,15 @@ export const PERMISSION_BITS = 0o777;
 /** How often to try again when the partial file is replaced under our hands before we give up. */
 const MAX_TRIES = 10;
 
+/** What the names of partial files look like. */
+export const PARTIAL_NAME = /^\.ferry-[0-9a-f]{16}\.part$/;
+
 /**
  * The name of the partial file for `name`: it fits into any directory that `name` fits into, is the same every time
  * so that an interrupted upload can be found again, and says nothing.
  */
 export function partialName(name: string): string {
-  const hash = createHash("sha256").update(name).digest("hex");
-  return `${RESERVED_PREFIX}${hash.slice(0, 16)}.part`;
+  return `${RESERVED_PREFIX}${hash("sha256", name, "hex").slice(0, 16)}.part`;
 }
 
 const BUSY = "it is being written by someone else; try again later";
@@ -50,11 +49,14 @@ export class PartialFile {
   readonly path: string;
   /** How many bytes it had when it was opened. */
   readonly size: number;
+  /** What it was then. */
+  readonly #own: Deno.FileInfo;
 
-  private constructor(file: Deno.FsFile, path: string, size: number) {
+  private constructor(file: Deno.FsFile, path: string) {
     this.file = file;
     this.path = path;
-    this.size = size;
+    this.#own = file.statSync();
+    this.size = this.#own.size;
   }
 
   /**
@@ -73,16 +75,13 @@ export class PartialFile {
       const { file, isNew } = opened;
       try {
         if (!file.tryLockSync(true)) throw new FerryError("Busy", BUSY);
-        const own = file.statSync();
-        const partial = new PartialFile(file, path, own.size);
+        const partial = new PartialFile(file, path);
         // Someone may have put a link in the directory's place since it was looked at.
         const isHere = realPathOrNothing(directory) === directory;
         // The last holder may have renamed or removed the file between our open and our lock.
-        const isInPlace = partial.isInPlace(own);
+        const isInPlace = partial.inPlace() !== undefined;
         if (isHere && isInPlace) {
-          // By path, so only when it must be: what the umask took away, or what an earlier upload has set.
-          const differs = mode !== undefined && ((own.mode ?? mode) & PERMISSION_BITS) !== mode;
-          if (differs && Deno.build.os !== "windows") Deno.chmodSync(path, mode);
+          if (mode !== undefined) partial.#giveMode(mode);
           return partial;
         }
         if (isNew && isInPlace) Deno.removeSync(path);
@@ -99,30 +98,20 @@ export class PartialFile {
   /** Another handle on the same file. @throws {FerryError} `Changed` when the path leads elsewhere by now. */
   reopen(): Deno.FsFile {
     const file = Deno.openSync(this.path, { read: true, write: true });
-    if (isSameFile(file.statSync(), this.file.statSync())) return file;
+    if (isSameFile(file.statSync(), this.#own)) return file;
     file.close();
     throw new FerryError("Changed", "the partial file was replaced by others");
   }
 
-  /** Whether the path still leads to this file, and not to one that somebody has put in its place. */
-  isInPlace(own = this.file.statSync()): boolean {
+  /** What the file is now, if the path still leads to it, and not to one that somebody has put in its place. */
+  inPlace(): Deno.FileInfo | undefined {
     const named = lstatOrNothing(this.path);
-    return named !== undefined && named.isFile && isSameFile(named, own);
+    return named?.isFile && isSameFile(named, this.#own) ? named : undefined;
   }
-}
 
-const PARTIAL_NAME = /^\.ferry-[0-9a-f]{16}\.part$/;
-
-/** Removes the partial files in one directory that were given up more than a week ago and that nobody is writing. */
-export function sweepDirectory(directory: string): void {
-  for (const { name } of Deno.readDirSync(directory)) {
-    if (!PARTIAL_NAME.test(name)) continue;
-    const path = join(directory, name);
-    const info = lstatOrNothing(path);
-    // A time that no date can hold compares with nothing.
-    const isAbandoned = Date.now() - (info?.mtime?.getTime() ?? Infinity) >= ABANDONED_MS;
-    if (!info?.isFile || !isAbandoned) continue;
-    using file = Deno.openSync(path, { read: true, write: true });
-    if (file.tryLockSync(true) && isSameFile(info, file.statSync())) Deno.removeSync(path);
+  /** By path, so only when it must be: what the umask took away, or what an earlier upload has set. */
+  #giveMode(mode: number): void {
+    const differs = ((this.#own.mode ?? mode) & PERMISSION_BITS) !== mode;
+    if (differs && Deno.build.os !== "windows") Deno.chmodSync(this.path, mode);
   }
 }

@@ -31,11 +31,21 @@ const encoder = new TextEncoder();
 
 const IS_ASCII = /^[ -~]*$/;
 
+const FULL_STOP = 0x2e;
+
 /** Whether `name` is one of Ferry's own, in any spelling that a file system may take for the same. */
 export function isReserved(name: string): boolean {
+  // Nothing but a full stop, or a character beyond ASCII, becomes one.
+  const first = name.charCodeAt(0);
+  if (first !== FULL_STOP && first < 0x80) return false;
   // Every character becomes at least one, so what becomes the prefix is within as many characters.
   const head = name.slice(0, RESERVED_PREFIX.length);
   return (IS_ASCII.test(head) ? head : head.normalize("NFKC")).toLowerCase().startsWith(RESERVED_PREFIX);
+}
+
+/** Whether `text` takes more bytes of UTF-8, of which a UTF-16 code unit never takes more than three. */
+function isLonger(text: string, maxBytes: number): boolean {
+  return text.length * 3 > maxBytes && encoder.encode(text).length > maxBytes;
 }
 
 function whyNot(path: string, windows: boolean): string | undefined {
@@ -43,13 +53,13 @@ function whyNot(path: string, windows: boolean): string | undefined {
   if (path.includes("\0")) return "it contains a NUL character";
   if (!path.isWellFormed()) return "it is not well-formed Unicode";
   if (path.startsWith("/")) return "it must be relative to the served directory";
-  if (encoder.encode(path).length > MAX_PATH_BYTES) return `it is longer than ${MAX_PATH_BYTES} bytes`;
+  if (isLonger(path, MAX_PATH_BYTES)) return `it is longer than ${MAX_PATH_BYTES} bytes`;
   const names = path.split("/");
   if (names.length > MAX_PATH_DEPTH) return `it is more than ${MAX_PATH_DEPTH} directories deep`;
   for (const name of names) {
     if (name === "") return "it contains an empty name";
     if (name === "." || name === "..") return `it contains "${name}"`;
-    if (encoder.encode(name).length > MAX_NAME_BYTES) return `a name in it is longer than ${MAX_NAME_BYTES} bytes`;
+    if (isLonger(name, MAX_NAME_BYTES)) return `a name in it is longer than ${MAX_NAME_BYTES} bytes`;
     if (isReserved(name)) return `names that begin with "${RESERVED_PREFIX}" are reserved`;
     if (windows && (WINDOWS_FORBIDDEN.test(name) || WINDOWS_DEVICE.test(name))) {
       return "Windows does not allow a name in it";

@@ -1,0 +1,75 @@
+import { assertEquals } from "@std/assert";
+import { partialName } from "../lib/storage/partial.ts";
+import { ROOT } from "../lib/storage/path.ts";
+import { assertFailsWith } from "./helpers/failures.ts";
+import { UploadHolder } from "./helpers/other_process.ts";
+import { type Served, serveTemp } from "./helpers/served.ts";
+import { at } from "./helpers/storage.ts";
+
+const DAY_MS = 24 * 3600 * 1000;
+
+/** The partial files that there are here, in a directory below and outside, by the name of what they were to become. */
+const PLACES = ["old", "young", "busy", "d/old", "d/e/old", "d/young"];
+
+function partialAt(path: string): string {
+  const cut = path.lastIndexOf("/") + 1;
+  return path.slice(0, cut) + partialName(path.slice(cut));
+}
+
+function setAge(file: string, days: number): void {
+  const time = new Date(Date.now() - days * DAY_MS);
+  Deno.utimeSync(file, time, time);
+}
+
+/** A served directory with partial files of eight days and of six, and other old files. */
+async function serveLeftovers(): Promise<Served> {
+  const served = await serveTemp();
+  await served.storage.mkdir(at("d/e"), { parents: true });
+  for (const path of PLACES) {
+    Deno.writeTextFileSync(served.inside(partialAt(path)), "x");
+    setAge(served.inside(partialAt(path)), path.endsWith("young") ? 6 : 8);
+  }
+  for (const path of ["file", ".ferry-other"]) {
+    Deno.writeTextFileSync(served.inside(path), "x");
+    setAge(served.inside(path), 8);
+  }
+  Deno.writeTextFileSync(served.outside(partialName("old")), "x");
+  setAge(served.outside(partialName("old")), 8);
+  Deno.symlinkSync("../root-outside", served.inside("link"));
+  return served;
+}
+
+/** Which of the partial files are still there. */
+function left({ inside }: Served): string[] {
+  const isThere = (path: string) => {
+    const names = Array.from(Deno.readDirSync(inside(path, "..")), ({ name }) => name);
+    return names.includes(path.slice(path.lastIndexOf("/") + 1));
+  };
+  return PLACES.filter((path) => isThere(partialAt(path)));
+}
+
+Deno.test("DirectoryStorage.sweep() removes partial files that nobody has touched for a week, and nothing else", async () => {
+  await using served = await serveLeftovers();
+  await using _holder = await UploadHolder.start(served.root, "busy");
+  setAge(served.inside(partialName("busy")), 8);
+  await served.storage.sweep(ROOT);
+  assertEquals(left(served), ["young", "busy", "d/old", "d/e/old", "d/young"]);
+  await served.storage.sweep(at("d"));
+  assertEquals(left(served), ["young", "busy", "d/e/old", "d/young"]);
+  assertEquals(Array.from(Deno.readDirSync(served.outside())).length, 3);
+  for (const name of ["file", ".ferry-other"]) assertEquals(Deno.readTextFileSync(served.inside(name)), "x");
+});
+
+Deno.test("DirectoryStorage.sweep() with recursive enters directories and no links", async () => {
+  await using served = await serveLeftovers();
+  await served.storage.sweep(ROOT, { recursive: true });
+  assertEquals(left(served), ["young", "d/young"]);
+  assertEquals(Array.from(Deno.readDirSync(served.outside())).length, 3);
+});
+
+Deno.test("DirectoryStorage.sweep() stops when it is aborted, and fails for what is not there", async () => {
+  await using served = await serveLeftovers();
+  await served.storage.sweep(ROOT, { recursive: true, signal: AbortSignal.abort() });
+  assertEquals(left(served), PLACES);
+  await assertFailsWith("NotFound", () => served.storage.sweep(at("nothing")));
+});
