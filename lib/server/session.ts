@@ -265,7 +265,7 @@ export class Session {
           this.#queuedBytes -= job.size;
           this.#wake();
           await this.#answer(job);
-          if (turn.isOver) await turn.pass();
+          if (turn.isOver()) await turn.pass();
         } else if (this.#shuttingDown) {
           await this.#endOrderly();
         } else {
