@@ -43,7 +43,7 @@ export const FLOODS = {
   "unread listings": unread({ command: "dir", path: "many" }),
   "unread downloads": unread({ command: "get", path: "big.bin" }),
   "recursive listings": (target, strike) => busily(target, strike, { command: "dir", recursive: true }),
-  stats: (target, strike) => busily(target, strike, ...Array.from({ length: 200 }, () => ({ command: "stat" }))),
+  stats: (target, strike) => busily(target, strike, ...Array.from({ length: 50 }, () => ({ command: "stat" }))),
   downloads: (target, strike) => busily(target, strike, { command: "get", path: "big.bin" }),
   sums: (target, strike) => busily(target, strike, { command: "sum", path: "big.bin" }),
   "block sums": (target, strike) => busily(target, strike, { command: "blocks", path: "big.bin", length: 1e12 }),

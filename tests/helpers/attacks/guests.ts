@@ -1,22 +1,23 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { FrameKind } from "../../../lib/protocol/frames.ts";
+import type { Client } from "../../../lib/mod.ts";
 import { frameBytes, sameBytes } from "../frames.ts";
 import { FaultProxy } from "../proxy.ts";
 import { bytes } from "../random.ts";
 import { Collector } from "../raw.ts";
-import { CROWD } from "./strangers.ts";
+import { CROWD, DRIBBLE_MS } from "./strangers.ts";
 import { type Attack, Hostile, overAndOver, type Target } from "./hostile.ts";
 
 /** A small file that the attacked server has. */
 export const SMALL = bytes(20_000, 3);
 
-/** How often a slow client sends a byte, in ms. */
-const DRIBBLE_MS = 50;
+/** How many send their requests slowly. */
+const SLOW = 400;
 
 /** How many connect at the same time when a crowd gathers; a server that is not attacked has no trouble with it. */
 const ARRIVING = 100;
 
-async function assertSmall(client: ReturnType<Awaited<ReturnType<typeof Hostile.client>>["client"]>): Promise<void> {
+async function assertSmall(client: Client): Promise<void> {
   const got = new Collector();
   await client.get("small.bin", got);
   if (!sameBytes(got.bytes, SMALL)) throw new Error("an attacker got wrong bytes");
@@ -24,7 +25,7 @@ async function assertSmall(client: ReturnType<Awaited<ReturnType<typeof Hostile.
 
 /** Lets in 2,000 clients. */
 async function crowd(target: Target) {
-  const clients: ReturnType<Awaited<ReturnType<typeof Hostile.client>>["client"]>[] = [];
+  const clients: Client[] = [];
   const arrive = async () => {
     while (clients.length < CROWD) {
       const place = clients.length++;
@@ -39,7 +40,7 @@ async function crowd(target: Target) {
 export const GUEST_ATTACKS = {
   /** A byte of a request now and then. */
   "slow requests": (target, strike) =>
-    overAndOver(400, async () => {
+    overAndOver(SLOW, async () => {
       const conn = await Hostile.greeted(target);
       conn.ignore();
       const request = frameBytes(FrameKind.request, '{"command":"dir"}');

@@ -26,9 +26,10 @@ export type Strike = () => void;
 /** Attacks a server until the process ends. */
 export type Attack = (target: Target, strike: Strike) => Promise<unknown>;
 
-/** What the server, or the system, may do to a connection of an attacker. */
+/** The server, or the system, has ended a connection. */
 class Gone extends Error {}
 
+/** How many connections there were. */
 let opened = 0;
 
 /** Waits for an event of a socket, unless it fails. */

@@ -2,9 +2,9 @@ import { FrameKind } from "../../../lib/protocol/frames.ts";
 import { frameBytes } from "../frames.ts";
 import { type Attack, Hostile, overAndOver } from "./hostile.ts";
 
+/** So many connections at a time. */
 const WORKERS = 16;
 
-/** A frame of data that is not true to its promise does not matter: the connection ends before anybody could tell. */
 const HALF_HELLO = frameBytes(FrameKind.hello, '{"ferry":1}').subarray(0, 12);
 
 const DATA = frameBytes(FrameKind.data, new Uint8Array(64 * 1024));

@@ -18,7 +18,7 @@ export const CROWD = 2000;
 const FOREVER_MS = 3600_000;
 
 /** How often a slow client sends a byte, in ms. */
-const DRIBBLE_MS = 50;
+export const DRIBBLE_MS = 50;
 
 /** When a client that was thrown out comes again, in ms. */
 const RETURN_MS = 200;
