@@ -9,7 +9,8 @@ import {
   INTERNAL_NAME,
 } from "../lib/net/certificate.ts";
 import type { ByteConn } from "../lib/net/connection.ts";
-import { connectPinned, connectTls, type SecureLink, secureServer } from "../lib/net/tls.ts";
+import { connectPinned, connectTls, type SecureLink } from "../lib/net/tls.ts";
+import { secureServer } from "../lib/net/tls_server.ts";
 import type { FerryError } from "../lib/protocol/errors.ts";
 import { assertFailsWith, assertThrowsCode } from "./helpers/failures.ts";
 import { concat, sameBytes } from "./helpers/frames.ts";

@@ -6,10 +6,19 @@ import { type Frame, FrameDecoder, FrameEncoder, FrameKind } from "../protocol/f
 import { MAX_CONTROL_BYTES } from "../protocol/limits.ts";
 import { formatAddress } from "./address.ts";
 import { type RateLimit, Throttle } from "./rate.ts";
-import { Turn } from "./turn.ts";
+import { LARGE_BYTES, Turn } from "./turn.ts";
 
 /** What is used of a `Deno.Conn`, plain or encrypted. */
 export type ByteConn = Pick<Deno.Conn, "remoteAddr" | "read" | "write" | "closeWrite" | "close">;
+
+/** Closes both directions at once, unless they are closed. */
+export function closeQuietly(conn: Pick<ByteConn, "close">): void {
+  try {
+    conn.close();
+  } catch {
+    // It is closed already, or `Deno.startTls` has consumed it.
+  }
+}
 
 /** Fills a piece of an outgoing frame and says how many bytes it wrote, or null when there is nothing to send. */
 export type Fill = (space: Uint8Array<ArrayBuffer>) => Promise<number | null> | number | null;
@@ -81,10 +90,15 @@ export class Connection {
     try {
       for (;;) {
         const frame = this.#decoder.next();
-        if (frame) return frame;
-        const n = await this.#read(this.#decoder.space());
+        if (frame) {
+          if (this.#readTurn.isOver()) await this.#readTurn.pass();
+          return frame;
+        }
+        const space = this.#decoder.space();
+        // Who waits for something small shall have it as soon as it comes.
+        if (space.length >= LARGE_BYTES && this.#readTurn.isOver(space.length)) await this.#readTurn.pass();
+        const n = await this.#read(space);
         if (n === null) break;
-        if (this.#readTurn.isOver) await this.#readTurn.pass();
         this.#decoder.filled(n);
       }
     } catch (error) {
@@ -156,11 +170,7 @@ export class Connection {
   /** Closes both directions at once. */
   close(): void {
     this.#failure ??= new FerryError("Disconnected", "the connection is closed");
-    try {
-      this.#conn.close();
-    } catch {
-      // It is closed already.
-    }
+    closeQuietly(this.#conn);
     this.#throttle?.close();
     this.#swapped.ring();
   }
@@ -240,9 +250,9 @@ export class Connection {
         }
         [this.#filling, this.#writing] = [this.#writing, this.#filling];
         this.#swapped.ring();
+        if (this.#writeTurn.isOver(this.#writing.bytes.length)) await this.#writeTurn.pass();
         await this.#writeAll(this.#writing.bytes);
         this.#writing.clear();
-        if (this.#writeTurn.isOver) await this.#writeTurn.pass();
       }
       this.#writing.release();
     } catch (error) {

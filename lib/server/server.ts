@@ -1,10 +1,11 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { formatAddress } from "../net/address.ts";
 import { certificateDer, type Identity } from "../net/certificate.ts";
-import { type ByteConn, Connection } from "../net/connection.ts";
+import { type ByteConn, closeQuietly, Connection } from "../net/connection.ts";
 import { RateLimit } from "../net/rate.ts";
 import { Secret } from "../net/secret.ts";
-import { secureServer } from "../net/tls.ts";
+import { secureServer } from "../net/tls_server.ts";
+import { Turn } from "../net/turn.ts";
 import { FerryError, toFerryError } from "../protocol/errors.ts";
 import { DirectoryStorage } from "../storage/directory.ts";
 import { ROOT } from "../storage/path.ts";
@@ -167,9 +168,11 @@ export class FerryServer implements AsyncDisposable {
   /** Accepts until the listener is closed. Whatever else goes wrong concerns one peer, or passes. */
   async #acceptAll(): Promise<void> {
     let warnedAt = -Infinity;
+    const turn = new Turn();
     for (;;) {
       try {
         this.#open(await this.#listener.accept());
+        if (turn.isOver()) await turn.pass();
       } catch (error) {
         if (error instanceof Deno.errors.BadResource) return;
         if (error instanceof Deno.errors.NotConnected || error instanceof Deno.errors.ConnectionAborted) continue;
@@ -252,14 +255,6 @@ function secretsOf(given: ServeOptions["secret"]): { role: Role; secret: Secret 
 function reasonOf(error: unknown): string {
   const { message, cause } = toFerryError(error);
   return cause === undefined ? message : `${message} (${cause})`;
-}
-
-function closeQuietly(conn: Deno.Conn): void {
-  try {
-    conn.close();
-  } catch {
-    // It is closed already.
-  }
 }
 
 /**

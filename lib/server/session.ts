@@ -263,7 +263,7 @@ export class Session {
           this.#queuedBytes -= job.size;
           this.#changed.ring();
           await this.#answer(job);
-          if (turn.isOver) await turn.pass();
+          if (turn.isOver()) await turn.pass();
         } else if (this.#shuttingDown) {
           await this.#endOrderly();
         } else {

@@ -1,4 +1,4 @@
-import { setImmediate } from "node:timers/promises";
+import { takeTurn } from "../net/turn.ts";
 import { blockSizeFor, BlockSummer, type BlockSums } from "../protocol/blocks.ts";
 import { giveBuffer, takeBuffer } from "../protocol/buffers.ts";
 import type { BlockOptions } from "./storage.ts";
@@ -20,7 +20,8 @@ export async function sumBlocks(
       if (n === null) break;
       summer.update(chunk.subarray(0, n));
       left -= n;
-      if (left > 0) await setImmediate(undefined, { signal });
+      if (left > 0) await takeTurn();
+      signal?.throwIfAborted();
     }
     return summer.finish();
   } finally {

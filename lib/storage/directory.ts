@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
-import { setImmediate } from "node:timers/promises";
 import { basename, dirname, join, SEPARATOR } from "@std/path";
+import { takeTurn } from "../net/turn.ts";
 import type { BlockSums } from "../protocol/blocks.ts";
 import { FerryError, toFerryError } from "../protocol/errors.ts";
 import { sumBlocks } from "./blocks.ts";
@@ -195,7 +195,8 @@ export class DirectoryStorage implements Storage {
         const n = await reader.read(chunk);
         if (n === null) break;
         hash.update(chunk.subarray(0, n));
-        await setImmediate(undefined, { signal });
+        await takeTurn();
+        signal?.throwIfAborted();
       }
       return { sha256: hash.digest("hex"), size: reader.facts.size, version: reader.facts.version };
     } catch (error) {

@@ -1,5 +1,5 @@
-import { setImmediate } from "node:timers/promises";
 import { join } from "@std/path";
+import { takeTurn } from "../net/turn.ts";
 import { FerryError, toFerryError } from "../protocol/errors.ts";
 import { facts } from "./facts.ts";
 import { lstatOrNothing, realPathOrNothing } from "./lookup.ts";
@@ -7,7 +7,7 @@ import { isReserved, MAX_PATH_DEPTH } from "./path.ts";
 import type { Entry } from "./storage.ts";
 
 /** After so many entries other connections get their turn. */
-const ENTRIES_PER_TURN = 256;
+const ENTRIES_PER_TURN = 64;
 
 /** So many names are sorted at once; enough for the first frame of a listing. */
 const NAMES_AT_ONCE = 2048;
@@ -77,9 +77,10 @@ export async function* listTree(
   followLink: (link: string) => Deno.FileInfo | undefined,
 ): AsyncGenerator<Entry> {
   try {
+    if (recursive) await takeTurn();
     const open = [{ directory, prefix: "", names: namesIn(directory) }];
     for (let seen = 1; open.length > 0; seen++) {
-      if (seen % ENTRIES_PER_TURN === 0) await setImmediate();
+      if (seen % ENTRIES_PER_TURN === 0) await takeTurn();
       const level = open[open.length - 1] ?? open[0];
       const next = level?.names.next();
       if (!level || !next || next.done) {
