@@ -1,8 +1,9 @@
 import { assert, assertEquals, assertGreater, assertLess } from "@std/assert";
 import { type Client, connect, FerryError } from "../lib/mod.ts";
+import { createIdentity } from "../lib/net/certificate.ts";
 import { FaultProxy, type Faults } from "./helpers/proxy.ts";
 import { bytes, Random } from "./helpers/random.ts";
-import { assertFile, failsWith, namesIn, Served, within } from "./helpers/raw.ts";
+import { assertFile, Collector, failsWith, namesIn, Served, within } from "./helpers/raw.ts";
 import { type TempDir, tempDir } from "./helpers/temp.ts";
 
 type Transfer = "get" | "put";
@@ -160,6 +161,19 @@ for (const transfer of TRANSFERS) {
         });
       }
     }
+  });
+
+  Deno.test(`${transfer}() over TLS says that a bit was flipped`, async () => {
+    const identity = await createIdentity();
+    await using served = await Served.with({ "f": NEW }, { identity });
+    const way = transfer === "get" ? "toClient" : "toServer";
+    await using proxy = await FaultProxy.to(served.address, { [way]: { flip: { byte: 1_000_000, bit: 3 } } });
+    await using client = await connect({ ...proxy.address, certificate: identity.certificate });
+    // The server's side of the encryption says so to the client's, if that still listens.
+    if (transfer === "get") await failsWith(client.get("f", new Collector()), "Corrupt");
+    else await failsWith(client.put(new Blob([NEW]).stream(), "new"), "Corrupt", "Disconnected");
+    await served.events.until("close");
+    assertEquals(served.events.of("command").filter(({ outcome }) => outcome === "Internal"), []);
   });
 
   Deno.test(`${transfer}() goes on after a stall, which holds up nobody else`, async () => {
