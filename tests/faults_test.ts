@@ -213,6 +213,19 @@ for (const transfer of TRANSFERS) {
   });
 }
 
+Deno.test("connect() says what it is when a bit of the encryption's greeting was flipped", async () => {
+  const identity = await createIdentity();
+  await using served = await Served.with({}, { identity });
+  const attempt = async (byte: number) => {
+    await using proxy = await FaultProxy.to(served.address, { toClient: { flip: { byte, bit: 3 } } });
+    const connecting = connect({ ...proxy.address, certificate: identity.certificate });
+    const { message } = await failsWith(connecting, "Unreachable", "Unauthorized");
+    assert(!message.includes("unexpected"), `byte ${byte}: ${message}`);
+  };
+  // In the certificate and what proves it, all of which is encrypted already.
+  await Promise.all([250, 300, 400, 500, 600, 650, 700].map(attempt));
+});
+
 Deno.test("get() started many times at once over a line with delays does not wait for each in turn", async () => {
   const files = Object.fromEntries(Array.from({ length: 100 }, (_, i) => [`f${i}`, bytes(100, i)]));
   await using served = await Served.with(files);
