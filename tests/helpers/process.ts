@@ -163,6 +163,11 @@ export class Process implements AsyncDisposable {
     this.stderr = new ProcessOutput("stderr", this.#child.stderr);
   }
 
+  /** The number of the process. */
+  get pid(): number {
+    return this.#child.pid;
+  }
+
   /** Writes to its standard input. */
   async type(input: string | Uint8Array): Promise<void> {
     await this.#input.write(typeof input === "string" ? new TextEncoder().encode(input) : input);
