@@ -5,10 +5,10 @@ import { ROOT } from "../../lib/storage/path.ts";
 import type { Random } from "../helpers/random.ts";
 import { Collector } from "../helpers/raw.ts";
 import { copy, isInTree, upload } from "./actions/action.ts";
-import { sha256 } from "./contents.ts";
+import { contentOf, sha256 } from "./contents.ts";
 import { type Model, Wrong } from "./model.ts";
 import type { SoakServer } from "./server.ts";
-import { type Place, Worker } from "./worker.ts";
+import { type Lane, Worker } from "./worker.ts";
 
 /** A partial file that nobody has touched for so long is swept; see `partial.ts`. In ms: eight days. */
 const LONG_AGO_MS = 8 * 24 * 3600 * 1000;
@@ -17,12 +17,6 @@ const LONG_AGO_MS = 8 * 24 * 3600 * 1000;
 const KEPT_BYTES = 3_000_000;
 
 const PARTIAL = /^\.ferry-[0-9a-f]{16}\.part$/;
-
-interface Lane {
-  readonly place: Place;
-  readonly model: Model;
-  made: number;
-}
 
 /** The paths of all files in a directory, and in those in it. */
 function* filesIn(directory: string, prefix = ""): Generator<string> {
@@ -55,7 +49,10 @@ async function sweep(directory: string): Promise<number> {
   return partials.length;
 }
 
-/** Goes on with some uploads that have left a partial file. Nothing may fail, and nothing may be left of them. */
+/**
+ * Goes on with some uploads that have left a partial file, or with another content that has the same size but does not
+ * begin like it. Nothing may fail, and nothing may be left of them.
+ */
 async function resumeSome(worker: Worker, random: Random): Promise<void> {
   const { place: { root, tally }, model } = worker;
   const partials = new Set(partialsIn(root));
@@ -63,7 +60,8 @@ async function resumeSome(worker: Worker, random: Random): Promise<void> {
     const { path, uploaded } = name;
     const partial = join(dirname(path), partialName(path.slice(path.lastIndexOf("/") + 1)));
     if (!uploaded || !partials.has(partial) || random.below(4) === 0) continue;
-    await upload(worker, name, uploaded, (from) => copy(worker.link, "put", path, from, {}));
+    const content = random.below(3) === 0 ? contentOf(random, uploaded.bytes.length) : uploaded;
+    await upload(worker, name, content, (from) => copy(worker.link, "put", path, from, {}));
     if (partialsIn(root).includes(partial)) throw new Wrong(`${partial} is still there after ${path} was put again`);
     tally.resumed++;
   }
@@ -112,9 +110,7 @@ export async function checkQuiet(
   random: Random,
   removeAll: boolean,
 ): Promise<void> {
-  const workers = lanes.map(({ place, model, made }) =>
-    new Worker(place, model, server.address, 0, new AbortController().signal, made)
-  );
+  const workers = lanes.map((lane) => new Worker(lane, server.address, 0, new AbortController().signal));
   for (const { place: { root, remote }, model } of workers) {
     await model.settle();
     checkStrangers(root, remote, model);

@@ -48,7 +48,7 @@ async function main(): Promise<number> {
   const began = performance.now();
   console.log(`Soaking for ${minutes} minutes with seed ${seed}.`);
   try {
-    const soaked = await soak(seed, minutes * 60_000, stopOnSignal());
+    const soaked = await soak({ seed, ms: minutes * 60_000, stop: stopOnSignal(), report: console.log });
     console.log(summary(soaked, seed, (performance.now() - began) / 1000));
     return 0;
   } catch (error) {

@@ -1,7 +1,7 @@
 import { DENO, eventually } from "../helpers/process.ts";
 import { Wrong } from "./model.ts";
 import { handlesOf, type Kind } from "./server.ts";
-import { type Result, Stand, together } from "./stand.ts";
+import { type Result, type Soaking, Stand, together } from "./stand.ts";
 import { Tally } from "./tally.ts";
 
 /** What came of a run in which everything was as it must be. */
@@ -18,18 +18,16 @@ function ownHandles(): string[] {
 /**
  * Runs clients on bad lines against a server on loopback, and at the same time against an encrypted one.
  *
- * @param seed Decides what is done; when it happens depends on the machine, too.
- * @param ms How long, about.
- * @param stop Ends it earlier when it is aborted.
  * @throws {Wrong} When anything was not as it must be.
  */
-export async function soak(seed: number, ms: number, stop = new AbortController()): Promise<Soaked> {
+export async function soak(soaking: Soaking): Promise<Soaked> {
   // With the first process that it starts, the runtime opens sockets of its own.
   await new Deno.Command(DENO, { args: ["--version"], stdout: "null" }).output();
   const before = ownHandles();
   const tally = new Tally();
   const kinds: Kind[] = ["plain", "tls"];
-  const results = await together(stop, ...kinds.map((kind, i) => Stand.run(kind, seed + i, ms, tally, stop.signal)));
+  const runs = kinds.map((kind, i) => Stand.run(kind, { ...soaking, seed: soaking.seed + i }, tally));
+  const results = await together(soaking.stop, ...runs);
   const isAsBefore = () => ownHandles().join() === before.join();
   await eventually("the clients have closed what they opened", isAsBefore, 50).catch((cause) => {
     throw new Wrong(`the clients have left open: ${ownHandles()}, and not ${before}`, { cause });

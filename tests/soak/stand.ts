@@ -8,7 +8,7 @@ import { Model } from "./model.ts";
 import { checkEmpty, checkQuiet } from "./quiet.ts";
 import { type Kind, SoakServer, type Use } from "./server.ts";
 import type { Tally } from "./tally.ts";
-import { type Place, Worker } from "./worker.ts";
+import { type Lane, Worker } from "./worker.ts";
 
 /** How long clients work before everything is looked at, in ms. */
 const ROUND_MS = 20_000;
@@ -22,16 +22,23 @@ const WORKERS = 4;
 /** The server is killed in this share of the time only, so that one process then lives long enough to be judged. */
 const KILLING_SHARE = 0.3;
 
+/** After this share of the time its memory has warmed up. */
+const WARMING_SHARE = 0.6;
+
 /** The pauses between two blows to the server, and between two looks at its files, in ms. */
 const BLOW_PAUSE_MS = 6_000;
 const LOOK_PAUSE_MS = 30;
 
-/** One client over all rounds. */
-interface Lane {
-  readonly place: Place;
-  readonly model: Model;
-  /** How many names it has made. */
-  made: number;
+/** What to do. */
+export interface Soaking {
+  /** Decides what is done; when it happens depends on the machine, too. */
+  readonly seed: number;
+  /** How long, about, in ms. */
+  readonly ms: number;
+  /** Ends it earlier when it is aborted. */
+  readonly stop: AbortController;
+  /** Told how it goes. */
+  readonly report: (line: string) => void;
 }
 
 /** What came of one server. */
@@ -58,15 +65,13 @@ export async function together<T>(stop: AbortController, ...all: Promise<T>[]): 
 export class Stand {
   readonly #server: SoakServer;
   readonly #tally: Tally;
-  readonly #seed: number;
+  readonly #soaking: Soaking;
   readonly #lanes: readonly Lane[];
-  readonly #ending: AbortSignal;
 
-  private constructor(server: SoakServer, dir: TempDir, tally: Tally, seed: number, ending: AbortSignal) {
-    this.#ending = ending;
+  private constructor(server: SoakServer, dir: TempDir, tally: Tally, soaking: Soaking) {
     this.#server = server;
     this.#tally = tally;
-    this.#seed = seed;
+    this.#soaking = soaking;
     this.#lanes = Array.from({ length: WORKERS }, (_, i) => {
       const [root, remote, local] = [dir.join("served"), `w${i}`, dir.join(`local${i}`)];
       Deno.mkdirSync(local);
@@ -74,35 +79,32 @@ export class Stand {
     });
   }
 
-  /**
-   * Soaks a server.
-   *
-   * @param ms How long, about.
-   * @param ending Ends it earlier when it is aborted.
-   * @throws {Wrong} When anything is not as it must be.
-   */
-  static async run(kind: Kind, seed: number, ms: number, tally: Tally, ending: AbortSignal): Promise<Result> {
+  /** Soaks a server. @throws {Wrong} When anything is not as it must be. */
+  static async run(kind: Kind, soaking: Soaking, tally: Tally): Promise<Result> {
     await using dir = await tempDir();
     await Deno.mkdir(dir.join("served"));
     await using server = await SoakServer.start(kind, dir);
-    const result = await new Stand(server, dir, tally, seed, ending).#run(ms);
+    const result = await new Stand(server, dir, tally, soaking).#run();
     await server.stop();
     return { kind, ...result };
   }
 
-  async #run(ms: number): Promise<Omit<Result, "kind">> {
+  async #run(): Promise<Omit<Result, "kind">> {
+    const { seed, ms, stop, report } = this.#soaking;
     const began = performance.now();
     let rounds = 0;
     let isLast = false;
     while (!isLast) {
       const passed = performance.now() - began;
-      const random = new Random(this.#seed + 104_729 * ++rounds);
+      const random = new Random(seed + 104_729 * ++rounds);
       await this.#makeDirectories();
-      await this.#work(random, Math.min(ROUND_MS, ms - passed), passed < ms * KILLING_SHARE);
-      isLast = this.#ending.aborted || performance.now() - began >= ms;
+      await this.#work(random, Math.max(0, Math.min(ROUND_MS, ms - passed)), passed < ms * KILLING_SHARE);
+      // A round that is hardly begun would show nothing.
+      isLast = stop.signal.aborted || performance.now() - began + ROUND_MS / 2 >= ms;
       await this.#server.idle();
       await checkQuiet(this.#server, this.#lanes, random, isLast);
-      await this.#server.checkUse(Math.min(REST_MS, ms / 10));
+      const { megabytes } = await this.#server.checkUse(passed >= ms * WARMING_SHARE, Math.min(REST_MS, ms / 10));
+      report(`${this.#server.kind}, round ${rounds}: nothing was wrong, ${megabytes.toFixed(0)} MB`);
     }
     checkEmpty(this.#lanes);
     return { rounds, uses: this.#server.uses };
@@ -117,17 +119,15 @@ export class Stand {
   /** Lets the clients work on bad lines. */
   async #work(random: Random, ms: number, mayKill: boolean): Promise<void> {
     const stop = new AbortController();
-    const ending = AbortSignal.any([stop.signal, this.#ending, AbortSignal.timeout(ms)]);
+    const ending = AbortSignal.any([stop.signal, this.#soaking.stop.signal, AbortSignal.timeout(ms)]);
     await using proxies = new AsyncDisposableStack();
     const works = this.#lanes.map(async (lane) => {
-      const { place, model } = lane;
       const [faults, actions] = [new Random(random.u32()), random.u32()];
       const proxy = proxies.use(await FaultProxy.to(this.#server.address, new RandomFaults(faults, this.#tally)));
-      const worker = new Worker(place, model, proxy.address, actions, ending, lane.made);
+      const worker = new Worker(lane, proxy.address, actions, ending);
       try {
         await worker.run();
       } finally {
-        lane.made = worker.made;
         this.#tally.bytes += proxy.passed.toServer + proxy.passed.toClient;
       }
     });

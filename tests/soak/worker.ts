@@ -26,41 +26,47 @@ export interface Place {
   readonly local: string;
 }
 
-/** One client that does this and that, and knows what must come of it. */
-export class Worker {
+/** One client over all rounds. */
+export interface Lane {
   readonly place: Place;
   readonly model: Model;
-  /** Where its connections go. */
+  /** How many names it has made. */
+  made: number;
+}
+
+/** One client that does this and that, and knows what must come of it. */
+export class Worker {
   readonly line: Address;
+  readonly #lane: Lane;
   readonly #seed: number;
   readonly #ending: AbortSignal;
   #link: Link;
   #losses = 0;
-  #made: number;
 
   /**
+   * @param line Where its connections go.
    * @param seed Decides what it does.
    * @param ending Aborted when it shall stop.
-   * @param counter Numbers of names begin after this.
    */
-  constructor(place: Place, model: Model, line: Address, seed: number, ending: AbortSignal, counter: number) {
-    this.place = place;
-    this.model = model;
+  constructor(lane: Lane, line: Address, seed: number, ending: AbortSignal) {
+    this.#lane = lane;
     this.line = line;
     this.#seed = seed;
     this.#ending = ending;
-    this.#made = counter;
     this.#link = this.newLink();
+  }
+
+  get place(): Place {
+    return this.#lane.place;
+  }
+
+  get model(): Model {
+    return this.#lane.model;
   }
 
   /** The connection that it uses most. */
   get link(): Link {
     return this.#link;
-  }
-
-  /** How many names it has made. */
-  get made(): number {
-    return this.#made;
   }
 
   /** Another connection. */
@@ -71,7 +77,7 @@ export class Worker {
 
   /** A name that was not used before. */
   newName(prefix: string): string {
-    return `${prefix}${++this.#made}`;
+    return `${prefix}${++this.#lane.made}`;
   }
 
   /** Does one thing after the other until the end. */

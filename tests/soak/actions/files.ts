@@ -15,7 +15,7 @@ async function getTo(worker: Worker, name: Name, local: string, get: () => Promi
     } catch (error) {
       const shown = await shownBy(local);
       // What it showed before is right, too; what it shows otherwise is to be judged.
-      if (shown !== before) await name.check(() => Promise.resolve(shown), "the local file");
+      if (shown !== before) await name.check(() => Promise.resolve(shown), `after ${error} the local file`);
       throw error;
     }
     return await shownBy(local);
