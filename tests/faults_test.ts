@@ -1,8 +1,9 @@
 import { assert, assertEquals, assertGreater, assertLess } from "@std/assert";
 import { type Client, connect, FerryError } from "../lib/mod.ts";
+import { createIdentity } from "../lib/net/certificate.ts";
 import { FaultProxy, type Faults } from "./helpers/proxy.ts";
 import { bytes, Random } from "./helpers/random.ts";
-import { assertFile, failsWith, namesIn, Served, within } from "./helpers/raw.ts";
+import { assertFile, Collector, failsWith, namesIn, Served, within } from "./helpers/raw.ts";
 import { type TempDir, tempDir } from "./helpers/temp.ts";
 
 type Transfer = "get" | "put";
@@ -162,6 +163,19 @@ for (const transfer of TRANSFERS) {
     }
   });
 
+  Deno.test(`${transfer}() over TLS says that a bit was flipped`, async () => {
+    const identity = await createIdentity();
+    await using served = await Served.with({ "f": NEW }, { identity });
+    const way = transfer === "get" ? "toClient" : "toServer";
+    await using proxy = await FaultProxy.to(served.address, { [way]: { flip: { byte: 1_000_000, bit: 3 } } });
+    await using client = await connect({ ...proxy.address, certificate: identity.certificate });
+    // The server's side of the encryption says so to the client's, if that still listens.
+    if (transfer === "get") await failsWith(client.get("f", new Collector()), "Corrupt");
+    else await failsWith(client.put(new Blob([NEW]).stream(), "new"), "Corrupt", "Disconnected");
+    await served.events.until("close");
+    assertEquals(served.events.of("command").filter(({ outcome }) => outcome === "Internal"), []);
+  });
+
   Deno.test(`${transfer}() goes on after a stall, which holds up nobody else`, async () => {
     await using scene = await Scene.of(transfer, true);
     const faults: Faults = { stallAfter: 1_500_000 };
@@ -198,6 +212,19 @@ for (const transfer of TRANSFERS) {
     await scene.assertTarget("old");
   });
 }
+
+Deno.test("connect() says what it is when a bit of the encryption's greeting was flipped", async () => {
+  const identity = await createIdentity();
+  await using served = await Served.with({}, { identity });
+  const attempt = async (byte: number) => {
+    await using proxy = await FaultProxy.to(served.address, { toClient: { flip: { byte, bit: 3 } } });
+    const connecting = connect({ ...proxy.address, certificate: identity.certificate });
+    const { message } = await failsWith(connecting, "Unreachable", "Unauthorized");
+    assert(!message.includes("unexpected"), `byte ${byte}: ${message}`);
+  };
+  // In the certificate and what proves it, all of which is encrypted already.
+  await Promise.all([250, 300, 400, 500, 600, 650, 700].map(attempt));
+});
 
 Deno.test("get() started many times at once over a line with delays does not wait for each in turn", async () => {
   const files = Object.fromEntries(Array.from({ length: 100 }, (_, i) => [`f${i}`, bytes(100, i)]));

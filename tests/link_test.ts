@@ -223,6 +223,22 @@ Deno.test("Link.run() stops at once when it is cancelled while it connects", asy
   await failsWith(running, "Cancelled");
 });
 
+Deno.test("Link.close() gives up a connection that is being made", async () => {
+  const [connected, ended] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  await using server = new FakeServer(async (peer) => {
+    connected.resolve();
+    while (await peer.receive());
+    ended.resolve();
+  });
+  await using link = new Link(server.address);
+  const waiting = link.client(AbortSignal.timeout(50));
+  await within(connected.promise, "the connection");
+  await failsWith(waiting, "Cancelled");
+  await within(link.close(), "the end of close", 1000);
+  await within(ended.promise, "the end of the connection", 1000);
+  assert(!link.connected);
+});
+
 Deno.test("Link.run() that is cancelled does not stop the others on the same connection", async (t) => {
   const states = (results: PromiseSettledResult<unknown>[]) =>
     results.map((result) => result.status === "fulfilled" ? result.value : result.reason.code);

@@ -197,6 +197,27 @@ Deno.test("TreeTransfer.run() gives a file up when nothing of it ever arrives", 
   assertEquals([failures, connections], [["f Disconnected"], 2]);
 });
 
+Deno.test("TreeTransfer.run() with put can be cancelled while the server makes a directory", async () => {
+  const [asked, made] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const mkdir = () => {
+    asked.resolve();
+    return made.promise;
+  };
+  await using place = await scene("put", { "empty": null }, () => ({ mkdir }));
+  await using link = new Link(place.ends.address);
+  const local = DirectoryStorage.open(place.source);
+  const stop = new AbortController();
+  const trees = { direction: "put", local, shown: "local", remote: "" } as const;
+  const running = new TreeTransfer(trees, [link], { signal: stop.signal }).run(listLocal(local));
+  await within(asked.promise, "the request for the directory");
+  stop.abort();
+  try {
+    await failsWith(running, "Cancelled");
+  } finally {
+    made.resolve();
+  }
+});
+
 Deno.test("listRemote() goes on where it was cut off", async () => {
   const tree = Object.fromEntries(
     Array.from({ length: 3000 }, (_, i) => [`${i % 3 === 0 ? "a" : `a-${i % 7}/b`}/${"n".repeat(60)}${i}`, ""]),

@@ -37,6 +37,8 @@ export class Link implements AsyncDisposable {
   readonly #options: LinkOptions;
   #client: Client | undefined;
   #connecting: Promise<Client> | undefined;
+  /** Aborted by `close`, also while nobody waits any more for the connection that is being made. */
+  #closing = new AbortController();
   /** Losses and failed attempts since something last succeeded. */
   #failures = 0;
   /** The pause before the next attempt, one for all commands, so that they go on in the order they had. */
@@ -98,8 +100,10 @@ export class Link implements AsyncDisposable {
     }
   }
 
-  /** Ends the session with an orderly close. */
+  /** Ends the session with an orderly close; gives up a connection that is being made. */
   async close(): Promise<void> {
+    this.#closing.abort();
+    await this.#connecting?.catch(() => {});
     const client = this.#client;
     this.#client = undefined;
     await client?.[Symbol.asyncDispose]();
@@ -111,8 +115,9 @@ export class Link implements AsyncDisposable {
   }
 
   async #connect(): Promise<Client> {
+    this.#closing = new AbortController();
     try {
-      const client = await connect(this.#options);
+      const client = await connect({ ...this.#options, signal: this.#closing.signal });
       this.#client = client;
       void client.ended.then((reason) => this.#lose(client, reason));
       return client;

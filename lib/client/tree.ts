@@ -195,7 +195,7 @@ export class TreeTransfer {
     const path = direction === "get" ? directory : joinRemote(remote, directory);
     if (path === "") return Promise.resolve();
     if (direction === "get") return local.mkdir(parseRemotePath(path), { parents: true });
-    return link.run((client) => client.mkdir(path, { parents: true }), this.#options);
+    return link.run((client) => client.mkdir(path, { parents: true, signal: this.#options.signal }), this.#options);
   }
 
   async #file(entry: Entry, link: Link): Promise<void> {

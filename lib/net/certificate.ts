@@ -182,6 +182,9 @@ export function explain(error: unknown, view: View): FerryError {
     const reasons = view === "client" ? REASONS.client : [...REASONS[view], ...OF_SERVERS];
     const match = reasons.find(([pattern]) => pattern.test(error.message));
     if (match) return new FerryError(match[1], match[2], { cause: error });
+    if (error instanceof Deno.errors.InvalidData) {
+      return new FerryError("Corrupt", "the encryption failed: something was changed on the way", { cause: error });
+    }
   }
   return toFerryError(error);
 }

@@ -26,6 +26,12 @@ export type Fill = (space: Uint8Array<ArrayBuffer>) => Promise<number | null> | 
 /** So many bytes are written at once; fewer wait for what else is sent in the same turn of the event loop. */
 const EAGER_BYTES = 256 * 1024;
 
+/** What a failure of the system's calls means here. */
+function failureOf(error: unknown): FerryError {
+  if (!(error instanceof Deno.errors.InvalidData)) return toFerryError(error);
+  return new FerryError("Corrupt", "the encryption shows that something was changed on the way", { cause: error });
+}
+
 /** A first guess at the room that a control frame needs, in bytes; most are far smaller. */
 const USUAL_CONTROL_BYTES = 1024;
 
@@ -84,7 +90,7 @@ export class Connection {
    * The next frame, or undefined when the other end has closed its side. The payload is valid until the next call.
    *
    * @throws {FerryError} `Disconnected`, also for an end in the middle of a frame; `BadRequest` or `Corrupt` for bytes
-   * that are not the protocol, after which nothing more can be received.
+   * that are not the protocol or were changed on the way, after which nothing more can be received.
    */
   async receive(): Promise<Frame | undefined> {
     try {
@@ -157,7 +163,7 @@ export class Connection {
     try {
       await this.#conn.closeWrite();
     } catch (error) {
-      throw toFerryError(error);
+      throw failureOf(error);
     }
   }
 
@@ -184,7 +190,7 @@ export class Connection {
       if (moved) await moved;
       return n;
     } catch (error) {
-      throw toFerryError(error);
+      throw failureOf(error);
     } finally {
       this.#reading = false;
     }
@@ -256,7 +262,7 @@ export class Connection {
       }
       this.#writing.release();
     } catch (error) {
-      this.#failure ??= toFerryError(error);
+      this.#failure ??= failureOf(error);
       this.#swapped.ring();
       this.#writing.release();
       // Whoever is filling it gives it back.

@@ -17,6 +17,8 @@ export interface Faults {
   readonly cut?: { readonly after: number; readonly by: "reset" | "end" };
   /** Passes nothing on after so many bytes until `release` is called. */
   readonly stallAfter?: number;
+  /** How long it then stands still at most, in ms. */
+  readonly stallMs?: number;
   /** Turns one bit (0 to 7) of one byte around. */
   readonly flip?: { readonly byte: number; readonly bit: number };
 }
@@ -140,7 +142,7 @@ export class FaultProxy implements AsyncDisposable {
           bytes[i] = (bytes[i] ?? 0) ^ (1 << flip.bit);
         }
         for (const piece of pieces(bytes, at, faults)) {
-          if (faults.stallAfter === at) await this.#stall();
+          if (faults.stallAfter === at) await this.#stall(faults.stallMs);
           await write(to, piece);
           at += piece.length;
           this.passed[way] += piece.length;
@@ -154,9 +156,13 @@ export class FaultProxy implements AsyncDisposable {
     }
   }
 
-  async #stall(): Promise<void> {
+  async #stall(ms?: number): Promise<void> {
     this.#stalled.resolve();
-    await this.#released.promise;
+    if (ms === undefined) return await this.#released.promise;
+    const over = new AbortController();
+    const pause = delay(ms, undefined, { signal: over.signal }).catch(() => {});
+    await Promise.race([this.#released.promise, pause]);
+    over.abort();
   }
 }
 
