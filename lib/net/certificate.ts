@@ -108,6 +108,21 @@ export function certificatePem(der: Uint8Array): string {
   return [PEM_BEGIN, ...lines, PEM_END, ""].join("\n");
 }
 
+/** A symbol of an object of Deno, or of what it is an instance of, that Deno uses for itself. */
+export function internalSymbol(target: object, description: string): symbol | undefined {
+  for (let each: unknown = target; typeof each === "object" && each !== null; each = Object.getPrototypeOf(each)) {
+    const symbol = Object.getOwnPropertySymbols(each).find((symbol) => symbol.description === description);
+    if (symbol) return symbol;
+  }
+  return undefined;
+}
+
+/** What is said when Deno has changed something that it does not promise. @param what What it does not do. */
+export function notThisDeno(what: string): FerryError {
+  const version = Deno.version.deno;
+  return new FerryError("Unsupported", `Deno ${version} does not ${what}; use the version that Ferry was made for`);
+}
+
 /**
  * The certificate of the server. Deno has no public way to ask for it; this is the one that its own `node:tls` uses. If
  * a later version takes it away, no connection is made rather than an unsafe one.
@@ -115,16 +130,12 @@ export function certificatePem(der: Uint8Array): string {
  * @throws {FerryError} `Unsupported` when Deno does not tell.
  */
 export function peerCertificate(conn: Deno.TlsConn): Uint8Array<ArrayBuffer> {
-  const symbols = Object.getOwnPropertySymbols(Object.getPrototypeOf(conn));
-  const symbol = symbols.find(({ description }) => description === "getPeerCertificate");
+  const symbol = internalSymbol(conn, "getPeerCertificate");
   const method: unknown = symbol && Reflect.get(conn, symbol);
   const found: unknown = typeof method === "function" ? method.call(conn) : undefined;
   const raw = typeof found === "object" && found !== null && "raw" in found ? found.raw : undefined;
   if (raw instanceof Uint8Array) return Uint8Array.from(raw);
-  throw new FerryError(
-    "Unsupported",
-    `Deno ${Deno.version.deno} does not tell which certificate the server has; use the version that Ferry was made for`,
-  );
+  throw notThisDeno("tell which certificate the server has");
 }
 
 /** Which reasons are given when a handshake fails: what the certificate was checked against, or the server's view. */

@@ -1,9 +1,17 @@
-import { Buffer } from "node:buffer";
-import { Duplex } from "node:stream";
-import { setImmediate } from "node:timers/promises";
+import { Socket } from "node:net";
+import process from "node:process";
 import { createSecureContext, TLSSocket, type TLSSocketOptions } from "node:tls";
-import { FerryError, toFerryError } from "../protocol/errors.ts";
-import { ALPN_PROTOCOL, checkIdentity, explain, type Identity, requireProtocol } from "./certificate.ts";
+import { Bell } from "../protocol/bell.ts";
+import { FerryError } from "../protocol/errors.ts";
+import {
+  ALPN_PROTOCOL,
+  checkIdentity,
+  explain,
+  type Identity,
+  internalSymbol,
+  notThisDeno,
+  requireProtocol,
+} from "./certificate.ts";
 import { type ByteConn, closeQuietly } from "./connection.ts";
 import { takeTurn } from "./turn.ts";
 
@@ -12,177 +20,127 @@ import { takeTurn } from "./turn.ts";
  *
  * It is not `Deno.listenTls`, because a connection of that keeps its socket open after `close()` for as long as the
  * client likes, when the handshake is not complete or the client does not read, and because it delays small answers
- * (Nagle's algorithm) without a way to turn that off. Here `conn` stays the caller's: closing it ends everything.
- *
- * @returns What completes the handshake of one connection. There is no deadline in it: close the plain connection, and
- * it rejects with `Disconnected`. It rejects with a `FerryError`, and closes the connection: `BadRequest` when the
- * client does not speak TLS, `Unsupported` when it does not speak Ferry's protocol over it, `Unauthorized` when it does
- * not accept the certificate, `Disconnected`.
+ * (Nagle's algorithm) without a way to turn that off.
+ * @returns What completes the handshake of one connection, which it takes over. There is no deadline in it: abort the
+ * signal, and it rejects with `Disconnected`. It rejects with a `FerryError`, and closes the connection: `BadRequest`
+ * when the client does not speak TLS, `Unsupported` when it does not speak Ferry's protocol over it, `Unauthorized` when
+ * it does not accept the certificate, `Busy` when there are too many open files, `Disconnected`.
  * @throws {FerryError} `BadRequest` when certificate and key are damaged or do not belong together.
  */
-export function secureServer({ certificate, key }: Identity): (conn: Deno.TcpConn) => Promise<ByteConn> {
+export function secureServer({ certificate, key }: Identity): Secure {
   checkIdentity({ certificate, key });
   const secureContext = createSecureContext({ cert: certificate, key, minVersion: "TLSv1.3" });
-  return async (conn) => {
-    const secured = new SecuredConn(conn, await firstBytes(conn), { secureContext, ALPNProtocols: [ALPN_PROTOCOL] });
+  return async (conn, signal) => {
+    // What many who come at once cost us shall not keep others waiting.
+    await takeTurn();
+    let secured: SecuredConn | undefined;
     try {
-      requireProtocol(await secured.handshake());
+      secured = new SecuredConn(conn, { secureContext, ALPNProtocols: [ALPN_PROTOCOL] });
+      requireProtocol(await secured.handshake(signal));
       return secured;
     } catch (error) {
-      secured.close();
+      secured?.close();
+      closeQuietly(conn);
       throw explain(error, "client");
     }
   };
 }
 
-/** Space for one read: that of an idle connection, and that of one on which much arrives, in bytes. */
-const IDLE_SPACE = 4 * 1024;
-const BUSY_SPACE = 64 * 1024;
+/** Completes the encryption of a connection that was accepted. */
+export type Secure = (conn: Deno.TcpConn, signal?: AbortSignal) => Promise<ByteConn>;
 
-/** How much may be waiting in a stream, in bytes. Node's usual 64 KiB would halve the speed. */
+/** What is used of the handle that `node:net` has for a connection. Each gives 0, or the number of an error. */
+interface Handle {
+  /** Takes a copy of the descriptor of a connection of Deno. */
+  openFromRid(rid: unknown): number;
+  readStart(): number;
+  readStop(): number;
+}
+
+/**
+ * The same connection for `node:net`, and so for `node:tls`, which otherwise would go through two streams in
+ * JavaScript at a third of the speed. Deno has no public way for it; this is the one that its own `node:child_process`
+ * uses. Close `conn` as well in the end.
+ *
+ * @throws {FerryError} `Unsupported` when Deno has no such way any more; `Busy` when there are too many open files.
+ */
+function nodeHandle(conn: Deno.TcpConn): Handle {
+  const symbol = internalSymbol(conn, "Deno.internal.rid");
+  const rid: unknown = symbol && Reflect.get(conn, symbol);
+  const binding: unknown = Reflect.get(process, "binding")?.("tcp_wrap");
+  const TCP: unknown = typeof binding === "object" && binding !== null && "TCP" in binding ? binding.TCP : undefined;
+  const handle: Handle | undefined = typeof TCP === "function" ? Reflect.construct(TCP, [0]) : undefined;
+  if (rid === undefined || typeof handle?.openFromRid !== "function") throw notThisDeno("let encryption be added");
+  if (handle.openFromRid(rid) !== 0) throw new FerryError("Busy", "too many open files; try again");
+  return handle;
+}
+
+/** So much that has arrived may wait to be read, in bytes; more is left to the system. */
 const WAITING_BYTES = 1024 * 1024;
-
-/**
- * Waits for what a client says first, then for a turn: encryption costs memory and time, which nobody shall have cost
- * us who says nothing, nor many who come at once cost all others.
- */
-async function firstBytes(conn: Deno.TcpConn): Promise<Uint8Array> {
-  try {
-    const space = new Uint8Array(IDLE_SPACE);
-    const n = await conn.read(space);
-    if (n === null) throw new Deno.errors.UnexpectedEof();
-    await takeTurn();
-    return space.subarray(0, n);
-  } catch (error) {
-    closeQuietly(conn);
-    throw toFerryError(error);
-  }
-}
-
-/**
- * Gives the memory of encrypted bytes back at once. They are a copy that `node:tls` has made for this one write; the
- * garbage collector would let hundreds of megabytes of them come together.
- */
-function release({ buffer, byteLength }: Uint8Array): void {
-  if (buffer instanceof ArrayBuffer && buffer.byteLength === byteLength) buffer.transfer(0);
-}
-
-/** A plain connection as a stream for `node:tls`. */
-class Transport extends Duplex {
-  /** Why it failed, as Deno says it. */
-  failure: unknown;
-  /** Whether the handshake is complete; an end before that is a failure, which `node:tls` would not notice. */
-  greeted = false;
-  readonly #conn: Deno.TcpConn;
-  #space = new Uint8Array(IDLE_SPACE);
-  #first: Uint8Array | undefined;
-
-  /** @param first What was read from the connection before. */
-  constructor(conn: Deno.TcpConn, first: Uint8Array) {
-    super({ allowHalfOpen: true, highWaterMark: WAITING_BYTES });
-    this.#conn = conn;
-    this.#first = first;
-  }
-
-  override async _read(): Promise<void> {
-    try {
-      if (this.#first) return await this.#pushFirst(this.#first);
-      const n = await this.#conn.read(this.#space);
-      if (n === null && !this.greeted) throw new Deno.errors.UnexpectedEof();
-      this.push(n === null ? null : Buffer.from(this.#space.subarray(0, n)));
-      const size = n === this.#space.length ? BUSY_SPACE : IDLE_SPACE;
-      if (size > this.#space.length || (n ?? 0) <= IDLE_SPACE && size < this.#space.length) {
-        this.#space = new Uint8Array(size);
-      }
-    } catch (error) {
-      this.destroy(this.#failed(error));
-    }
-  }
-
-  async #pushFirst(first: Uint8Array): Promise<void> {
-    this.#first = undefined;
-    // `node:tls` throws where nobody can catch it when a connection fails before its next tick.
-    await setImmediate();
-    this.push(Buffer.from(first));
-  }
-
-  override async _write(bytes: Uint8Array, _encoding: string, done: (error?: Error) => void): Promise<void> {
-    try {
-      for (let at = 0; at < bytes.length;) at += await this.#conn.write(bytes.subarray(at));
-      release(bytes);
-    } catch (error) {
-      return done(this.#failed(error));
-    }
-    done();
-  }
-
-  override async _final(done: (error?: Error) => void): Promise<void> {
-    try {
-      await this.#conn.closeWrite();
-    } catch (error) {
-      return done(this.#failed(error));
-    }
-    done();
-  }
-
-  override _destroy(error: Error | null, done: (error: Error | null) => void): void {
-    closeQuietly(this.#conn);
-    done(error);
-  }
-
-  #failed(error: unknown): Error {
-    this.failure ??= error;
-    return error instanceof Error ? error : new Error(String(error));
-  }
-}
 
 /** The server's end of an encrypted connection. */
 class SecuredConn implements ByteConn {
   readonly remoteAddr: Deno.NetAddr;
-  readonly #transport: Transport;
+  readonly #plain: Deno.TcpConn;
+  readonly #handle: Handle;
+  readonly #transport: Socket;
   readonly #socket: TLSSocket;
-  #pending: Uint8Array | undefined;
+  /** What has arrived and was not read yet, and how much that is. */
+  readonly #chunks: Uint8Array[] = [];
+  #waiting = 0;
+  #stopped = false;
   #ended = false;
   #failure: Error | undefined;
-  #changed = Promise.withResolvers<void>();
+  readonly #changed = new Bell();
 
-  constructor(plain: Deno.TcpConn, first: Uint8Array, options: TLSSocketOptions) {
+  constructor(plain: Deno.TcpConn, options: TLSSocketOptions) {
     this.remoteAddr = plain.remoteAddr;
-    this.#transport = new Transport(plain, first);
-    this.#socket = new TLSSocket(this.#transport, { ...options, isServer: true });
-    this.#socket.on("readable", () => this.#change()).on("close", () => this.#change());
+    this.#plain = plain;
+    this.#handle = nodeHandle(plain);
+    const forNode = { handle: this.#handle, allowHalfOpen: true };
+    this.#transport = new Socket(forNode);
+    const always = { isServer: true, allowHalfOpen: true };
+    this.#socket = new TLSSocket(this.#transport, { ...options, ...always });
+    // It must flow: when `TLSSocket` has stopped because nobody reads, it does not always start again.
+    this.#socket.on("data", (chunk: Uint8Array) => this.#arrived(chunk)).on("close", () => this.#changed.ring());
     this.#socket.on("end", () => {
       this.#ended = true;
-      this.#change();
+      this.#changed.ring();
     });
     // "close" comes after it.
     this.#socket.on("error", (error) => void (this.#failure ??= error));
+    this.#transport.on("error", (error) => void (this.#failure ??= error));
   }
 
-  async handshake(): Promise<Deno.TlsHandshakeInfo> {
+  async handshake(signal?: AbortSignal): Promise<Deno.TlsHandshakeInfo> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    this.#socket.once("secure", resolve).once("error", reject).once("close", () => reject(this.#reason()));
+    const gone = () => reject(new FerryError("Disconnected", "the connection ended too early"));
+    this.#socket.once("secure", resolve).once("error", reject).once("end", gone).once("close", gone);
+    signal?.addEventListener("abort", gone);
+    if (signal?.aborted) gone();
     try {
       await promise;
-    } catch (error) {
-      throw this.#transport.failure ?? error;
+      return { alpnProtocol: this.#socket.alpnProtocol || null };
+    } finally {
+      signal?.removeEventListener("abort", gone);
     }
-    this.#transport.greeted = true;
-    return { alpnProtocol: this.#socket.alpnProtocol || null };
   }
 
   async read(into: Uint8Array): Promise<number | null> {
     for (;;) {
-      const chunk: unknown = this.#pending ?? this.#socket.read();
-      if (chunk instanceof Uint8Array) {
+      const [chunk] = this.#chunks;
+      if (chunk) {
         const n = Math.min(chunk.length, into.length);
         into.set(chunk.subarray(0, n));
-        this.#pending = n < chunk.length ? chunk.subarray(n) : undefined;
+        if (n === chunk.length) this.#chunks.shift();
+        else this.#chunks[0] = chunk.subarray(n);
+        this.#waiting -= n;
+        this.#control();
         return n;
       }
       if (this.#ended) return null;
       if (this.#failure || this.#socket.destroyed) throw this.#reason();
-      await this.#changed.promise;
+      await this.#changed.next;
     }
   }
 
@@ -197,26 +155,43 @@ class SecuredConn implements ByteConn {
   }
 
   close(): void {
-    this.#transport.destroy();
     this.#socket.destroy();
+    this.#transport.destroy();
+    closeQuietly(this.#plain);
   }
 
-  /** Waits for a callback, which never comes when the socket was destroyed before. */
+  #arrived(chunk: Uint8Array): void {
+    this.#chunks.push(chunk);
+    this.#waiting += chunk.length;
+    this.#control();
+    this.#changed.ring();
+  }
+
+  /** Lets no more arrive than is read. */
+  #control(): void {
+    const isFull = this.#waiting > WAITING_BYTES;
+    if (isFull === this.#stopped || this.#socket.destroyed) return;
+    this.#stopped = isFull;
+    if (isFull) this.#handle.readStop();
+    else this.#handle.readStart();
+  }
+
+  /** Waits for a callback, which never comes when the socket was destroyed before, nor always when it is meanwhile. */
   async #finish(start: (done: (error?: Error | null) => void) => void): Promise<void> {
     if (this.#socket.destroyed) throw this.#reason();
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    start((error) => error ? reject(this.#reason()) : resolve());
-    await promise;
+    const gone = () => reject(this.#reason());
+    this.#socket.once("close", gone);
+    start((error) => error ? gone() : resolve());
+    try {
+      await promise;
+    } finally {
+      this.#socket.off("close", gone);
+    }
   }
 
   #reason(): FerryError {
-    if (this.#transport.failure !== undefined) return toFerryError(this.#transport.failure);
     const message = this.#failure ? "the encrypted connection broke" : "the connection is closed";
     return new FerryError("Disconnected", message, { cause: this.#failure });
-  }
-
-  #change(): void {
-    this.#changed.resolve();
-    this.#changed = Promise.withResolvers();
   }
 }

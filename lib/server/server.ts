@@ -1,10 +1,10 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { formatAddress } from "../net/address.ts";
 import { certificateDer, type Identity } from "../net/certificate.ts";
-import { type ByteConn, closeQuietly, Connection } from "../net/connection.ts";
+import { type ByteConn, Connection } from "../net/connection.ts";
 import { RateLimit } from "../net/rate.ts";
 import { Secret } from "../net/secret.ts";
-import { secureServer } from "../net/tls_server.ts";
+import { type Secure, secureServer } from "../net/tls_server.ts";
 import { Turn } from "../net/turn.ts";
 import { FerryError, toFerryError } from "../protocol/errors.ts";
 import { DirectoryStorage } from "../storage/directory.ts";
@@ -59,9 +59,6 @@ const SWEEP_INTERVAL_MS = 24 * 3600 * 1000;
 /** How long transfers may take to finish after `shutdown` by default, in ms. */
 export const SHUTDOWN_GRACE_MS = 10_000;
 
-/** Completes the encryption of a connection. */
-type Secure = (conn: Deno.TcpConn) => Promise<ByteConn>;
-
 /** A running server. */
 export class FerryServer implements AsyncDisposable {
   /** Where it listens; the port is the real one. */
@@ -72,8 +69,8 @@ export class FerryServer implements AsyncDisposable {
   readonly #accepting: Promise<void>;
   readonly #deadlines: ReturnType<typeof setInterval>;
   readonly #secure: Secure | undefined;
-  /** Connections on which the encryption is being agreed. */
-  readonly #handshakes = new Map<Deno.Conn, Promise<void>>();
+  /** What gives up the connections on which the encryption is being agreed. */
+  readonly #handshakes = new Map<AbortController, Promise<void>>();
   readonly #strangers: Strangers;
   readonly #rate: RateLimit | undefined;
   readonly #sweeps: ReturnType<typeof setInterval>;
@@ -149,7 +146,7 @@ export class FerryServer implements AsyncDisposable {
     this.#ending.abort();
     this.#listener.close();
     await this.#accepting;
-    for (const conn of this.#handshakes.keys()) closeQuietly(conn);
+    for (const ending of this.#handshakes.keys()) ending.abort();
     await Promise.all(this.#handshakes.values());
     for (const session of this.sessions) {
       // Not awaited: a client that does not read must not hold up the others; the deadline below ends it.
@@ -193,15 +190,16 @@ export class FerryServer implements AsyncDisposable {
     } catch {
       // The peer is gone already; the session will find out.
     }
-    this.#strangers.add(conn, () => closeQuietly(conn));
-    if (this.#secure) this.#handshakes.set(conn, this.#encrypt(conn, this.#secure));
+    const ending = new AbortController();
+    this.#strangers.add(conn, () => ending.abort());
+    if (this.#secure) this.#handshakes.set(ending, this.#encrypt(conn, this.#secure, ending));
     else this.#begin(conn, conn);
   }
 
-  async #encrypt(conn: Deno.TcpConn, secure: Secure): Promise<void> {
-    const deadline = setTimeout(() => closeQuietly(conn), this.#options.limits.helloMs);
+  async #encrypt(conn: Deno.TcpConn, secure: Secure, ending: AbortController): Promise<void> {
+    const deadline = setTimeout(() => ending.abort(), this.#options.limits.helloMs);
     try {
-      this.#begin(conn, await secure(conn));
+      this.#begin(conn, await secure(conn, ending.signal));
     } catch (error) {
       this.#strangers.delete(conn);
       const peer = formatAddress(conn.remoteAddr);
@@ -209,7 +207,7 @@ export class FerryServer implements AsyncDisposable {
       this.#options.onEvent({ event: "warning", message });
     } finally {
       clearTimeout(deadline);
-      this.#handshakes.delete(conn);
+      this.#handshakes.delete(ending);
     }
   }
 
