@@ -1,17 +1,16 @@
 import type { Connection } from "../net/connection.ts";
 import { Turn } from "../net/turn.ts";
 import { greetClient, type ServerCredentials } from "../net/handshake.ts";
-import { Bell } from "../protocol/bell.ts";
-import { decodeControl, decodeRequest, errorMessage, MESSAGES } from "../protocol/codec.ts";
-import { COMMANDS, type Request, type Right, verbOf } from "../protocol/commands.ts";
+import { errorMessage } from "../protocol/codec.ts";
+import { type Right, verbOf } from "../protocol/commands.ts";
 import { cannot, FerryError, toFerryError } from "../protocol/errors.ts";
-import { type Frame, FrameKind, frameName } from "../protocol/frames.ts";
+import { FrameKind } from "../protocol/frames.ts";
 import type { Storage, Upload } from "../storage/storage.ts";
 import type { Admission } from "./admission.ts";
-import { Body } from "./body.ts";
 import { detailFor, type ServerEvent } from "./events.ts";
 import type { Guard } from "./guard.ts";
 import { handle } from "./handlers.ts";
+import { Inbox, type Job } from "./inbox.ts";
 import { type Limits, LINGER_MS } from "./limits.ts";
 import { type Policy, rightsOf, type Role } from "./policy.ts";
 
@@ -31,18 +30,6 @@ export interface SessionOptions {
   readonly guard: Guard;
 }
 
-/** A request that waits for its turn, or the reason why it is refused when its turn comes. */
-interface Job {
-  /** The size of the request's payload, in bytes. */
-  readonly size: number;
-  readonly request: Request | FerryError;
-  readonly body: Body;
-  readonly signal: AbortSignal;
-}
-
-/** Queued requests take at most about this much memory; more are not received before some are answered. In bytes. */
-const MAX_QUEUED_BYTES = 1024 * 1024;
-
 /**
  * One client. Two loops run side by side: one receives frames, queues requests and hands bodies over; the other
  * answers the requests in order. So a `cancel` is seen while an answer is being sent.
@@ -54,14 +41,7 @@ export class Session {
   readonly #began = performance.now();
   readonly #connection: Connection;
   readonly #options: SessionOptions;
-  readonly #queue: Job[] = [];
-  #queuedBytes = 0;
-  /** The body that is being received; "ignored" after a request that was not understood. */
-  #body: Body | "ignored" | undefined;
-  /** Aborted by `cancel` and at the end; every request gets the one that was current when it came. */
-  #abort = new AbortController();
-  /** Wakes the loop that waits: the answering one for a request, the receiving one for room in the queue. */
-  readonly #changed = new Bell();
+  readonly #inbox: Inbox;
   #greeted = false;
   #role: Role | undefined;
   #rights: readonly Right[] = [];
@@ -78,6 +58,7 @@ export class Session {
     this.peer = connection.peer;
     this.#connection = connection;
     this.#options = options;
+    this.#inbox = new Inbox(options.limits.requests);
   }
 
   /** The command that is being answered, if any. */
@@ -130,7 +111,7 @@ export class Session {
   shutdown(): void {
     this.#shuttingDown = true;
     if (!this.#greeted) this.close("the server is shutting down");
-    this.#changed.ring();
+    this.#inbox.changed.ring();
   }
 
   /** Ends the session at once. */
@@ -156,10 +137,10 @@ export class Session {
     const { helloMs, stallMs, idleMs } = this.#options.limits;
     const late = (reason: string) => this.refuse(new FerryError("Timeout", reason));
     const still = now - this.#connection.progressAt;
-    const body = this.#body instanceof Body ? this.#body : undefined;
+    const { body, isIdle } = this.#inbox;
     const midway = this.#connection.midway || (body?.isAwaited && this.#connection.reading);
     // A client that compares what was kept with its own file has nothing to send for as long as that takes.
-    const idle = this.#greeted && (body?.isChoosing || this.#busyWith === undefined && this.#queue.length === 0);
+    const idle = this.#greeted && (body?.isChoosing || isIdle);
     // Counted from the beginning: a byte now and then does not make it longer.
     if (!this.#greeted && now - this.#began > helloMs) late(`no hello within ${helloMs / 1000} s`);
     else if (midway && still > stallMs) late(`no progress within ${stallMs / 1000} s`);
@@ -182,7 +163,7 @@ export class Session {
       await this.#connection.send(FrameKind.ok, welcome);
       this.#greeted = true;
     } catch (error) {
-      if (toFerryError(error).code === "Unauthorized") await guard.fail(host, this.#abort.signal);
+      if (toFerryError(error).code === "Unauthorized") await guard.fail(host, this.#inbox.signal);
       throw error;
     }
   }
@@ -191,66 +172,8 @@ export class Session {
     for (;;) {
       const frame = await this.#connection.receive();
       if (!frame) return;
-      if (!this.#closing) await this.#accept(frame);
+      if (!this.#closing) await this.#inbox.accept(frame);
     }
-  }
-
-  async #accept({ kind, payload }: Frame): Promise<void> {
-    switch (kind) {
-      case FrameKind.request:
-        return await this.#enqueue(payload);
-      case FrameKind.data:
-        if (this.#body instanceof Body) return await this.#body.deliver(payload);
-        break;
-      case FrameKind.ready:
-        if (this.#body instanceof Body) {
-          return this.#body.begin(MESSAGES.resume(decodeControl(payload), "ready").offset);
-        }
-        break;
-      case FrameKind.end:
-        return this.#endBody(MESSAGES.end(decodeControl(payload), "end").size);
-      case FrameKind.error:
-        return this.#failBody(new FerryError("Cancelled", "the client gave up"));
-      case FrameKind.cancel:
-        return this.#cancel();
-    }
-    if (this.#body !== "ignored") throw new FerryError("BadRequest", `${frameName(kind)} was not expected here`);
-  }
-
-  async #enqueue(payload: Uint8Array): Promise<void> {
-    if (this.#body instanceof Body) throw new FerryError("BadRequest", "a request came before the end of a body");
-    const { requests } = this.#options.limits;
-    const unanswered = this.#queue.length + (this.#busyWith === undefined ? 0 : 1);
-    if (unanswered >= requests) throw new FerryError("BadRequest", `more than ${requests} requests are unanswered`);
-    const job = { size: payload.length, body: new Body(), signal: this.#abort.signal };
-    try {
-      const request = decodeRequest(payload);
-      this.#body = "body" in COMMANDS[request.command] ? job.body : undefined;
-      this.#queue.push({ ...job, request });
-    } catch (error) {
-      this.#body = "ignored";
-      this.#queue.push({ ...job, request: toFerryError(error) });
-    }
-    this.#queuedBytes += job.size;
-    this.#changed.ring();
-    while (this.#queuedBytes > MAX_QUEUED_BYTES && this.#queue.length > 1 && !this.#closing) await this.#changed.next;
-  }
-
-  #endBody(size: number): void {
-    if (this.#body instanceof Body) this.#body.end(size);
-    else if (this.#body === undefined) throw new FerryError("BadRequest", "end was not expected here");
-    this.#body = undefined;
-  }
-
-  #failBody(error: FerryError): void {
-    if (this.#body instanceof Body) this.#body.fail(error);
-    this.#body = undefined;
-  }
-
-  #cancel(): void {
-    this.#failBody(new FerryError("Cancelled", "cancelled by the client"));
-    this.#abort.abort(new FerryError("Cancelled", "cancelled by the client"));
-    this.#abort = new AbortController();
   }
 
   /** Answers requests in order until the end. Never rejects. */
@@ -258,16 +181,14 @@ export class Session {
     try {
       const turn = new Turn();
       while (!this.#closing) {
-        const job = this.#queue.shift();
+        const job = this.#inbox.take();
         if (job) {
-          this.#queuedBytes -= job.size;
-          this.#changed.ring();
           await this.#answer(job);
           if (turn.isOver()) await turn.pass();
         } else if (this.#shuttingDown) {
           await this.#endOrderly();
         } else {
-          await this.#changed.next;
+          await this.#inbox.changed.next;
         }
       }
     } catch (error) {
@@ -305,6 +226,7 @@ export class Session {
       if (!this.#closing) await this.#connection.send(FrameKind.error, errorMessage(failure));
     } finally {
       body.discard();
+      this.#inbox.answered();
       this.#busyWith = undefined;
       const durationMs = performance.now() - began;
       const outcome = failure?.code ?? "ok";
@@ -361,10 +283,6 @@ export class Session {
     if (this.#closing) return;
     this.#closing = true;
     this.#reason = reason;
-    const error = new FerryError("Disconnected", "the client went away");
-    this.#failBody(error);
-    for (const job of this.#queue.splice(0)) job.body.discard();
-    this.#abort.abort(error);
-    this.#changed.ring();
+    this.#inbox.close(new FerryError("Disconnected", "the client went away"));
   }
 }

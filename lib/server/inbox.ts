@@ -1,0 +1,142 @@
+import { Bell } from "../protocol/bell.ts";
+import { decodeControl, decodeRequest, MESSAGES } from "../protocol/codec.ts";
+import { COMMANDS, type Request } from "../protocol/commands.ts";
+import { FerryError, toFerryError } from "../protocol/errors.ts";
+import { type Frame, FrameKind, frameName } from "../protocol/frames.ts";
+import { Body } from "./body.ts";
+
+/** A request that waits for its turn, or the reason why it is refused when its turn comes. */
+export interface Job {
+  /** The size of the request's payload, in bytes. */
+  readonly size: number;
+  readonly request: Request | FerryError;
+  readonly body: Body;
+  /** Aborted when the client cancels or goes away. */
+  readonly signal: AbortSignal;
+}
+
+/** Queued requests take at most about this much memory; more are not received before some are answered. In bytes. */
+const MAX_QUEUED_BYTES = 1024 * 1024;
+
+/** What a client has sent and the server has not answered: requests in their order, and the body that is arriving. */
+export class Inbox {
+  /** Rings when there is something new, or room. */
+  readonly changed = new Bell();
+  readonly #maxUnanswered: number;
+  readonly #queue: Job[] = [];
+  #queuedBytes = 0;
+  #isAnswering = false;
+  /** The body that is being received; "ignored" after a request that was not understood. */
+  #body: Body | "ignored" | undefined;
+  /** Aborted by `cancel` and at the end; every request gets the one that was current when it came. */
+  #abort = new AbortController();
+  #isClosed = false;
+
+  /** @param maxUnanswered How many requests there may be that are not answered. */
+  constructor(maxUnanswered: number) {
+    this.#maxUnanswered = maxUnanswered;
+  }
+
+  /** Whether there is nothing to answer. */
+  get isIdle(): boolean {
+    return !this.#isAnswering && this.#queue.length === 0;
+  }
+
+  /** The body that is being received, if any. */
+  get body(): Body | undefined {
+    return this.#body instanceof Body ? this.#body : undefined;
+  }
+
+  /** Aborted when the client cancels or goes away. */
+  get signal(): AbortSignal {
+    return this.#abort.signal;
+  }
+
+  /**
+   * Takes a frame; resolves when the next one may come.
+   *
+   * @throws {FerryError} `BadRequest` when the frame is not allowed now, or damaged.
+   */
+  async accept({ kind, payload }: Frame): Promise<void> {
+    const { body } = this;
+    switch (kind) {
+      case FrameKind.request:
+        return await this.#enqueue(payload);
+      case FrameKind.data:
+        if (body) return await body.deliver(payload);
+        break;
+      case FrameKind.ready:
+        if (body) return body.begin(MESSAGES.resume(decodeControl(payload), "ready").offset);
+        break;
+      case FrameKind.end:
+        return this.#endBody(MESSAGES.end(decodeControl(payload), "end").size);
+      case FrameKind.error:
+        return this.#failBody(new FerryError("Cancelled", "the client gave up"));
+      case FrameKind.cancel:
+        return this.#cancel();
+    }
+    if (this.#body !== "ignored") throw new FerryError("BadRequest", `${frameName(kind)} was not expected here`);
+  }
+
+  /** The next request, if there is one; `answered` is to be called after it. */
+  take(): Job | undefined {
+    const job = this.#queue.shift();
+    if (!job) return undefined;
+    this.#isAnswering = true;
+    this.#queuedBytes -= job.size;
+    this.changed.ring();
+    return job;
+  }
+
+  /** Says that the request that was taken has been answered. */
+  answered(): void {
+    this.#isAnswering = false;
+  }
+
+  /** Gives up everything that is not answered, and takes nothing more. */
+  close(error: FerryError): void {
+    this.#isClosed = true;
+    this.#failBody(error);
+    for (const job of this.#queue.splice(0)) job.body.discard();
+    this.#abort.abort(error);
+    this.changed.ring();
+  }
+
+  async #enqueue(payload: Uint8Array): Promise<void> {
+    if (this.body) throw new FerryError("BadRequest", "a request came before the end of a body");
+    const unanswered = this.#queue.length + (this.#isAnswering ? 1 : 0);
+    if (unanswered >= this.#maxUnanswered) {
+      throw new FerryError("BadRequest", `more than ${this.#maxUnanswered} requests are unanswered`);
+    }
+    const job = { size: payload.length, body: new Body(), signal: this.#abort.signal };
+    try {
+      const request = decodeRequest(payload);
+      this.#body = "body" in COMMANDS[request.command] ? job.body : undefined;
+      this.#queue.push({ ...job, request });
+    } catch (error) {
+      this.#body = "ignored";
+      this.#queue.push({ ...job, request: toFerryError(error) });
+    }
+    this.#queuedBytes += job.size;
+    this.changed.ring();
+    while (this.#queuedBytes > MAX_QUEUED_BYTES && this.#queue.length > 1 && !this.#isClosed) await this.changed.next;
+  }
+
+  #endBody(size: number): void {
+    if (this.#body === undefined) throw new FerryError("BadRequest", "end was not expected here");
+    this.body?.end(size);
+    this.#body = undefined;
+  }
+
+  #failBody(error: FerryError): void {
+    this.body?.fail(error);
+    this.#body = undefined;
+  }
+
+  #cancel(): void {
+    const error = new FerryError("Cancelled", "cancelled by the client");
+    this.#failBody(error);
+    this.#abort.abort(error);
+    this.#abort = new AbortController();
+  }
+}
