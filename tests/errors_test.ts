@@ -194,3 +194,9 @@ Deno.test("cannot() makes the path safe to print", () => {
   assertEquals(message, 'Cannot get "a\\"\\u{1b}[2J\\n.txt": no');
   assertEquals(path, 'a"\u001b[2J\n.txt');
 });
+
+Deno.test("cannot() leaves a whole sentence without a path as it is", () => {
+  const error = new FerryError("Refused", "Cannot list: you may only add files here");
+  assertEquals(cannot("list", undefined, error).message, error.message);
+  assertEquals(cannot("list", "d", error).message, error.message);
+});

@@ -130,13 +130,13 @@ export function toFerryError(thrown: unknown): FerryError {
  *
  * @param verb What was tried: `get`, `put`, …
  * @param path The path it was tried on, if any.
- * @param thrown What was thrown; a `FerryError`'s message is taken as the reason. One that names a path has been
- * through here before, closer to the failure, and is given back as it is.
+ * @param thrown What was thrown; a `FerryError`'s message is taken as the reason. One that names a path or is such a
+ * sentence has been through here before, closer to the failure, and is given back as it is.
  */
 export function cannot(verb: string, path: string | undefined, thrown: unknown): FerryError {
   const error = toFerryError(thrown);
-  if (error.path !== undefined) return error;
   const { code, message, cause } = error;
+  if (error.path !== undefined || message.startsWith("Cannot ")) return error;
   const subject = path === undefined ? "" : ` ${quote(path)}`;
   return new FerryError(code, `Cannot ${verb}${subject}: ${message}`, { path, cause });
 }

@@ -93,7 +93,7 @@ export class Session {
     await answering;
     this.#leave?.();
     clearTimeout(this.#linger);
-    const durationMs = performance.now() - this.#began;
+    const durationMs = since(this.#began);
     this.#options.onEvent({ event: "close", session: id, peer, durationMs, reason: this.#reason });
   }
 
@@ -228,7 +228,7 @@ export class Session {
       body.discard();
       this.#inbox.answered();
       this.#busyWith = undefined;
-      const durationMs = performance.now() - began;
+      const durationMs = since(began);
       const outcome = failure?.code ?? "ok";
       const detail = failure && detailFor(failure);
       const { id: session, peer, role = "full" } = this;
@@ -285,4 +285,9 @@ export class Session {
     this.#reason = reason;
     this.#inbox.close(new FerryError("Disconnected", "the client went away"));
   }
+}
+
+/** How long ago a time of `performance.now()` is, in ms, to the microsecond. */
+function since(began: number): number {
+  return Math.round((performance.now() - began) * 1000) / 1000;
 }
