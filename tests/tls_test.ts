@@ -11,7 +11,7 @@ import {
 import type { ByteConn } from "../lib/net/connection.ts";
 import { connectPinned, connectTls, type SecureLink } from "../lib/net/tls.ts";
 import { type Secure, secureServer } from "../lib/net/tls_server.ts";
-import type { FerryError } from "../lib/protocol/errors.ts";
+import { FerryError } from "../lib/protocol/errors.ts";
 import { assertFailsWith, assertThrowsCode } from "./helpers/failures.ts";
 import { concat, sameBytes } from "./helpers/frames.ts";
 import { DENO, PROJECT } from "./helpers/process.ts";
@@ -479,8 +479,8 @@ Deno.test("secureServer() frees the socket at once when the handshake is given u
   using silent = await server.connect();
   const accepting = server.accept();
   while (server.plain.length === 0) await delay(1);
-  server.ending.abort();
-  await assertFailsWith("Disconnected", () => within(accepting));
+  server.ending.abort(new FerryError("Timeout", "too late"));
+  await assertFailsWith("Timeout", () => within(accepting));
   assertEquals(await within(readAll(silent)), new Uint8Array());
 });
 

@@ -22,7 +22,7 @@ import { takeTurn } from "./turn.ts";
  * client likes, when the handshake is not complete or the client does not read, and because it delays small answers
  * (Nagle's algorithm) without a way to turn that off.
  * @returns What completes the handshake of one connection, which it takes over. There is no deadline in it: abort the
- * signal, and it rejects with `Disconnected`. It rejects with a `FerryError`, and closes the connection: `BadRequest`
+ * signal, and it rejects with the reason. It rejects with a `FerryError`, and closes the connection: `BadRequest`
  * when the client does not speak TLS, `Unsupported` when it does not speak Ferry's protocol over it, `Unauthorized` when
  * it does not accept the certificate, `Busy` when there are too many open files, `Disconnected`.
  * @throws {FerryError} `BadRequest` when certificate and key are damaged or do not belong together.
@@ -116,13 +116,14 @@ class SecuredConn implements ByteConn {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const gone = () => reject(new FerryError("Disconnected", "the connection ended too early"));
     this.#socket.once("secure", resolve).once("error", reject).once("end", gone).once("close", gone);
-    signal?.addEventListener("abort", gone);
-    if (signal?.aborted) gone();
+    const abort = () => reject(signal?.reason);
+    signal?.addEventListener("abort", abort);
+    if (signal?.aborted) abort();
     try {
       await promise;
       return { alpnProtocol: this.#socket.alpnProtocol || null };
     } finally {
-      signal?.removeEventListener("abort", gone);
+      signal?.removeEventListener("abort", abort);
     }
   }
 

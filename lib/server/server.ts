@@ -146,7 +146,8 @@ export class FerryServer implements AsyncDisposable {
     this.#ending.abort();
     this.#listener.close();
     await this.#accepting;
-    for (const ending of this.#handshakes.keys()) ending.abort();
+    const stopping = new FerryError("ShuttingDown", "the server is shutting down");
+    for (const ending of this.#handshakes.keys()) ending.abort(stopping);
     await Promise.all(this.#handshakes.values());
     for (const session of this.sessions) {
       // Not awaited: a client that does not read must not hold up the others; the deadline below ends it.
@@ -191,13 +192,15 @@ export class FerryServer implements AsyncDisposable {
       // The peer is gone already; the session will find out.
     }
     const ending = new AbortController();
-    this.#strangers.add(conn, () => ending.abort());
+    this.#strangers.add(conn, () => ending.abort(tooManyStrangers()));
     if (this.#secure) this.#handshakes.set(ending, this.#encrypt(conn, this.#secure, ending));
     else this.#begin(conn, conn);
   }
 
   async #encrypt(conn: Deno.TcpConn, secure: Secure, ending: AbortController): Promise<void> {
-    const deadline = setTimeout(() => ending.abort(), this.#options.limits.helloMs);
+    const { helloMs } = this.#options.limits;
+    const late = new FerryError("Timeout", `not within ${helloMs / 1000} s`);
+    const deadline = setTimeout(() => ending.abort(late), helloMs);
     try {
       this.#begin(conn, await secure(conn, ending.signal));
     } catch (error) {
@@ -216,8 +219,7 @@ export class FerryServer implements AsyncDisposable {
     const own = rateLimit(this.#options.limits.connectionBytesPerSecond);
     const rates = [this.#rate, own].filter((limit) => limit !== undefined);
     const session = new Session(++this.#lastId, new Connection(conn, rates), this.#options);
-    const tooMany = new FerryError("Busy", "too many clients are connecting at once; try again");
-    this.#strangers.change(plain, () => session.refuse(tooMany, 0));
+    this.#strangers.change(plain, () => session.refuse(tooManyStrangers(), 0));
     const running = session.run(() => this.#strangers.delete(plain)).finally(() => {
       this.#strangers.delete(plain);
       this.#sessions.delete(session);
@@ -238,6 +240,10 @@ export class FerryServer implements AsyncDisposable {
     const now = performance.now();
     for (const session of this.sessions) session.checkDeadlines(now);
   }
+}
+
+function tooManyStrangers(): FerryError {
+  return new FerryError("Busy", "too many clients are connecting at once; try again");
 }
 
 function rateLimit(bytesPerSecond: number): RateLimit | undefined {
