@@ -2,11 +2,11 @@ import { assert, assertEquals } from "@std/assert";
 import { blockSizeFor, decodeBlocks, encodeBlocks, matchingBytes } from "../../lib/protocol/blocks.ts";
 import { decodeControl, decodeError, decodeRequest, encodeControl, MESSAGES } from "../../lib/protocol/codec.ts";
 import { type CommandName, COMMANDS, okCheck } from "../../lib/protocol/commands.ts";
-import { type ErrorCode, FerryError } from "../../lib/protocol/errors.ts";
+import type { ErrorCode } from "../../lib/protocol/errors.ts";
 import type { Random } from "../helpers/random.ts";
 import { mutateJson, mutateValue } from "./mutate.ts";
 import { MESSAGE_SAMPLES, OK_SAMPLES, REQUEST_SAMPLES, type Scene } from "./samples.ts";
-import { pureTarget, type Tally } from "./target.ts";
+import { accepted, pureTarget, type Tally } from "./target.ts";
 
 const COMMAND_NAMES = Object.keys(COMMANDS) as [CommandName, ...CommandName[]];
 const MESSAGE_NAMES = Object.keys(MESSAGES) as [keyof typeof MESSAGES, ...(keyof typeof MESSAGES)[]];
@@ -41,20 +41,6 @@ function randomSample(random: Random): Sample {
 function decodedError(payload: Uint8Array): unknown {
   const { code, message, path } = decodeError(payload);
   return { code, message, ...(path === undefined ? {} : { path }) };
-}
-
-/** What `read` gives, or undefined when it refuses in an allowed way. */
-function accepted<T>(read: () => T, codes: readonly ErrorCode[], seen: Tally): T | undefined {
-  try {
-    const result = read();
-    seen.add("accepted");
-    return result;
-  } catch (error) {
-    assert(error instanceof FerryError, `threw ${Deno.inspect(error)}`);
-    assert(codes.includes(error.code), `threw ${error.code}: ${error.message}`);
-    seen.add(error.code);
-    return undefined;
-  }
 }
 
 /** Fails unless a value that was read holds nothing that the checks do not let through. Only times may be negative. */

@@ -1,3 +1,5 @@
+import { assert, assertFalse } from "@std/assert";
+import { type ErrorCode, FerryError } from "../../lib/protocol/errors.ts";
 import { Random } from "../helpers/random.ts";
 
 /** Something that is tried with many random inputs. */
@@ -34,6 +36,30 @@ export class Tally {
 
   toString(): string {
     return [...this.#counts].sort(([, a], [, b]) => b - a).map(([name, count]) => `${name} ${count}`).join(", ");
+  }
+}
+
+/**
+ * What `read` gives, or undefined when it refuses in an allowed way.
+ *
+ * @param secrets What the message of the refusal must not repeat.
+ */
+export function accepted<T>(
+  read: () => T,
+  codes: readonly ErrorCode[],
+  seen: Tally,
+  secrets: readonly string[] = [],
+): T | undefined {
+  try {
+    const result = read();
+    seen.add("accepted");
+    return result;
+  } catch (error) {
+    assert(error instanceof FerryError, `threw ${Deno.inspect(error)}`);
+    assert(codes.includes(error.code), `threw ${error.code}: ${error.message}`);
+    for (const secret of secrets) assertFalse(error.message.includes(secret), error.message);
+    seen.add(error.code);
+    return undefined;
   }
 }
 
