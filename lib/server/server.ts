@@ -192,7 +192,7 @@ export class FerryServer implements AsyncDisposable {
       // The peer is gone already; the session will find out.
     }
     const ending = new AbortController();
-    this.#strangers.add(conn, () => ending.abort(tooManyStrangers()));
+    this.#strangers.add(conn, (reason) => ending.abort(reason));
     if (this.#secure) this.#handshakes.set(ending, this.#encrypt(conn, this.#secure, ending));
     else this.#begin(conn, conn);
   }
@@ -219,7 +219,7 @@ export class FerryServer implements AsyncDisposable {
     const own = rateLimit(this.#options.limits.connectionBytesPerSecond);
     const rates = [this.#rate, own].filter((limit) => limit !== undefined);
     const session = new Session(++this.#lastId, new Connection(conn, rates), this.#options);
-    this.#strangers.change(plain, () => session.refuse(tooManyStrangers(), 0));
+    this.#strangers.change(plain, (reason) => session.refuse(reason, 0));
     const running = session.run(() => this.#strangers.delete(plain)).finally(() => {
       this.#strangers.delete(plain);
       this.#sessions.delete(session);
@@ -240,10 +240,6 @@ export class FerryServer implements AsyncDisposable {
     const now = performance.now();
     for (const session of this.sessions) session.checkDeadlines(now);
   }
-}
-
-function tooManyStrangers(): FerryError {
-  return new FerryError("Busy", "too many clients are connecting at once; try again");
 }
 
 function rateLimit(bytesPerSecond: number): RateLimit | undefined {

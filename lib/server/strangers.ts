@@ -1,8 +1,9 @@
 import { networkOf } from "../net/address.ts";
+import { FerryError } from "../protocol/errors.ts";
 
 interface Stranger {
   readonly network: string;
-  end(): void;
+  end(reason: FerryError): void;
 }
 
 /** The connections whose clients have not shown yet who they are. */
@@ -20,15 +21,15 @@ export class Strangers {
    * Adds a connection as it was accepted. When there are too many then, one ends: the oldest of the address that has
    * most, so that many from one place do not harm the few from others.
    *
-   * @param end Ends the connection.
+   * @param end Ends the connection, for a reason that its client may hear.
    */
-  add(conn: Deno.TcpConn, end: () => void): void {
+  add(conn: Deno.TcpConn, end: Stranger["end"]): void {
     this.#strangers.set(conn, { network: networkOf(conn.remoteAddr.hostname), end });
     if (this.#strangers.size > this.#most) this.#endOne();
   }
 
   /** Sets another way to end a connection, if it is still here. */
-  change(conn: Deno.TcpConn, end: () => void): void {
+  change(conn: Deno.TcpConn, end: Stranger["end"]): void {
     const stranger = this.#strangers.get(conn);
     if (stranger) stranger.end = end;
   }
@@ -45,6 +46,6 @@ export class Strangers {
     const [oldest] = crowd;
     if (!oldest) return;
     this.#strangers.delete(oldest[0]);
-    oldest[1].end();
+    oldest[1].end(new FerryError("Busy", "too many clients are connecting at once; try again"));
   }
 }
