@@ -128,7 +128,7 @@ async function receiveWelcome(
 }
 
 /** One answer for every cause, so that nothing can be learned from it. */
-function unauthorized(): FerryError {
+export function unauthorized(): FerryError {
   return new FerryError("Unauthorized", "the secret is wrong or missing");
 }
 

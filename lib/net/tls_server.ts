@@ -21,6 +21,7 @@ import { takeTurn } from "./turn.ts";
  * It is not `Deno.listenTls`, because a connection of that keeps its socket open after `close()` for as long as the
  * client likes, when the handshake is not complete or the client does not read, and because it delays small answers
  * (Nagle's algorithm) without a way to turn that off.
+ *
  * @returns What completes the handshake of one connection, which it takes over. There is no deadline in it: abort the
  * signal, and it rejects with the reason. It rejects with a `FerryError`, and closes the connection: `BadRequest`
  * when the client does not speak TLS, `Unsupported` when it does not speak Ferry's protocol over it, `Unauthorized` when
@@ -59,8 +60,8 @@ interface Handle {
 
 /**
  * The same connection for `node:net`, and so for `node:tls`, which otherwise would go through two streams in
- * JavaScript at a third of the speed. Deno has no public way for it; this is the one that its own `node:child_process`
- * uses. Close `conn` as well in the end.
+ * JavaScript at a third of the speed. Deno has no public way for it; this is one of its own `node:net`. Close `conn` as
+ * well in the end.
  *
  * @throws {FerryError} `Unsupported` when Deno has no such way any more; `Busy` when there are too many open files.
  */

@@ -1,6 +1,6 @@
 import type { Connection } from "../net/connection.ts";
 import { Turn } from "../net/turn.ts";
-import { greetClient, type ServerCredentials } from "../net/handshake.ts";
+import { greetClient, type ServerCredentials, unauthorized } from "../net/handshake.ts";
 import { errorMessage } from "../protocol/codec.ts";
 import { type Right, verbOf } from "../protocol/commands.ts";
 import { cannot, FerryError, toFerryError } from "../protocol/errors.ts";
@@ -152,9 +152,7 @@ export class Session {
     const { host } = this.#connection;
     try {
       const authenticated = await greetClient(this.#connection, credentials);
-      if (authenticated && guard.isBlocked(host)) {
-        throw new FerryError("Unauthorized", "the secret is wrong or missing");
-      }
+      if (authenticated && guard.isBlocked(host)) throw unauthorized();
       if (this.#closing) throw new FerryError("Disconnected", "the connection is closed");
       this.#leave = admission.enter(host);
       this.#role = authenticated ? roles[authenticated.index] : "full";
