@@ -182,7 +182,8 @@ export class Session {
         const job = this.#inbox.take();
         if (job) {
           await this.#answer(job);
-          if (turn.isOver()) await turn.pass();
+          // What was sent ahead is not small, however small each of it is.
+          if (!this.#inbox.isIdle && turn.isOver(Infinity)) await turn.pass();
         } else if (this.#shuttingDown) {
           await this.#endOrderly();
         } else {
