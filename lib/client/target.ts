@@ -27,7 +27,7 @@ const STUCK_MS = 60_000;
 export class StreamTarget implements Target {
   readonly name = undefined;
   readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
-  readonly #exchange: Pick<Exchange, "crowded" | "changed">;
+  readonly #exchange: Pick<Exchange, "crowded" | "changed" | "hasFailed" | "ended">;
   readonly #signal: AbortSignal | undefined;
   /** Bytes that the stream has not taken yet. */
   #kept = 0;
@@ -38,7 +38,7 @@ export class StreamTarget implements Target {
   /** @param signal Ends waiting for the stream to close. */
   constructor(
     stream: WritableStream<Uint8Array>,
-    exchange: Pick<Exchange, "crowded" | "changed">,
+    exchange: Pick<Exchange, "crowded" | "changed" | "hasFailed" | "ended">,
     signal: AbortSignal | undefined,
   ) {
     this.#writer = stream.getWriter();
@@ -55,7 +55,7 @@ export class StreamTarget implements Target {
   }
 
   commit(): Promise<void> {
-    return unlessAborted(this.#writer.close(), this.#signal);
+    return unlessAborted(this.#close(), this.#signal);
   }
 
   abort(error: unknown): Promise<void> {
@@ -64,6 +64,14 @@ export class StreamTarget implements Target {
     // Not awaited: a stream that takes nothing does not end either.
     this.#writer.abort(error).catch(() => {});
     return Promise.resolve();
+  }
+
+  /** Closes the stream when it has taken everything. The end of the connection ends the wait for that. */
+  async #close(): Promise<void> {
+    const { changed, ended } = this.#exchange;
+    while (this.#kept > 0 && !this.#isOver && !this.#exchange.hasFailed) await changed.next;
+    if (this.#kept > 0 && !this.#isOver) throw await ended;
+    await this.#writer.close();
   }
 
   /** Gives the stream a piece, and notes when it was taken. Never rejects. */
