@@ -267,11 +267,13 @@ export class Exchange {
     void this.#cancel();
   }
 
-  /** Ends waiting for what became of a request, and the connection, too, when nobody else needs it. */
+  /** Ends waiting for what became of a request, and then the connection, too, unless somebody needs it. */
   #giveUpWaiting(pending: Pending): void {
     pending.lose(new FerryError("Cancelled", "cancelled"));
-    const isWanted = [...this.#open].some((each) => each.isWanted);
-    if (!isWanted) this.fail(new FerryError("Disconnected", "the server did not answer what was cancelled"));
+    setTimeout(() => {
+      const isWanted = [...this.#open].some((each) => each.isWanted);
+      if (!isWanted) this.fail(new FerryError("Disconnected", "the server did not answer what was cancelled"));
+    });
   }
 
   /** Stops waiting for an answer, and tells the server when nobody waits for any other either. */
