@@ -36,7 +36,10 @@ export async function* listing(
         waiting.push(checkEntry(entry));
         waitingBytes += 2 * entry.path.length + ENTRY_BYTES;
       }
-      if (usedBytes + waitingBytes > MAX_KEPT_BYTES) throw tooMuch();
+      if (usedBytes + waitingBytes > MAX_KEPT_BYTES) {
+        waiting = [];
+        throw tooMuch();
+      }
       count += entries.length;
       arrived.ring();
       while (waitingBytes >= MAX_WAITING_BYTES && !exchange.crowded && !finished && !stop.signal.aborted) {
