@@ -210,10 +210,10 @@ export class Exchange {
 
   #dispatch({ kind, payload }: Frame): Wait {
     if (kind === FrameKind.notice) return this.#onNotice(MESSAGES.notice(decodeControl(payload), "notice"));
+    if (kind === FrameKind.disconnect) throw decodeError(payload);
     const pending = this.#pending[0];
-    if (kind === FrameKind.error) {
+    if (pending && kind === FrameKind.error) {
       const error = decodeError(payload);
-      if (!pending) throw error;
       return this.#next().reject(error);
     }
     if (!pending) throw new FerryError("BadRequest", `the server sent ${frameName(kind)} without being asked`);
