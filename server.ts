@@ -13,7 +13,6 @@ import { VERSION } from "./lib/cli/version.ts";
 import { formatAddress } from "./lib/net/address.ts";
 import { cannot, FerryError } from "./lib/protocol/errors.ts";
 import { type FerryServer, serve } from "./lib/server/server.ts";
-import type { WarningEvent } from "./lib/server/events.ts";
 import { DirectoryStorage } from "./lib/storage/directory.ts";
 
 const HELP = `Serves one directory to Ferry clients.
@@ -129,17 +128,13 @@ async function announce({ address }: FerryServer, root: string, options: ServerA
   if (!Deno.build.standalone) say(`This would be enough:\n  ${grantingCommand(needsOf(options, root))}`);
 }
 
-function lossOf(lines: number): WarningEvent {
-  return { event: "warning", message: `${lines} ${lines === 1 ? "line was" : "lines were"} left out: nobody read the log` };
-}
-
 async function run(options: ServerArguments): Promise<number> {
   const storage = await openDirectory(options);
   if (!storage) return Exit.usage;
   const { hostname, port, policy, limits, durable } = options;
   const protection = await protect(options, storage.root);
   const { identity, secrets: secret } = protection;
-  stderr.describeLoss = (lines) => logLine(lossOf(lines), options.json);
+  stderr.format = (message) => logLine({ event: "warning", message }, options.json);
   using observer = new Observer(options, stderr);
   requireOutside(storage.root, options);
   const { onEvent } = observer;

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
-import { AuditLog } from "../lib/cli/audit.ts";
+import { auditLine, AuditLog, isChange, leftOutRecord } from "../lib/cli/audit.ts";
 import { decodeTicket } from "../lib/net/ticket.ts";
 import type { CommandEvent } from "../lib/server/events.ts";
 import { assertThrowsCode } from "./helpers/failures.ts";
@@ -53,9 +53,12 @@ Deno.test("AuditLog.write() appends one line with everything that is known of a 
   await using dir = await tempDir();
   const path = dir.join("audit");
   const audit = new AuditLog(path);
-  assertEquals(audit.write(EVENT, NOW), undefined);
-  assertEquals(audit.write({ ...EVENT, command: "rename", path: "a", to: "b", outcome: "Refused" }, NOW), undefined);
-  assertEquals(audit.write({ ...EVENT, outcome: "Internal", detail: "EIO" }, NOW), undefined);
+  assertEquals(audit.write(auditLine(EVENT, NOW)), undefined);
+  assertEquals(
+    audit.write(auditLine({ ...EVENT, command: "rename", path: "a", to: "b", outcome: "Refused" }, NOW)),
+    undefined,
+  );
+  assertEquals(audit.write(auditLine({ ...EVENT, outcome: "Internal", detail: "EIO" }, NOW)), undefined);
   const line = {
     time: "2026-11-20T08:51:00.007Z",
     address: "127.0.0.1:50000",
@@ -78,7 +81,7 @@ Deno.test("AuditLog.write() appends one line with everything that is known of a 
 Deno.test("AuditLog.write() writes nothing that a terminal would obey, and JSON that means the same", async () => {
   await using dir = await tempDir();
   const path = dir.join("audit");
-  new AuditLog(path).write({ ...EVENT, path: NASTY, to: NASTY, detail: NASTY, peer: NASTY }, NOW);
+  new AuditLog(path).write(auditLine({ ...EVENT, path: NASTY, to: NASTY, detail: NASTY, peer: NASTY }, NOW));
   const text = Deno.readTextFileSync(path);
   // deno-lint-ignore no-control-regex
   assert(!/[\u0000-\u001f\u007f-\u009f\u200b\u2028\u202e\u2066\u{e0041}]/u.test(text.slice(0, -1)), text);
@@ -91,11 +94,11 @@ Deno.test(
   NOT_ON_WINDOWS,
   async () => {
     await using dir = await tempDir();
-    new AuditLog(dir.join("new")).write(EVENT);
+    new AuditLog(dir.join("new")).write(auditLine(EVENT));
     assertEquals((Deno.statSync(dir.join("new")).mode ?? 0) & 0o777, 0o600);
     Deno.writeTextFileSync(dir.join("old"), "{}\n");
     Deno.chmodSync(dir.join("old"), 0o640);
-    new AuditLog(dir.join("old")).write(EVENT);
+    new AuditLog(dir.join("old")).write(auditLine(EVENT));
     assertEquals((Deno.statSync(dir.join("old")).mode ?? 0) & 0o777, 0o640);
     assertEquals(linesOf(dir.join("old")).length, 2);
   },
@@ -112,8 +115,8 @@ Deno.test("AuditLog begins a line of its own after one that was cut off", async 
   const path = dir.join("audit");
   Deno.writeTextFileSync(path, '{"time":"2026');
   const audit = new AuditLog(path);
-  audit.write(EVENT);
-  audit.write(EVENT);
+  audit.write(auditLine(EVENT));
+  audit.write(auditLine(EVENT));
   const [cut, ...lines] = Deno.readTextFileSync(path).split("\n");
   assertEquals(cut, '{"time":"2026');
   assertEquals(lines.slice(0, -1).map((line) => JSON.parse(line).command), ["put", "put"]);
@@ -125,17 +128,17 @@ Deno.test("AuditLog.write() warns once of a full disk, and again after it went w
   const path = dir.join("audit");
   Deno.symlinkSync(FULL_DISK, path);
   const audit = new AuditLog(path);
-  const warning = audit.write(EVENT);
+  const warning = audit.write(auditLine(EVENT));
   assertMatch(warning ?? "", /^Cannot write ".*audit": no space left on the disk$/);
-  assertEquals([audit.write(EVENT), audit.write(EVENT)], [undefined, undefined]);
+  assertEquals([audit.write(auditLine(EVENT)), audit.write(auditLine(EVENT))], [undefined, undefined]);
   Deno.removeSync(path);
   assertEquals(audit.reopen(), undefined);
-  assertEquals(audit.write(EVENT), undefined);
+  assertEquals(audit.write(auditLine(EVENT)), undefined);
   assertEquals(linesOf(path).length, 1);
   Deno.removeSync(path);
   Deno.symlinkSync(FULL_DISK, path);
   assertEquals(audit.reopen(), undefined);
-  assertEquals(audit.write(EVENT), warning);
+  assertEquals(audit.write(auditLine(EVENT)), warning);
 });
 
 Deno.test("AuditLog.reopen() that fails says so, and the old file stays in use", async () => {
@@ -145,7 +148,7 @@ Deno.test("AuditLog.reopen() that fails says so, and the old file stays in use",
   const audit = new AuditLog(path);
   Deno.renameSync(dir.join("logs"), dir.join("away"));
   assertStringIncludes(audit.reopen() ?? "", "no such file or directory");
-  assertEquals(audit.write(EVENT), undefined);
+  assertEquals(audit.write(auditLine(EVENT)), undefined);
   assertEquals(linesOf(dir.join("away", "audit")).length, 1);
 });
 
@@ -167,7 +170,7 @@ async function ticketsOf(server: ServerProcess, count: number): Promise<string[]
 
 Deno.test("server.ts --audit writes every command with its role, those it refuses too", NOT_ON_WINDOWS, async () => {
   await using dir = await tempDir();
-  const others = ["--host", "0.0.0.0", "--address", "127.0.0.1"];
+  const others = ["--host", "0.0.0.0", "--address", "127.0.0.1", "--ticket-file", "-"];
   const secrets = ["--read-secret-file", dir.join("r"), "--upload-secret-file", dir.join("u")];
   const { server, served, audit } = await audited(dir.path, ...others, ...secrets, "--quiet");
   await using _server = server;

@@ -24,7 +24,7 @@ const NOT_ON_WINDOWS = { ignore: Deno.build.os === "windows" };
 const LINUX_ONLY = { ignore: Deno.build.os !== "linux" };
 
 /** Options with which others can reach a server, and clients on this machine do, over loopback. */
-const OPEN_TO_OTHERS = ["--host", "0.0.0.0", "--address", "127.0.0.1"];
+const OPEN_TO_OTHERS = ["--host", "0.0.0.0", "--address", "127.0.0.1", "--ticket-file", "-"];
 
 /** Waits for the ticket that a server prints. */
 async function ticketOf(server: ServerProcess): Promise<string> {
@@ -133,15 +133,19 @@ Deno.test("server.ts --identity keeps tickets good over a restart, also on loopb
   {
     await using server = await startServer(served, options, access);
     port = server.address.port;
-    ticket = await ticketOf(server);
-    assertEquals(JSON.parse(server.stdout.text.split("\n")[1] ?? ""), { event: "ticket", role: "full", ticket });
+    await server.stderr.until('{"event":"tickets"');
     server.kill("SIGTERM");
     assertEquals(await server.ended(), 0);
+    // It is in its file, and nowhere else.
+    assertEquals(server.stdout.text.split("\n").map((line) => line.slice(0, 20)), ['{"event":"listening"', ""]);
+    ticket = Deno.readTextFileSync(ticketFile).trim();
+    assert(!server.stderr.text.includes("ferry:"), server.stderr.text);
   }
   for (const file of [identity, ticketFile]) assertEquals((Deno.statSync(file).mode ?? 0) & 0o777, 0o600, file);
-  assertEquals(Deno.readTextFileSync(ticketFile), `${ticket}\n`);
+  Deno.removeSync(ticketFile);
   await using server = await startServer(served, ["--port", String(port), ...options], access);
-  assertEquals(await ticketOf(server), ticket);
+  await server.stderr.until('{"event":"tickets"');
+  assertEquals(Deno.readTextFileSync(ticketFile), `${ticket}\n`);
   const got = await runClient([Deno.readTextFileSync(ticketFile), "get", "a.txt", "-"]);
   assertDone(got);
   assertEquals(got.stdout, "abc");
@@ -162,7 +166,7 @@ Deno.test(
     let ticket: string;
     let port: string;
     {
-      await using server = await startServer(served, ["--identity", identity], access);
+      await using server = await startServer(served, ["--identity", identity, "--ticket-file", "-"], access);
       ticket = await ticketOf(server);
       port = String(server.address.port);
     }

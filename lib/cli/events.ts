@@ -52,7 +52,9 @@ export function leftOutLine(network: string, lines: number, json: boolean, now =
  */
 export function jsonLine(record: Readonly<Record<string, unknown>>, maxBytes?: number): string {
   // JSON.stringify leaves C1 controls and separators as they are; a log that is shown on a terminal must not.
-  return escapeForTerminal(JSON.stringify(record, (_, value) => typeof value === "string" ? cut(value, maxBytes) : value));
+  return escapeForTerminal(
+    JSON.stringify(record, (_, value) => typeof value === "string" ? cut(value, maxBytes) : value),
+  );
 }
 
 /** JSON without characters that a terminal could obey; it means the same. */

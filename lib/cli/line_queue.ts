@@ -16,8 +16,8 @@ const encoder = new TextEncoder();
  * there is room again.
  */
 export class LineQueue {
-  /** The line that says how many were left out. */
-  describeLoss = (lines: number): string => `${lines} ${lines === 1 ? "line was" : "lines were"} left out: nobody read`;
+  /** Makes a line of the sentence that says how many were left out. */
+  format = (message: string): string => message;
   readonly #writer: ByteWriter;
   #waiting = "";
   /** Bytes that wait or are being written. */
@@ -56,7 +56,9 @@ export class LineQueue {
   }
 
   #notice(): string {
-    return this.#leftOut > 0 ? `${this.describeLoss(this.#leftOut)}\n` : "";
+    const lines = this.#leftOut;
+    if (lines === 0) return "";
+    return `${this.format(`${lines} ${lines === 1 ? "line was" : "lines were"} left out: nobody read this`)}\n`;
   }
 
   #add(text: string): boolean {
