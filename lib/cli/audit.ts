@@ -4,7 +4,7 @@ import type { CommandEvent } from "../server/events.ts";
 import { type Policy, rightsOf } from "../server/policy.ts";
 import { isSameFile, lstatOrNothing } from "../storage/lookup.ts";
 import { jsonLine } from "./events.ts";
-import { MAX_TEXT_BYTES } from "./log_text.ts";
+import { MAX_PATH_BYTES, MAX_TEXT_BYTES } from "./log_text.ts";
 
 const encoder = new TextEncoder();
 
@@ -20,9 +20,6 @@ const WITHOUT_EFFECT: readonly CommandEvent["outcome"][] = [
   "NotFound",
   "AlreadyExists",
 ] satisfies ErrorCode[];
-
-/** The most that a path of 4,096 bytes takes when each of them is escaped. */
-const MAX_PATH_BYTES = 6 * MAX_TEXT_BYTES;
 
 /** Everybody's right to write, but the owner's. */
 const OTHERS_MAY_WRITE = 0o022;

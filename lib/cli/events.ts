@@ -59,8 +59,9 @@ export function jsonLine(record: Readonly<Record<string, unknown>>, maxBytes?: n
 
 /** JSON without characters that a terminal could obey; it means the same. */
 function escapeForTerminal(json: string): string {
-  return json.replace(
-    /[\u007f-\uffff]/g,
-    (c) => printable(c) === c ? c : `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`,
-  );
+  return json.replace(/[\u007f-\u{10ffff}]/gu, (c) => printable(c) === c ? c : escapeUnits(c));
+}
+
+function escapeUnits(c: string): string {
+  return c.split("").map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`).join("");
 }

@@ -3,8 +3,11 @@ import { printable } from "../protocol/text.ts";
 /** How much of a path or another text from outside a line has, in bytes as it is written: the longest path of a system. */
 export const MAX_TEXT_BYTES = 4096;
 
-/** What one UTF-16 code unit may become when it is escaped, in bytes: `\u202e` in JSON, `\u{1b}` in text. */
-const MAX_ESCAPED_BYTES = 6;
+/** The most that one UTF-16 code unit becomes when it is escaped, in bytes: `\u{202e}`. */
+const MAX_ESCAPED_BYTES = 8;
+
+/** What a path takes at most that a system can open, in bytes as it is written. */
+export const MAX_PATH_BYTES = MAX_ESCAPED_BYTES * MAX_TEXT_BYTES;
 
 /** What a character takes in a line, in bytes, quotes and JSON included. */
 function costOf(c: string): number {
