@@ -196,6 +196,25 @@ Deno.test("Observer hides no change behind a flood, bounds both logs, and says h
   assertEquals([event, network, lines], ["leftOut", "192.0.2.1", 50_000 + 4 - logged]);
 });
 
+Deno.test("Observer logs the end of each session whose beginning is in the log, and of no other", async () => {
+  await using place = await observed({ json: true });
+  const { observer, queue } = place;
+  const begin = (session: number) => observer.onEvent({ event: "open", session, peer: PEER });
+  const end = (session: number) => observer.onEvent({ event: "close", session, peer: PEER, durationMs: 1 });
+  for (const session of [1, 2, 3]) begin(session);
+  end(2);
+  for (let i = 0; i < 5000; i++) {
+    observer.onEvent({ ...COMMAND, path: "p".repeat(4000) });
+    if (i % 100 === 0) await queue.drained();
+  }
+  for (const session of [4, 5]) begin(session);
+  for (const session of [1, 4, 3, 5]) end(session);
+  await queue.drained();
+  const events = place.log().map((line) => JSON.parse(line)).filter(({ event }) => ["open", "close"].includes(event));
+  const told = events.map(({ event, session }) => `${event} ${session}`);
+  assertEquals(told, ["open 1", "open 2", "open 3", "close 2", "close 1", "close 3"]);
+});
+
 Deno.test("Observer logs a tree of 10,000 files with long names whole", async () => {
   await using place = await observed({ json: true });
   for (let i = 0; i < 10_000; i++) {

@@ -12,6 +12,8 @@ export class Observer implements Disposable {
   readonly #audit: AuditLog | undefined;
   readonly #logQuota: LineQuota;
   readonly #auditQuota: LineQuota;
+  /** The sessions that go on and whose beginning is in the log. */
+  readonly #begun = new Set<number>();
 
   /**
    * Opens the audit log, if there is to be one.
@@ -28,13 +30,7 @@ export class Observer implements Disposable {
 
   /** Takes an event of the server. */
   readonly onEvent = (event: ServerEvent): void => {
-    const { json, quiet } = this.#options;
-    if (!quiet || isTrouble(event)) {
-      const compose = () => logLine(event, json);
-      // What no peer has caused comes seldom.
-      const line = event.peer === undefined ? compose() : this.#logQuota.take(event.peer, compose);
-      if (line !== undefined) this.#log.line(line);
-    }
+    if (!this.#options.quiet || isTrouble(event)) this.#logEvent(event);
     if (event.event === "command") this.#auditCommand(event);
   };
 
@@ -47,6 +43,17 @@ export class Observer implements Disposable {
   [Symbol.dispose](): void {
     this.#auditQuota[Symbol.dispose]();
     this.#logQuota[Symbol.dispose]();
+  }
+
+  #logEvent(event: ServerEvent): void {
+    const compose = () => logLine(event, this.#options.json);
+    // Who reads that a session began shall read that it ended.
+    const mustBeKept = event.event === "close" && this.#begun.delete(event.session);
+    // What no peer has caused comes seldom.
+    const line = event.peer === undefined ? compose() : this.#logQuota.take(event.peer, compose, mustBeKept);
+    if (line === undefined) return;
+    this.#log.line(line);
+    if (event.event === "open") this.#begun.add(event.session);
   }
 
   #auditCommand(event: CommandEvent): void {
