@@ -23,6 +23,9 @@ function bad(name: string, wanted: string): never {
   throw new FerryError("BadRequest", `${name} must be ${wanted}`);
 }
 
+/** Anything, or nothing; for what is checked elsewhere. */
+export const unchecked: Check<unknown> = (value) => value;
+
 /** A string of well-formed Unicode. */
 export const text: Check<string> = (value, name) =>
   typeof value === "string" && value.isWellFormed() ? value : bad(name, "a string");

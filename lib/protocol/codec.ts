@@ -1,5 +1,5 @@
 import { BLOCK_FIELDS } from "./blocks.ts";
-import { count, type Fields, flag, listOf, object, oneOf, optional, text, time } from "./checks.ts";
+import { count, type Fields, flag, listOf, object, oneOf, optional, text, time, unchecked } from "./checks.ts";
 import { COMMANDS, isCommandName, type Request } from "./commands.ts";
 import { ERROR_CODES, FerryError } from "./errors.ts";
 import { MAX_CONTROL_BYTES } from "./limits.ts";
@@ -9,8 +9,11 @@ import { quote } from "./text.ts";
 export const MESSAGES = {
   /** The server's first frame: the versions it speaks, and random bytes (Base64) when it wants a proof. */
   serverHello: object({ ferry: listOf(count), nonce: optional(text) }),
-  /** The client's first frame: the version it chose from the server's list, and random bytes (Base64) of its own. */
-  clientHello: object({ ferry: count, nonce: optional(text) }),
+  /**
+   * The client's first frame: the version it chose from the server's list, and random bytes (Base64) of its own, which
+   * are looked at together with the proof only.
+   */
+  clientHello: object({ ferry: count, nonce: unchecked }),
   /** The client's second frame when the server wants a proof (Base64) that it knows the secret. */
   proof: object({ proof: text }),
   /**

@@ -31,7 +31,8 @@ function proofFor(
   clientHello: Uint8Array,
 ): Uint8Array {
   const serverNonce = MESSAGES.serverHello(serverHello.value, "hello").nonce ?? "";
-  const clientNonce = MESSAGES.clientHello(decodeControl(clientHello), "hello").nonce ?? "";
+  const { nonce } = MESSAGES.clientHello(decodeControl(clientHello), "hello");
+  const clientNonce = typeof nonce === "string" ? nonce : "";
   return prove(secret, role, {
     serverHello: serverHello.payload,
     clientHello,
