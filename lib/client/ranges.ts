@@ -76,7 +76,6 @@ async function getInRanges(
     start: { offset: 0, version },
   };
   try {
-    if (!kept) upload.startAt(0);
     await deal(links, [start.offset, size], options, (client, { offset, end }, onProgress) => {
       const range = { offset, length: end - offset, version: start.version };
       return client.getPart(path, file.shown, upload, range, { signal, onProgress: (n) => onProgress(n - offset) });

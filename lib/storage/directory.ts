@@ -6,9 +6,10 @@ import type { BlockSums } from "../protocol/blocks.ts";
 import { FerryError, toFerryError } from "../protocol/errors.ts";
 import { sumBlocks } from "./blocks.ts";
 import { DirectoryReader } from "./directory_reader.ts";
-import { DirectoryUpload } from "./directory_upload.ts";
+import { DirectoryUpload, offerUpload, type UploadTarget } from "./directory_upload.ts";
 import { listTree } from "./directory_list.ts";
 import { facts } from "./facts.ts";
+import { Leftovers } from "./leftovers.ts";
 import {
   again,
   type Found,
@@ -23,7 +24,17 @@ import { partialName } from "./partial.ts";
 import { type RemotePath, ROOT } from "./path.ts";
 import { Root } from "./root.ts";
 import { sweep } from "./sweep.ts";
-import type { BlockOptions, Entry, FileFacts, Reader, ReadOptions, Storage, Upload, UploadOptions } from "./storage.ts";
+import type {
+  BlockOptions,
+  Entry,
+  FileFacts,
+  Kept,
+  Reader,
+  ReadOptions,
+  Storage,
+  Upload,
+  UploadOptions,
+} from "./storage.ts";
 
 const NOT_FOUND = "no such file or directory";
 
@@ -49,6 +60,7 @@ export class DirectoryStorage implements Storage {
   /** The real path of the directory. */
   readonly root: string;
   readonly #root: Root;
+  readonly #leftovers = new Leftovers();
 
   private constructor(root: string) {
     this.root = root;
@@ -96,12 +108,12 @@ export class DirectoryStorage implements Storage {
     return reader;
   }
 
+  async offer(path: RemotePath, options: UploadOptions & { signal?: AbortSignal | undefined } = {}): Promise<Kept> {
+    return await offerUpload(guarded(() => this.#uploadTarget(path)), options);
+  }
+
   async upload(path: RemotePath, options: UploadOptions = {}): Promise<Upload> {
-    return guarded(() => {
-      const { directory, name, info } = this.#locate(path);
-      if (info?.isDirectory || path === ROOT) throw new FerryError("IsADirectory", "it is a directory");
-      return new DirectoryUpload({ directory, name, path, replaced: info }, options);
-    });
+    return guarded(() => new DirectoryUpload(this.#uploadTarget(path), options, this.#leftovers));
   }
 
   async mkdir(path: RemotePath, options: { parents?: boolean | undefined } = {}): Promise<void> {
@@ -178,7 +190,7 @@ export class DirectoryStorage implements Storage {
   /** How many bytes an interrupted upload of `path` has left; 0 when there is nothing to resume. */
   keptBytes(path: RemotePath): number {
     return guarded(() => {
-      const { directory, name } = this.#parent(path);
+      const { directory, name } = this.#locate(path);
       const partial = join(directory, partialName(name));
       // Most often there is none, and this is the cheap way to find out.
       const info = existsSync(partial) ? lstatOrNothing(partial) : undefined;
@@ -221,6 +233,13 @@ export class DirectoryStorage implements Storage {
     }
     file.close();
     return undefined;
+  }
+
+  /** Where an upload goes: through a link, beside what that leads to. */
+  #uploadTarget(path: RemotePath): UploadTarget {
+    const { directory, name, info } = this.#locate(path);
+    if (info?.isDirectory || path === ROOT) throw new FerryError("IsADirectory", "it is a directory");
+    return { directory, name, path, replaced: info };
   }
 
   #mkdirOne(path: RemotePath, mayExist: boolean): void {
