@@ -5,6 +5,7 @@ import type { Direction, Pair } from "./copy.ts";
 import type { Link } from "./link.ts";
 import { on } from "./local.ts";
 import type { TransferOptions } from "./options.ts";
+import type { PartsSender } from "./upload.ts";
 
 /** A smaller file is not worth being split, in bytes. */
 const MIN_SPLIT_BYTES = 64 * 1024 * 1024;
@@ -110,14 +111,15 @@ export async function transferInRanges(
     else await client.get(path, file, options);
     return;
   }
-  const sendParts = (upload: string, offset: number) =>
-    deal(
+  const sendParts: PartsSender = (upload, offset, over) => {
+    const signal = options.signal ? AbortSignal.any([options.signal, over]) : over;
+    return deal(
       links,
       [offset, facts.size],
-      options,
-      (client, range, onProgress) =>
-        client.putPart(file, { upload, ...range, facts }, { signal: options.signal, onProgress }),
+      { ...options, signal },
+      (client, range, onProgress) => client.putPart(file, { upload, ...range, facts }, { signal, onProgress }),
     );
+  };
   const own = isSplit ? { ...options, onProgress: undefined, sendParts } : options;
   await client.put({ ...file, facts }, path, own);
 }

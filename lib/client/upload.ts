@@ -15,8 +15,11 @@ const ASK_FIRST_BYTES = MAX_DATA_BYTES;
 /** What the server was told of the file. */
 type Announced = Pick<FileFacts, "size" | "mtimeMs">;
 
-/** Sends the bytes from `offset` on through other connections, as parts of the upload of that name. */
-export type PartsSender = (upload: string, offset: number) => Promise<void>;
+/**
+ * Sends the bytes from `offset` on through other connections, as parts of the upload of that name, and gives up when the
+ * signal is aborted.
+ */
+export type PartsSender = (upload: string, offset: number, signal: AbortSignal) => Promise<void>;
 
 /** How often a connection that waits in the middle of a body shows that it is alive, in ms. */
 const ALIVE_INTERVAL_MS = 10_000;
@@ -117,7 +120,10 @@ function bodyInParts(sendParts: PartsSender, offset: number): Exchanging {
     },
     async body(connection, request) {
       const upload = await Promise.race([named, request.settling]);
-      if (upload !== undefined && !request.settled) await whileAlive(connection, sendParts(upload, offset));
+      if (upload === undefined || request.settled) return 0;
+      const over = new AbortController();
+      void request.settling.then(() => over.abort());
+      await whileAlive(connection, sendParts(upload, offset, over.signal));
       return 0;
     },
   };
