@@ -174,14 +174,21 @@ export async function downloadPart(
   }
 }
 
+/** How many bytes an earlier download has left. */
+export function keptBytes({ storage, name, shown }: LocalFile): Promise<number> {
+  return on("write", shown, () => storage.keptBytes(name));
+}
+
 /** Opens what an earlier download has left, and finds out how much of it is the beginning of the file as it is now. */
 export async function resumeDownload(
   exchange: Exchange,
   path: string,
-  { storage, name, shown }: LocalFile,
+  local: LocalFile,
   { signal, overwrite, durable }: TransferOptions,
 ): Promise<{ upload: Upload; start: Start }> {
-  const request = { command: "blocks", path, length: storage.keptBytes(name) } as const;
+  const { storage, name, shown } = local;
+  const length = await keptBytes(local);
+  const request = { command: "blocks", path, length } as const;
   const { size, mtimeMs, version, ...fields } = await exchange.request(request, { signal });
   const theirs = decodeBlocks(fields);
   return await on("write", shown, async () => {
@@ -200,7 +207,7 @@ async function downloadToFile(
   options: TransferOptions,
 ): Promise<FileFacts> {
   const { resume: mayResume = true } = options;
-  for (let i = 0; mayResume && i < MAX_RESTARTS && local.storage.keptBytes(local.name) > 0; i++) {
+  for (let i = 0; mayResume && i < MAX_RESTARTS && await keptBytes(local) > 0; i++) {
     try {
       const { upload, start } = await resumeDownload(exchange, path, local, options);
       return await receive(exchange, path, fileTarget(local, options, upload), options, start);

@@ -2,6 +2,7 @@ import type { FileFacts } from "../protocol/commands.ts";
 import { cannot } from "../protocol/errors.ts";
 import type { Client } from "./client.ts";
 import type { Direction, Pair } from "./copy.ts";
+import { keptBytes } from "./download.ts";
 import type { Link } from "./link.ts";
 import { on } from "./local.ts";
 import type { TransferOptions } from "./options.ts";
@@ -71,7 +72,7 @@ async function getInRanges(
 ): Promise<void> {
   const { overwrite, durable, signal, resume = true } = options;
   const { size, mtimeMs, version } = facts;
-  const kept = resume && file.storage.keptBytes(file.name) > 0;
+  const kept = resume && await keptBytes(file) > 0;
   const { upload, start } = kept ? await client.resumeDownload(path, file, options) : {
     upload: await on("write", file.shown, () => file.storage.upload(file.name, { size, mtimeMs, overwrite, durable })),
     start: { offset: 0, version },

@@ -99,23 +99,17 @@ async function get(context: Context, { path, offset, length, ifVersion }: Reques
   }
 }
 
-/** The path of something that is to be made. */
-function parseNew(path: string, { limits: { depth } }: Context): RemotePath {
-  const parsed = parseRemotePath(path);
-  if (path.split("/").length <= depth) return parsed;
-  throw new FerryError("InvalidPath", `it is more than ${depth} directories deep, which is this server's limit`);
-}
-
 /** Has the storage take, or look at, the upload that a request is about, within what the session may do and use. */
 async function toStore<T>(
   context: Context,
   request: RequestOf<"put"> | RequestOf<"offer">,
   store: (path: RemotePath, options: UploadOptions) => Promise<T>,
 ): Promise<T> {
-  const { rights, owner, limits: { fileBytes: maxSize, keepFreeBytes: keepFree } } = context;
+  const { rights, owner, limits: { fileBytes: maxSize, keepFreeBytes: keepFree, depth: maxDepth } } = context;
   const overwrite = request.overwrite !== false && rights.includes("overwrite");
   try {
-    return await store(parseNew(request.path, context), { size: request.size, overwrite, owner, maxSize, keepFree });
+    const options = { size: request.size, overwrite, owner, maxSize, keepFree, maxDepth };
+    return await store(parseRemotePath(request.path), options);
   } catch (error) {
     const exists = error instanceof FerryError && error.code === "AlreadyExists";
     throw exists && request.overwrite !== false ? refusal("overwrite", rights) : error;
@@ -193,16 +187,16 @@ const HANDLERS: Handlers = {
     return { ...encodeBlocks(sums), size, mtimeMs, version };
   },
   sum: ({ storage, signal }, { path }) => storage.digest(parseRemotePath(path), signal),
-  async mkdir(context, { path, parents }) {
-    await context.storage.mkdir(parseNew(path, context), { parents });
+  async mkdir({ storage, limits }, { path, parents }) {
+    await storage.mkdir(parseRemotePath(path), { parents, maxDepth: limits.depth });
     return {};
   },
-  async rename(context, { path, to }) {
-    await context.storage.rename(parseRemotePath(path), parseNew(to, context));
+  async rename({ storage, limits, signal }, { path, to }) {
+    await storage.rename(parseRemotePath(path), parseRemotePath(to), { maxDepth: limits.depth, signal });
     return {};
   },
-  async remove({ storage }, { path, recursive }) {
-    await storage.remove(parseRemotePath(path), { recursive });
+  async remove({ storage, signal }, { path, recursive }) {
+    await storage.remove(parseRemotePath(path), { recursive, signal });
     return {};
   },
   async say({ say }, { text }) {

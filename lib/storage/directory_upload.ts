@@ -3,13 +3,14 @@ import { FerryError, toFerryError } from "../protocol/errors.ts";
 import { sumBlocks } from "./blocks.ts";
 import { mtimeMs as mtimeMsOf, versionOf } from "./facts.ts";
 import { PacedFile } from "./file.ts";
-import type { Leftovers } from "./leftovers.ts";
+import type { KeptFiles } from "./kept_files.ts";
 import { lookAgain, lstatOrNothing } from "./lookup.ts";
 import { Part } from "./part.ts";
 import { PartialFile, PERMISSION_BITS } from "./partial.ts";
 import type { RemotePath } from "./path.ts";
 import { SpaceKeeper } from "./space.ts";
 import type { Kept, Receipt, Upload, UploadOptions, UploadPart } from "./storage.ts";
+import { added } from "./watch.ts";
 
 /** Where an upload goes: a real directory, a name in it, and what had that name when the upload began. */
 export interface UploadTarget {
@@ -65,7 +66,7 @@ export async function offerUpload(
 export class DirectoryUpload implements Upload {
   readonly #target: UploadTarget;
   readonly #options: UploadOptions;
-  readonly #leftovers: Leftovers;
+  readonly #keptFiles: KeptFiles;
   readonly #partial: PartialFile;
   readonly #file: PacedFile;
   readonly #space: SpaceKeeper;
@@ -75,10 +76,10 @@ export class DirectoryUpload implements Upload {
   #isDated = false;
   #open = true;
 
-  constructor(target: UploadTarget, options: UploadOptions, leftovers: Leftovers) {
+  constructor(target: UploadTarget, options: UploadOptions, keptFiles: KeptFiles) {
     this.#target = target;
     this.#options = options;
-    this.#leftovers = leftovers;
+    this.#keptFiles = keptFiles;
     const { offset = 0, kept, size = offset, owner = "", keepFree = 0 } = options;
     if (offset > size || offset > 0 && kept === undefined) {
       throw new FerryError("BadRequest", `${offset} is not a place to go on at`);
@@ -148,8 +149,9 @@ export class DirectoryUpload implements Upload {
       if (!written) throw new FerryError("Changed", "the directory was replaced meanwhile; try again");
       if (written.size !== size) throw new FerryError("Changed", "the partial file was changed by others");
       Deno.renameSync(partial, destination);
+      added(destination);
       this.#isDated = false;
-      this.#leftovers.delete(owner, partial);
+      this.#keptFiles.delete(owner, partial);
       await parent?.sync();
       const info = lookAgain(file, destination, written);
       this.#close();
@@ -222,8 +224,8 @@ export class DirectoryUpload implements Upload {
     try {
       // While the lock is held the name cannot belong to another upload.
       const left = this.#partial.inPlace();
-      if (left && left.size > 0) return this.#leftovers.add(owner, path, left);
-      this.#leftovers.delete(owner, path);
+      if (left && left.size > 0) return this.#keptFiles.add(owner, path, left);
+      this.#keptFiles.delete(owner, path);
       if (left) Deno.removeSync(path);
     } catch (error) {
       if (!(error instanceof Deno.errors.NotFound)) throw toFerryError(error);
