@@ -17,6 +17,7 @@ const SAMPLES: Record<string, Record<string, unknown>> = {
   stat: { path: "a.txt" },
   get: { path: "a.txt" },
   put: { path: "new.txt" },
+  offer: { path: "new.txt", size: 3 },
   sum: { path: "a.txt" },
   blocks: { path: "a.txt", length: 5 },
   part: { upload: "none", offset: 0 },
