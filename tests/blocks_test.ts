@@ -1,16 +1,9 @@
 import { createHash } from "node:crypto";
 import { assert, assertEquals, assertGreater, assertLess, assertRejects } from "@std/assert";
-import {
-  blockSizeFor,
-  BlockSummer,
-  type BlockSums,
-  decodeBlocks,
-  encodeBlocks,
-  matchingBytes,
-} from "../lib/protocol/blocks.ts";
+import { blockSizeFor, type BlockSums, decodeBlocks, encodeBlocks, matchingBytes } from "../lib/protocol/blocks.ts";
 import { encodeControl } from "../lib/protocol/codec.ts";
 import { MAX_CONTROL_BYTES } from "../lib/protocol/limits.ts";
-import { sumBlocks } from "../lib/storage/blocks.ts";
+import { BlockSummer, sumBlocks } from "../lib/storage/blocks.ts";
 import { assertThrowsCode } from "./helpers/failures.ts";
 import { concat, sameBytes } from "./helpers/frames.ts";
 import { bytes, Random, withRandom } from "./helpers/random.ts";

@@ -1,5 +1,4 @@
 import { Buffer } from "node:buffer";
-import { createHash, type Hash } from "node:crypto";
 import { count, type Fields, type Infer, text } from "./checks.ts";
 import { FerryError } from "./errors.ts";
 
@@ -67,39 +66,4 @@ export function matchingBytes(a: BlockSums, b: BlockSums): number {
   const covered = Math.min(same * a.blockSize, a.covered, b.covered);
   // A short last block must have been the same length on both sides to be compared at all.
   return a.covered === b.covered || covered % a.blockSize === 0 ? covered : covered - covered % a.blockSize;
-}
-
-/** Adds up the SHA-256 of each block of a stream of bytes. */
-export class BlockSummer {
-  readonly #blockSize: number;
-  readonly #hashes: Buffer[] = [];
-  #covered = 0;
-  /** The block that has begun. */
-  #block: Hash | undefined;
-
-  constructor(blockSize: number) {
-    this.#blockSize = blockSize;
-  }
-
-  update(bytes: Uint8Array): void {
-    for (let done = 0; done < bytes.length;) {
-      const piece = bytes.subarray(done, done + this.#blockSize - this.#covered % this.#blockSize);
-      this.#block ??= createHash("sha256");
-      this.#block.update(piece);
-      done += piece.length;
-      this.#covered += piece.length;
-      if (this.#covered % this.#blockSize === 0) this.#finishBlock();
-    }
-  }
-
-  /** The sums of what was added; to be called once, at the end. */
-  finish(): BlockSums {
-    this.#finishBlock();
-    return { covered: this.#covered, blockSize: this.#blockSize, hashes: Uint8Array.from(Buffer.concat(this.#hashes)) };
-  }
-
-  #finishBlock(): void {
-    if (this.#block) this.#hashes.push(this.#block.digest());
-    this.#block = undefined;
-  }
 }
