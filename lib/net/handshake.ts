@@ -3,7 +3,7 @@ import { FerryError } from "../protocol/errors.ts";
 import { type Frame, FrameKind } from "../protocol/frames.ts";
 import { PROTOCOL_VERSION } from "../protocol/limits.ts";
 import type { Connection } from "./connection.ts";
-import { newNonce, prove, type Secret, type Transcript, verify } from "./secret.ts";
+import { newNonce, ownerOf, prove, type Secret, type Transcript, verify } from "./secret.ts";
 
 /** What the client knows when a connection begins. */
 export interface Credentials {
@@ -27,6 +27,8 @@ export interface Authenticated {
   readonly index: number;
   /** The server's own proof (Base64) for the `ok`. */
   readonly proof: string;
+  /** Stands for those who know this secret; see `ownerOf`. */
+  readonly owner: string;
 }
 
 const encoder = new TextEncoder();
@@ -35,8 +37,8 @@ const encoder = new TextEncoder();
 const TOKEN_CHARS = 44;
 
 /** The bytes of a nonce or a proof, none when it is anything else than the Base64 (RFC 4648, section 4) of 32 bytes. */
-function decodeToken(token: unknown): Uint8Array<ArrayBuffer> {
-  if (typeof token !== "string" || token.length !== TOKEN_CHARS) return new Uint8Array();
+function decodeToken(token: string | undefined): Uint8Array<ArrayBuffer> {
+  if (token === undefined || token.length !== TOKEN_CHARS) return new Uint8Array();
   try {
     return Uint8Array.fromBase64(token, { lastChunkHandling: "strict" });
   } catch {
@@ -91,7 +93,7 @@ export async function greetClient(
   const index = verify(secrets, "client", transcript, proofIn(proof));
   const secret = index === undefined ? undefined : secrets[index];
   if (index === undefined || !secret) throw unauthorized();
-  return { index, proof: prove(secret, "server", transcript).toBase64() };
+  return { index, proof: prove(secret, "server", transcript).toBase64(), owner: ownerOf(secret) };
 }
 
 /**

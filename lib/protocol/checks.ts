@@ -23,12 +23,13 @@ function bad(name: string, wanted: string): never {
   throw new FerryError("BadRequest", `${name} must be ${wanted}`);
 }
 
-/** Anything, or nothing; for what is checked elsewhere. */
-export const unchecked: Check<unknown> = (value) => value;
-
 /** A string of well-formed Unicode. */
 export const text: Check<string> = (value, name) =>
   typeof value === "string" && value.isWellFormed() ? value : bad(name, "a string");
+
+/** The same, or nothing when it is anything else, for what has one answer to whatever is wrong with it. */
+export const textOrNothing: Check<string | undefined> = (value) =>
+  typeof value === "string" && value.isWellFormed() ? value : undefined;
 
 /** True or false. */
 export const flag: Check<boolean> = (value, name) => typeof value === "boolean" ? value : bad(name, "true or false");

@@ -31,8 +31,7 @@ function proofFor(
   clientHello: Uint8Array,
 ): Uint8Array {
   const serverNonce = MESSAGES.serverHello(serverHello.value, "hello").nonce ?? "";
-  const { nonce } = MESSAGES.clientHello(decodeControl(clientHello), "hello");
-  const clientNonce = typeof nonce === "string" ? nonce : "";
+  const clientNonce = MESSAGES.clientHello(decodeControl(clientHello), "hello").nonce ?? "";
   return prove(secret, role, {
     serverHello: serverHello.payload,
     clientHello,
@@ -70,7 +69,7 @@ function isGood(stream: Uint8Array, secret: Secret, serverHello: RawFrame): bool
   if (hello.kind !== FrameKind.hello || proof.kind !== FrameKind.hello) return false;
   try {
     if (MESSAGES.clientHello(decodeControl(hello.payload), "hello").ferry !== 1) return false;
-    const given = Uint8Array.fromBase64(MESSAGES.proof(decodeControl(proof.payload), "proof").proof);
+    const given = Uint8Array.fromBase64(MESSAGES.proof(decodeControl(proof.payload), "proof").proof ?? "");
     return sameBytes(given, proofFor("client", secret, serverHello, hello.payload));
   } catch (error) {
     assert(error instanceof FerryError || error instanceof SyntaxError, `threw ${Deno.inspect(error)}`);
