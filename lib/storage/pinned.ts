@@ -1,3 +1,4 @@
+import { SEPARATOR } from "@std/path";
 import { FerryError } from "../protocol/errors.ts";
 import { isSameFile, lstatOrNothing, realPathOrNothing } from "./lookup.ts";
 
@@ -35,7 +36,20 @@ export class PinnedDirectory {
    * this one. The real path of a deep directory takes much longer.
    */
   checkSame(): Deno.FileInfo {
-    const now = lstatOrNothing(this.path);
+    return this.#compare(this.path);
+  }
+
+  /**
+   * The same, and whether what is in it may be looked at: one that may only be read has names and nothing else.
+   *
+   * @throws The system's error when it may not.
+   */
+  checkInside(): Deno.FileInfo {
+    return this.#compare(this.path + SEPARATOR + ".");
+  }
+
+  #compare(path: string): Deno.FileInfo {
+    const now = lstatOrNothing(path);
     if (!now?.isDirectory || !isSameFile(now, this.#info)) throw changed();
     return now;
   }
