@@ -7,7 +7,7 @@ import { facts } from "./facts.ts";
 import { lstatOrNothing } from "./lookup.ts";
 import { NameBudget } from "./name_budget.ts";
 import { isLonger, MAX_NAME_BYTES, MAX_PATH_BYTES, MAX_SYSTEM_PATH_BYTES } from "./path.ts";
-import { PinnedDirectory } from "./pinned.ts";
+import { changed, PinnedDirectory } from "./pinned.ts";
 import { SortedNames } from "./sorted_names.ts";
 import type { Entry } from "./storage.ts";
 
@@ -108,16 +108,24 @@ class Listing {
 
   #look({ directory, prefix }: Level, name: string): void {
     const real = join(directory.path, name);
+    const found = this.#lookAt(real);
+    if (!found) return;
+    const { own, info } = found;
+    const { kind, size, mtimeMs } = facts(info);
+    const entry = { path: prefix + name, kind, size, mtimeMs };
+    if (this.#options.recursive && own.isDirectory) this.#enter(new PinnedDirectory(real, own), own, entry);
+    else this.#found.push(entry);
+  }
+
+  /** What is there, and where a link leads; undefined for what does not exist for clients. */
+  #lookAt(real: string): { own: Deno.FileInfo; info: Deno.FileInfo } | undefined {
     try {
       const own = lstatOrNothing(real);
       const info = own?.isSymlink ? this.#options.followLink(real) : own;
-      if (!info?.isFile && !info?.isDirectory) return;
-      const { kind, size, mtimeMs } = facts(info);
-      const entry = { path: prefix + name, kind, size, mtimeMs };
-      if (this.#options.recursive && own?.isDirectory) this.#enter(new PinnedDirectory(real, own), own, entry);
-      else this.#found.push(entry);
+      return own && (info?.isFile || info?.isDirectory) ? { own, info } : undefined;
     } catch (error) {
-      if (!isSkippable(error)) throw error;
+      if (isSkippable(error)) return undefined;
+      throw error;
     }
   }
 
@@ -173,7 +181,10 @@ class Listing {
 
   /** Goes on without a directory that we may not list. */
   #giveUp(level: Level, error: unknown): void {
-    if (!level.entry || toFerryError(error).code !== "Refused") throw error;
+    const { code } = toFerryError(error);
+    // It was there when it was looked at.
+    if (code === "NotFound" || code === "NotADirectory") throw changed();
+    if (!level.entry || code !== "Refused") throw error;
     this.#found.push({ ...level.entry, unreadable: true });
     this.#leave(level);
   }

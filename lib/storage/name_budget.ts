@@ -1,5 +1,5 @@
 /** What names may take that are held for all listings of this process together, in bytes. */
-const SHARED_BYTES = 64 * 1024 * 1024;
+const SHARED_BYTES = 32 * 1024 * 1024;
 
 /** What each listing may hold beyond that, in bytes, so that it can always go on. */
 const OWN_BYTES = 1024 * 1024;

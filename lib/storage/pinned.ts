@@ -1,6 +1,7 @@
 import { SEPARATOR } from "@std/path";
 import { FerryError } from "../protocol/errors.ts";
 import { isSameFile, lstatOrNothing, realPathOrNothing } from "./lookup.ts";
+import { isLonger, MAX_SYSTEM_PATH_BYTES } from "./path.ts";
 
 /**
  * A directory in which something is done in several steps. Between two steps it may be moved, and something else be put
@@ -45,7 +46,9 @@ export class PinnedDirectory {
    * @throws The system's error when it may not.
    */
   checkInside(): Deno.FileInfo {
-    return this.#compare(this.path + SEPARATOR + ".");
+    const inside = this.path + SEPARATOR + ".";
+    // Where that is too long, so is the path of everything in it.
+    return this.#compare(isLonger(inside, MAX_SYSTEM_PATH_BYTES) ? this.path : inside);
   }
 
   #compare(path: string): Deno.FileInfo {
@@ -55,6 +58,7 @@ export class PinnedDirectory {
   }
 }
 
-function changed(): FerryError {
+/** The failure of what has begun in a directory that is not there any more. */
+export function changed(): FerryError {
   return new FerryError("Changed", "the directory was moved or replaced meanwhile; try again");
 }
