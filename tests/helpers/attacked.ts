@@ -75,7 +75,7 @@ export class Attacked implements AsyncDisposable {
     const key = dir.join("key");
     const access = ["--allow-net", `--allow-read=${root},${key}`, `--allow-write=${root},${key}`];
     const args = ["run", ...(encrypted ? access : serverAccess(root)), "server.ts", root, "--port", "0"];
-    if (encrypted) args.push("--identity", key);
+    if (encrypted) args.push("--identity", key, "--ticket-file", "-");
     args.push("--log-format", "json");
     // A file does not make the server wait, nor this process work, while both are busy with the attack.
     const command = ["-c", 'exec "$@" 2>"$0"', dir.join("log"), DENO, ...args];
