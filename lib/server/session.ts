@@ -99,14 +99,26 @@ export class Session {
     this.#options.onEvent({ event: "close", session: id, peer, durationMs, reason: this.#reason });
   }
 
-  /** Sends a line to the person at the other end. */
-  async notify(text: string, reason: "message" | "shutdown" = "message"): Promise<void> {
-    if (!this.#greeted) return;
+  /**
+   * Sends a line to the person at the other end.
+   *
+   * @returns Whether it was sent, and a message also taken, for which a client may take as long as it likes.
+   */
+  async notify(text: string, reason: "message" | "shutdown" = "message"): Promise<boolean> {
+    if (!this.#greeted) return false;
     try {
       await this.#connection.send(FrameKind.notice, { text, reason });
+      if (reason === "message") await this.#connection.flush();
+      return true;
     } catch {
       // The client is gone; its own loops notice that too.
+      return false;
     }
+  }
+
+  /** When bytes have moved last, on the clock of `performance.now()`. */
+  get progressAt(): number {
+    return this.#connection.progressAt;
   }
 
   /** Lets the command under way finish, refuses all others, then ends the session. */
