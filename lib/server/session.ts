@@ -15,7 +15,7 @@ import { ALIVE_INTERVAL_MS, type Limits, LINGER_MS, REFUSAL_DELAY_MS } from "./l
 import { type Policy, rightsOf, type Role } from "./policy.ts";
 
 /** So many lines of the operator may wait to be sent to a client. */
-const MAX_NOTICES = 4;
+const MAX_NOTICES = 64;
 
 /** What all sessions of a server share. */
 export interface SessionOptions {
