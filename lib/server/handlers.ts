@@ -59,7 +59,7 @@ async function dir({ storage, connection, signal }: Context, request: RequestOf<
   let entries = 0;
   let batch: Entry[] = [];
   let batchBytes = 0;
-  for await (const entry of storage.list(parseOptional(request.path), { recursive: request.recursive })) {
+  for await (const entry of storage.list(parseOptional(request.path), { recursive: request.recursive, signal })) {
     signal.throwIfAborted();
     const bytes = entry.path.length * JSON_BYTES_PER_UNIT + ENTRY_OVERHEAD_BYTES;
     const isFirst = entries === batch.length;

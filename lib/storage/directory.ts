@@ -33,6 +33,7 @@ import type {
   Entry,
   FileFacts,
   Kept,
+  ListOptions,
   MkdirOptions,
   Reader,
   ReadOptions,
@@ -103,13 +104,14 @@ export class DirectoryStorage implements Storage {
     );
   }
 
-  async *list(path: RemotePath, options: { recursive?: boolean | undefined } = {}): AsyncIterable<Entry> {
+  async *list(path: RemotePath, { recursive = false, signal }: ListOptions = {}): AsyncIterable<Entry> {
     const directory = guarded(() => {
       const { directory, name, info } = this.#find(path);
       if (!info.isDirectory) throw new FerryError("NotADirectory", "it is not a directory");
-      return join(directory, name);
+      return new PinnedDirectory(join(directory, name), info);
     });
-    yield* listTree(directory, options.recursive ?? false, (link) => this.#followLink(link)?.info);
+    const followLink = (link: string) => this.#followLink(link)?.info;
+    yield* listTree({ directory, path, recursive, followLink, signal });
   }
 
   async read(path: RemotePath, options: ReadOptions = {}): Promise<Reader> {

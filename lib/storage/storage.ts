@@ -42,6 +42,13 @@ export interface UploadOptions {
   readonly maxDepth?: number | undefined;
 }
 
+/** What to list. */
+export interface ListOptions {
+  /** Whether what is in the directories below is listed, too. */
+  readonly recursive?: boolean | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
 /** How to make a directory. */
 export interface MkdirOptions {
   /** Whether those above it are made, too, and all may be there already. */
@@ -127,7 +134,7 @@ export interface Upload {
 export interface Storage {
   stat(path: RemotePath): Promise<FileFacts>;
   /** The entries of a directory, each directory's sorted by name (UTF-16 code units), parents before children. */
-  list(path: RemotePath, options?: { recursive?: boolean | undefined }): AsyncIterable<Entry>;
+  list(path: RemotePath, options?: ListOptions): AsyncIterable<Entry>;
   read(path: RemotePath, options?: ReadOptions): Promise<Reader>;
   /**
    * Says what an earlier upload of the same owner has left of a file of the announced size, and that an upload of it
