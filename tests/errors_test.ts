@@ -200,3 +200,14 @@ Deno.test("cannot() leaves a whole sentence without a path as it is", () => {
   assertEquals(cannot("list", undefined, error).message, error.message);
   assertEquals(cannot("list", "d", error).message, error.message);
 });
+
+Deno.test("cannot() shows the beginning of a path that is longer than any may be, and others as they are", () => {
+  const error = new FerryError("InvalidPath", "it is too long");
+  const longest = "x".repeat(4096);
+  assertEquals(cannot("get", longest, error).message, `Cannot get "${longest}": it is too long`);
+  const { message, path } = cannot("get", `${longest}x`, error);
+  assertEquals(message, `Cannot get "${"x".repeat(256)}…": it is too long`);
+  assertEquals(path, `${longest}x`);
+  // Cut in the middle of a pair of surrogates.
+  assert(cannot("get", `x${"\u{1f600}".repeat(3000)}`, error).message.isWellFormed());
+});

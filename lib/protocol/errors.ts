@@ -125,6 +125,15 @@ export function toFerryError(thrown: unknown): FerryError {
   return new FerryError("Internal", "an unexpected error happened", { cause: thrown });
 }
 
+/** No path that anything can have is longer, in UTF-16 code units; of one that is, so much is enough to know it again. */
+const MAX_PATH_CHARS = 4096;
+const ENOUGH_CHARS = 256;
+
+/** A path in quotes. Who sends one that is far too long shall not make us escape all of it. */
+function quotePath(path: string): string {
+  return quote(path.length > MAX_PATH_CHARS ? `${path.slice(0, ENOUGH_CHARS).toWellFormed()}…` : path);
+}
+
 /**
  * The whole sentence for a failure: `Cannot get "a.txt": no such file or directory`.
  *
@@ -137,6 +146,6 @@ export function cannot(verb: string, path: string | undefined, thrown: unknown):
   const error = toFerryError(thrown);
   const { code, message, cause } = error;
   if (error.path !== undefined || message.startsWith("Cannot ")) return error;
-  const subject = path === undefined ? "" : ` ${quote(path)}`;
+  const subject = path === undefined ? "" : ` ${quotePath(path)}`;
   return new FerryError(code, `Cannot ${verb}${subject}: ${message}`, { path, cause });
 }
