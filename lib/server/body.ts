@@ -39,6 +39,8 @@ export class Body {
   /** What came before the handler had begun. */
   readonly #kept: Uint8Array[] = [];
   #hasBegun = false;
+  /** The end came before the handler had begun, so that the receiving loop has gone on since. */
+  #endedEarly = false;
   /** What `next` has given of it last. */
   #given: Uint8Array | undefined;
   /** What was delivered and not yet taken; null is the end. */
@@ -75,6 +77,7 @@ export class Body {
 
   /** Says that the body is complete and had `size` bytes; a body that had not fails. */
   end(size: number): void {
+    this.#endedEarly = !this.#hasBegun;
     if (size === this.#size) this.#offer(null);
     else this.fail(new FerryError("Corrupt", `${this.#size} bytes arrived of ${size} that were sent`));
   }
@@ -101,7 +104,7 @@ export class Body {
     if (this.#given) return this.#given;
     const bytes = await this.#take();
     if (bytes) return bytes;
-    await endOfRound();
+    if (!this.#endedEarly) await endOfRound();
     this.#signal.throwIfAborted();
     return null;
   }
