@@ -3,7 +3,8 @@ import { CONVERSATION } from "./conversation.ts";
 import { GREETING } from "./greeting.ts";
 import { FRAMES } from "./frames.ts";
 import { NAMES } from "./names.ts";
+import { STRUCTURE } from "./structure.ts";
 import type { Target } from "./target.ts";
 
 /** Everything that is fuzzed; the shares add up to 100. */
-export const TARGETS: readonly Target[] = [FRAMES, CODEC, NAMES, CONVERSATION, GREETING];
+export const TARGETS: readonly Target[] = [FRAMES, CODEC, NAMES, CONVERSATION, GREETING, STRUCTURE];

@@ -1,0 +1,108 @@
+import { assert, assertEquals } from "@std/assert";
+import { Grounds } from "../helpers/attack_grounds.ts";
+import { AttackedServer } from "../helpers/attack_server.ts";
+import { serverAccess } from "../helpers/process.ts";
+import type { Random } from "../helpers/random.ts";
+import { RawPeer, within } from "../helpers/raw.ts";
+import { Guest } from "./guest.ts";
+import { type Cases, Tally } from "./target.ts";
+
+/** A file that no attacker names, for another client to read. */
+const STILL = "still";
+export const STILL_CONTENT = new TextEncoder().encode("nobody touches this");
+
+/** How long another client may wait for an answer while all of this goes on, and how long a case may take, in ms. */
+const ANSWER_MS = 5_000;
+const CASE_MS = 60_000;
+
+/** A real server in a process of its own, and what must hold after each case, whatever was done to it. */
+export abstract class Siege implements Cases {
+  readonly seen = new Tally();
+  readonly grounds: Grounds;
+  readonly server: AttackedServer;
+  /** Another client, which was there before. */
+  readonly #neighbour: RawPeer;
+
+  protected constructor(grounds: Grounds, server: AttackedServer, neighbour: RawPeer) {
+    this.grounds = grounds;
+    this.server = server;
+    this.#neighbour = neighbour;
+  }
+
+  /** What a siege needs. */
+  static async prepare(): Promise<[Grounds, AttackedServer, RawPeer]> {
+    const grounds = await Grounds.create();
+    Deno.writeFileSync(`${grounds.root}/${STILL}`, STILL_CONTENT);
+    const server = await AttackedServer.start(grounds.root, grounds.log, { access: serverAccess(grounds.root) });
+    return [grounds, server, await RawPeer.greeted(server.address)];
+  }
+
+  /** Does one random thing to the server. */
+  protected abstract attack(random: Random): Promise<void>;
+
+  async run(random: Random): Promise<void> {
+    try {
+      await within(this.attack(random), "the end of the attack", CASE_MS);
+    } catch (error) {
+      this.server.assertRuns();
+      throw error;
+    } finally {
+      // Whatever else is wrong, this is worse.
+      this.grounds.checkOutside();
+    }
+    await this.#check();
+  }
+
+  /** Another client to attack with. */
+  protected guest(): Promise<Guest> {
+    return Guest.connect(this.server.address, this.grounds, (outcome) => this.seen.add(outcome));
+  }
+
+  /** Everything inside but the file of the other client. @returns The names. */
+  protected get names(): string[] {
+    return Array.from(Deno.readDirSync(this.grounds.root), ({ name }) => name).filter((name) => name !== STILL);
+  }
+
+  /** Removes everything inside, not by the server. */
+  protected clear(): void {
+    for (const name of this.names) Deno.removeSync(`${this.grounds.root}/${name}`, { recursive: true });
+  }
+
+  /** Asks one thing as another client that was there before, within the time that an answer may take. */
+  protected async neighbourGetsItsFile(): Promise<void> {
+    const asked = this.#neighbour.ask({ command: "get", path: STILL });
+    const { outcome, data } = await within(asked, "the answer to another client", ANSWER_MS);
+    assertEquals(outcome, "ok");
+    assertEquals(data, STILL_CONTENT);
+  }
+
+  /** Fails unless the server lives, answers old and new clients, and has had no trouble that clients must not cause. */
+  async #check(): Promise<void> {
+    this.server.assertRuns();
+    await this.neighbourGetsItsFile();
+    using late = await RawPeer.greeted(this.server.address);
+    assertEquals((await late.ask({ command: "stat" })).outcome, "ok");
+    for (const line of this.server.log.split("\n")) {
+      const isTrouble = /"outcome":"Internal"/.test(line) || /"event":"warning"/.test(line);
+      assert(!isTrouble, `the server says: ${line.slice(0, 1000)}`);
+    }
+    this.server.forgetLog();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#neighbour[Symbol.dispose]();
+    await this.server[Symbol.asyncDispose]();
+    await this.grounds[Symbol.asyncDispose]();
+  }
+}
+
+/** Runs several attackers side by side, each on a connection of its own, until all have ended. */
+export async function allTogether(attacks: readonly ((guest: Guest) => Promise<void>)[], come: () => Promise<Guest>) {
+  await using guests = new AsyncDisposableStack();
+  const works = await Promise.all(attacks.map(async (attack) => {
+    const guest = guests.use(await come());
+    return () => attack(guest);
+  }));
+  const results = await Promise.allSettled(works.map((work) => work()));
+  for (const result of results) if (result.status === "rejected") throw result.reason;
+}
