@@ -1,3 +1,4 @@
+import { type Entry, MESSAGES } from "../../lib/protocol/codec.ts";
 import type { Grounds } from "../helpers/attack_grounds.ts";
 import type { Random } from "../helpers/random.ts";
 import type { Address } from "../helpers/proxy.ts";
@@ -32,14 +33,22 @@ export class Guest implements Disposable {
     await this.peer.sendAll(...asks.flat());
   }
 
-  /** Receives the answers to so many requests. @returns The frames that end them. */
-  async answers(count: number): Promise<RawFrame[]> {
+  /**
+   * Receives the answers to so many requests.
+   *
+   * @param onFrame Told of the frames before them.
+   * @returns The frames that end them.
+   */
+  async answers(count: number, onFrame: (frame: RawFrame) => void = () => {}): Promise<RawFrame[]> {
     const answers: RawFrame[] = [];
     while (answers.length < count) {
       const frame = await this.peer.receive();
       if (!frame) throw new Error("the server has ended the connection");
       this.#grounds.checkSent(frame.payload);
-      if (!isAnswer(frame)) continue;
+      if (!isAnswer(frame)) {
+        onFrame(frame);
+        continue;
+      }
       answers.push(frame);
       this.#count(frame.kind === "ok" ? "ok" : String((frame.value as { code?: string }).code));
     }
@@ -47,10 +56,19 @@ export class Guest implements Disposable {
   }
 
   /** Sends one request and receives its answer. @returns `ok`, or a code. */
-  async ask(ask: Ask): Promise<string> {
+  async ask(ask: Ask, onFrame?: (frame: RawFrame) => void): Promise<string> {
     await this.send(ask);
-    const [answer] = await this.answers(1);
+    const [answer] = await this.answers(1, onFrame);
     return answer?.kind === "ok" ? "ok" : String((answer?.value as { code?: string }).code);
+  }
+
+  /** Lists all that is in a directory. */
+  async list(path: string): Promise<{ outcome: string; entries: Entry[] }> {
+    const entries: Entry[] = [];
+    const outcome = await this.ask(request({ command: "dir", path, recursive: true }), ({ kind, value }) => {
+      if (kind === "entries") entries.push(...MESSAGES.entries(value, kind));
+    });
+    return { outcome, entries };
   }
 
   /**

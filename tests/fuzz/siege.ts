@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { assert, assertEquals } from "@std/assert";
 import { Grounds } from "../helpers/attack_grounds.ts";
 import { AttackedServer } from "../helpers/attack_server.ts";
@@ -14,6 +15,9 @@ export const STILL_CONTENT = new TextEncoder().encode("nobody touches this");
 /** How long another client may wait for an answer while all of this goes on, and how long a case may take, in ms. */
 const ANSWER_MS = 5_000;
 const CASE_MS = 60_000;
+
+/** How often another client asks for something, in ms. */
+const PAUSE_MS = 20;
 
 /** A real server in a process of its own, and what must hold after each case, whatever was done to it. */
 export abstract class Siege implements Cases {
@@ -41,10 +45,11 @@ export abstract class Siege implements Cases {
   protected abstract attack(random: Random): Promise<void>;
 
   async run(random: Random): Promise<void> {
+    const attack = within(this.attack(random), "the end of the attack", CASE_MS);
     try {
-      await within(this.attack(random), "the end of the attack", CASE_MS);
+      await Promise.all([attack, this.#stayBeside(attack)]);
     } catch (error) {
-      this.server.assertRuns();
+      await this.server.assertRuns(1000);
       throw error;
     } finally {
       // Whatever else is wrong, this is worse.
@@ -63,13 +68,26 @@ export abstract class Siege implements Cases {
     return Array.from(Deno.readDirSync(this.grounds.root), ({ name }) => name).filter((name) => name !== STILL);
   }
 
-  /** Removes everything inside, not by the server. */
+  /** Removes everything inside, not by the server: with a program that can do that at any depth. */
   protected clear(): void {
-    for (const name of this.names) Deno.removeSync(`${this.grounds.root}/${name}`, { recursive: true });
+    const paths = this.names.map((name) => `${this.grounds.root}/${name}`);
+    if (paths.length === 0) return;
+    const { success, stderr } = new Deno.Command("rm", { args: ["-rf", ...paths] }).outputSync();
+    assert(success, new TextDecoder().decode(stderr));
+  }
+
+  /** Asks for the same file now and then until an attack has ended. */
+  async #stayBeside(attack: Promise<void>): Promise<void> {
+    let isOver = false;
+    const over = attack.catch(() => {}).then(() => isOver = true);
+    while (!isOver) {
+      await this.#getStill();
+      await Promise.race([over, delay(PAUSE_MS)]);
+    }
   }
 
   /** Asks one thing as another client that was there before, within the time that an answer may take. */
-  protected async neighbourGetsItsFile(): Promise<void> {
+  async #getStill(): Promise<void> {
     const asked = this.#neighbour.ask({ command: "get", path: STILL });
     const { outcome, data } = await within(asked, "the answer to another client", ANSWER_MS);
     assertEquals(outcome, "ok");
@@ -78,8 +96,8 @@ export abstract class Siege implements Cases {
 
   /** Fails unless the server lives, answers old and new clients, and has had no trouble that clients must not cause. */
   async #check(): Promise<void> {
-    this.server.assertRuns();
-    await this.neighbourGetsItsFile();
+    await this.server.assertRuns();
+    await this.#getStill();
     using late = await RawPeer.greeted(this.server.address);
     assertEquals((await late.ask({ command: "stat" })).outcome, "ok");
     for (const line of this.server.log.split("\n")) {

@@ -1,10 +1,12 @@
 import { CODEC } from "./codec.ts";
 import { CONVERSATION } from "./conversation.ts";
+import { DEPTH } from "./depth.ts";
 import { GREETING } from "./greeting.ts";
 import { FRAMES } from "./frames.ts";
 import { NAMES } from "./names.ts";
 import { STRUCTURE } from "./structure.ts";
+import { UNREAD } from "./unread.ts";
 import type { Target } from "./target.ts";
 
 /** Everything that is fuzzed; the shares add up to 100. */
-export const TARGETS: readonly Target[] = [FRAMES, CODEC, NAMES, CONVERSATION, GREETING, STRUCTURE];
+export const TARGETS: readonly Target[] = [FRAMES, CODEC, NAMES, CONVERSATION, GREETING, STRUCTURE, DEPTH, UNREAD];

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { assert } from "@std/assert";
 import { memoryOf } from "../../bench/helpers/memory.ts";
 import { DENO, PROJECT, ServerProcess } from "./process.ts";
@@ -80,9 +81,18 @@ export class AttackedServer implements AsyncDisposable {
     Deno.truncateSync(this.#log);
   }
 
-  /** Fails when it has ended. */
-  assertRuns(): void {
+  /** Fails when it has ended. @param ms How long it may take to see that, when something points to it. */
+  async assertRuns(ms = 0): Promise<void> {
+    if (ms > 0) await Promise.race([this.#process.stdout.finished, delay(ms)]);
     assert(!this.#hasEnded, `the server has ended: ${this.log.slice(-2000)}`);
+  }
+
+  /** How long it has used a processor so far, in ms. */
+  get busyMs(): number {
+    const stat = Deno.readTextFileSync(`/proc/${this.#process.pid}/stat`);
+    // After the name, which may hold anything, come the state and ten more; then ticks of 10 ms.
+    const [user, system] = stat.slice(stat.lastIndexOf(")") + 2).split(" ").slice(11, 13);
+    return (Number(user) + Number(system)) * 10;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
