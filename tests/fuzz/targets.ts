@@ -3,6 +3,7 @@ import { CONVERSATION } from "./conversation.ts";
 import { DEPTH } from "./depth.ts";
 import { GREETING } from "./greeting.ts";
 import { FRAMES } from "./frames.ts";
+import { IMPOSTOR } from "./impostor.ts";
 import { LEFTOVERS } from "./leftovers.ts";
 import { NAMES } from "./names.ts";
 import { STRUCTURE } from "./structure.ts";
@@ -20,4 +21,5 @@ export const TARGETS: readonly Target[] = [
   DEPTH,
   UNREAD,
   LEFTOVERS,
+  IMPOSTOR,
 ];
