@@ -9,7 +9,7 @@ import { type TempDir, tempDir } from "../helpers/temp.ts";
 import { type Cases, Tally, type Target } from "./target.ts";
 
 /** What a server sends that does not stop by itself. */
-const ENDLESS_BYTES = 12 * 1024 * 1024;
+const ENDLESS_BYTES = 24 * 1024 * 1024;
 
 /** How much more memory a client may have while it is sent that, besides what it gives to its consumer, in bytes. */
 const MEMORY_BYTES = 96 * 1024 * 1024;
@@ -116,8 +116,8 @@ class Impostor {
   readonly endless: readonly [Kind, unknown?] | undefined;
   readonly #answer: readonly (readonly [Kind, unknown?])[];
   readonly #random: Random;
-  /** Whether all of the endless frames were taken. */
-  hasSentAll = false;
+  /** Whether all of the endless frames were taken, and when, on the clock of `performance.now()`. */
+  sentAllAt = Infinity;
   /** The size that it has announced for a file, if any. */
   announced: number | undefined;
 
@@ -125,6 +125,14 @@ class Impostor {
     this.#random = random;
     this.#answer = answer.map((frame) => this.#maybeChanged(frame));
     this.endless = random.below(3) ? REPEATED[random.below(REPEATED.length)] : undefined;
+  }
+
+  /** Whether a client has to take all of what is sent without end. */
+  maySendEndlessly(endless: readonly Kind[]): boolean {
+    const [kind, value] = this.endless ?? [];
+    if (kind === undefined || kind === "notice" || endless.includes(kind)) return true;
+    const isEmpty = value instanceof Uint8Array && value.length === 0;
+    return kind === "data" && (isEmpty || (this.announced ?? 0) > ENDLESS_BYTES);
   }
 
   async serve(peer: RawPeer): Promise<void> {
@@ -154,7 +162,7 @@ class Impostor {
     const chunk = concat(...Array.from({ length: Math.ceil(CHUNK_BYTES / frame.length) }, () => frame));
     if (kind === "ready") this.#announce(value);
     for (let sent = 0; sent < ENDLESS_BYTES; sent += chunk.length) await peer.sendBytes(chunk);
-    this.hasSentAll = true;
+    this.sentAllAt = performance.now();
   }
 
   #announce(value: unknown): void {
@@ -203,8 +211,10 @@ class Impostors implements Cases {
     await using client = await connect(server.address);
     const memory = new MemoryWatch();
     let got = 0;
+    let settledAt = 0;
     const result = await within(
-      doing.run(client, this.#local, (n) => got += n).then(() => "ok", (error: unknown) => error),
+      doing.run(client, this.#local, (n) => got += n).then(() => "ok", (error: unknown) => error)
+        .finally(() => settledAt = performance.now()),
       `the end of ${name} of ${JSON.stringify(impostor.endless)}`,
       GIVE_UP_MS * 4,
     );
@@ -212,11 +222,13 @@ class Impostors implements Cases {
     await within(client.ended, `the end of the connection after ${name}`, GIVE_UP_MS * 4);
     const most = memory.stop();
     assert(result === "ok" || result instanceof FerryError, `${name} failed with ${Deno.inspect(result)}`);
+    const isEndless = settledAt > impostor.sentAllAt && !impostor.maySendEndlessly(doing.endless);
+    assert(!isEndless, `${name} went on with ${JSON.stringify(impostor.endless)}`);
     assertLessOrEqual(got, impostor.announced ?? 0, `${name} gave more than was announced`);
     assertLessOrEqual(most, MEMORY_BYTES, `${name} of ${JSON.stringify(impostor.endless)} took memory`);
     await this.#checkLocal(result === "ok" && name === "get to a file");
     this.seen.add(result === "ok" ? "ok" : result.code);
-    if (impostor.hasSentAll) this.seen.add("endless");
+    if (impostor.sentAllAt < Infinity) this.seen.add("endless");
   }
 
   /** Fails unless there are the files that were there, and the one that was got, if it was. */
