@@ -4,6 +4,7 @@ import { partialName } from "../../lib/storage/partial.ts";
 import { ROOT } from "../../lib/storage/path.ts";
 import type { Random } from "../helpers/random.ts";
 import { Collector } from "../helpers/raw.ts";
+import { harmed } from "./actions/sieges.ts";
 import { copy, isInTree, upload } from "./actions/action.ts";
 import { contentOf, sha256 } from "./contents.ts";
 import { type Model, Wrong } from "./model.ts";
@@ -87,6 +88,9 @@ async function compareAndRemove(worker: Worker, random: Random, removeAll: boole
   }
   for (const [path, { allowed }] of model.names) if (allowed.has(null)) model.names.delete(path);
   for (const path of filesIn(local)) Deno.removeSync(join(local, path));
+  // What those have left who only do harm, however deep.
+  await client.mkdir(harmed(remote), { parents: true });
+  await client.remove(harmed(remote), { recursive: true });
   if (removeAll) await client.remove(remote, { recursive: true });
 }
 
