@@ -16,12 +16,10 @@ export interface AttackedServerOptions {
 export class AttackedServer implements AsyncDisposable {
   readonly #process: ServerProcess;
   readonly #log: string;
-  #hasEnded = false;
 
   private constructor(process: ServerProcess, log: string) {
     this.#process = process;
     this.#log = log;
-    void process.stdout.finished.then(() => this.#hasEnded = true);
   }
 
   /**
@@ -84,7 +82,7 @@ export class AttackedServer implements AsyncDisposable {
   /** Fails when it has ended. @param ms How long it may take to see that, when something points to it. */
   async assertRuns(ms = 0): Promise<void> {
     if (ms > 0) await Promise.race([this.#process.stdout.finished, delay(ms)]);
-    assert(!this.#hasEnded, `the server has ended: ${this.log.slice(-2000)}`);
+    assert(!this.#process.stdout.hasEnded, `the server has ended: ${this.log.slice(-2000)}`);
   }
 
   /** How long it has used a processor so far, in ms. */

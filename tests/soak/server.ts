@@ -51,6 +51,8 @@ export class SoakServer implements AsyncDisposable {
   readonly #root: string;
   #process: ServerProcess;
   #ticket: Ticket | undefined;
+  /** Whether it is being ended by us. */
+  #isKilled = false;
   /** How much of the log was looked at. */
   #logged = 0;
   #open = 0;
@@ -95,10 +97,12 @@ export class SoakServer implements AsyncDisposable {
   /** Ends it without warning, and starts it again on the same port and directory. */
   async killAndRestart(): Promise<void> {
     this.checkLog();
+    this.#isKilled = true;
     this.#process.kill("SIGKILL");
     await this.#process.ended();
     this.checkLog();
     this.#process = await launch(this.kind, this.#root, this.#dir, this.address.port);
+    this.#isKilled = false;
     this.uses = [];
     this.#warmMegabytes = 0;
     this.#logged = this.#open = 0;
@@ -134,6 +138,7 @@ export class SoakServer implements AsyncDisposable {
   /** Reads what it has logged since the last time. Fails for what no client may bring about. */
   checkLog(): void {
     const text = this.#process.stderr.text;
+    if (this.#process.hasEnded && !this.#isKilled) throw new Wrong(`the server has ended: ${text.slice(-2000)}`);
     const end = text.lastIndexOf("\n") + 1;
     for (const line of text.slice(this.#logged, end).split("\n")) {
       if (line === "" || line.includes('"event":"permissions"')) continue;
@@ -174,6 +179,8 @@ export class SoakServer implements AsyncDisposable {
 
   /** Ends it in order. */
   async stop(): Promise<void> {
+    this.checkLog();
+    this.#isKilled = true;
     this.#process.kill("SIGTERM");
     const code = await this.#process.ended();
     if (code !== 0) throw new Wrong(`the server ended with ${code}`);
