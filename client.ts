@@ -5,7 +5,7 @@ import { UsageError } from "./lib/cli/usage.ts";
 import { runPrompt } from "./lib/cli/prompt.ts";
 import { runOnce, runScript } from "./lib/cli/script.ts";
 import { surviveFileSizeLimit } from "./lib/cli/signals.ts";
-import { askAddress, explain } from "./lib/cli/terminal.ts";
+import { askAddress, explain, messages } from "./lib/cli/terminal.ts";
 import { VERSION } from "./lib/cli/version.ts";
 
 const HELP = `Talks to a Ferry server.
@@ -53,9 +53,13 @@ async function main(): Promise<number> {
     return await (asks ? withSecretIfWanted(address, run) : run(address));
   } catch (error) {
     const { message, code } = explain(error);
-    console.error(message);
+    messages.line(message);
     return code;
   }
 }
 
-if (import.meta.main) Deno.exit(await main());
+if (import.meta.main) {
+  const code = await main();
+  await messages.drained();
+  Deno.exit(code);
+}

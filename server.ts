@@ -1,18 +1,18 @@
-import { AuditLog } from "./lib/cli/audit.ts";
-import { isTrouble, logLine } from "./lib/cli/events.ts";
+import { logLine } from "./lib/cli/events.ts";
 import { Exit } from "./lib/cli/exit.ts";
 import { describeLimits } from "./lib/cli/limit_options.ts";
+import { LineQueue } from "./lib/cli/line_queue.ts";
+import { Observer } from "./lib/cli/observer.ts";
 import { runOperator } from "./lib/cli/operator.ts";
 import { UsageError } from "./lib/cli/usage.ts";
 import { excess, grantingCommand, type Needs, obtain } from "./lib/cli/permissions.ts";
-import { privateFiles, protect, requireOutside, showTickets } from "./lib/cli/protection.ts";
+import { giveTickets, privateFiles, protect, requireOutside } from "./lib/cli/protection.ts";
 import { parseServerArguments, type ServerArguments } from "./lib/cli/server_options.ts";
 import { endBeforeDebugging, onHangup, onStop, surviveFileSizeLimit } from "./lib/cli/signals.ts";
 import { VERSION } from "./lib/cli/version.ts";
 import { formatAddress } from "./lib/net/address.ts";
 import { cannot, FerryError } from "./lib/protocol/errors.ts";
 import { type FerryServer, serve } from "./lib/server/server.ts";
-import type { ServerEvent } from "./lib/server/events.ts";
 import { DirectoryStorage } from "./lib/storage/directory.ts";
 
 const HELP = `Serves one directory to Ferry clients.
@@ -25,7 +25,7 @@ DIR is ./files if it is not given; it is created if it is missing.
   --port PORT          the port to listen on (7878); 0 for any free one
   --durable            sync every upload to the disk before it is confirmed
   --log-format FORMAT  text or json
-  --quiet              log only what the operator may have to see to
+  --quiet              log only what the operator may have to see to; print no ticket
   --audit FILE         write one JSON line for every command to FILE; SIGHUP opens it again
   --help, --version
 
@@ -35,10 +35,12 @@ What clients may do:
   --no-overwrite       not replace files
   --no-delete          not remove or rename
 
-Who may come in. On an address that others can reach, it encrypts and asks for a secret; it prints a ticket that has all
-a client needs. Files that are missing are made:
-  --identity FILE      keep certificate and secret in FILE, so that tickets stay good after a restart
-  --ticket-file FILE   also write the ticket to FILE
+Who may come in. On an address that others can reach, it encrypts and asks for a secret; a ticket has all that a client
+needs. It is printed at a terminal only. Files that are missing are made:
+  --identity FILE      keep certificate and secret in FILE, so that tickets stay good after a restart, and interrupted
+                       uploads resume
+  --ticket-file FILE   write the ticket to FILE instead, those of the roles below to FILE.read and FILE.upload;
+                       - is standard output
   --address NAME       a name or address that clients use, for the ticket; may be given several times
   --secret-file FILE   the secret is in FILE; also on loopback, without encryption
   --read-secret-file FILE, --upload-secret-file FILE
@@ -53,6 +55,17 @@ ${describeLimits()}
 A SIZE is 1500, 64K, 20M or 3G, a RATE such a size per second (at least 1K), a TIME 90s, 15m or 2h.
 
 At its terminal: say TEXT, who, quit.`;
+
+/** What a server says goes through these, so that nobody who does not read it can stop the server. */
+const [stdout, stderr] = [new LineQueue(Deno.stdout), new LineQueue(Deno.stderr)];
+
+/** How long the last lines may take to be written, in ms. */
+const LAST_LINES_MS = 1_000;
+
+/** Says something that is no event of the server's. */
+function inform(event: string, message: string, { json }: ServerArguments): void {
+  stderr.line(json ? JSON.stringify({ event, message }) : message);
+}
 
 /** What a server of the directory at `path` needs, which the user may have named in another way. */
 function needsOf(options: ServerArguments, path: string): Needs {
@@ -81,7 +94,7 @@ async function openDirectory(options: ServerArguments): Promise<DirectoryStorage
   const { directory, policy } = options;
   let needs = needsOf(options, directory);
   const denied = () => {
-    console.error(
+    stderr.line(
       `Ferry needs access to the directory it serves. This command grants it:\n  ${grantingCommand(needs)}`,
     );
     return undefined;
@@ -102,43 +115,17 @@ async function announce({ address }: FerryServer, root: string, options: ServerA
   const { hostname, port } = address;
   const { json } = options;
   const { write, files } = needsOf(options, root);
-  console.log(
+  stdout.line(
     json
       ? JSON.stringify({ event: "listening", hostname, port, root })
       : `Serving ${root} on ${formatAddress(address)}`,
   );
-  const inform = (message: string) => console.error(json ? JSON.stringify({ event: "permissions", message }) : message);
+  const say = (message: string) => inform("permissions", message, options);
   const more = await excess();
   const all = [root, ...files].join(" and ");
-  if (more.length === 0) return inform(`It may ${write ? "read and write" : "read"} ${all}, and nothing else.`);
-  inform(`Deno was told to let it do more than it needs: ${more.join(", ")}.`);
-  if (!Deno.build.standalone) inform(`This would be enough:\n  ${grantingCommand(needsOf(options, root))}`);
-}
-
-/** Opens the audit log, and again on SIGHUP. */
-function openAudit(path: string, warn: (message: string) => void): AuditLog {
-  const audit = new AuditLog(path);
-  const reopen = () => {
-    const failure = audit.reopen();
-    if (failure !== undefined) warn(failure);
-  };
-  if (Deno.build.os !== "windows") Deno.addSignalListener("SIGHUP", reopen);
-  return audit;
-}
-
-/** Gives what shows and writes down what a server tells. */
-function observer({ audit: path, json, quiet }: ServerArguments): (event: ServerEvent) => void {
-  const log = (event: ServerEvent) => {
-    if (!quiet || isTrouble(event)) console.error(logLine(event, json));
-  };
-  if (path === undefined) return log;
-  const warn = (message: string) => log({ event: "warning", message });
-  const audit = openAudit(path, warn);
-  return (event) => {
-    log(event);
-    const failure = event.event === "command" ? audit.write(event) : undefined;
-    if (failure !== undefined) warn(failure);
-  };
+  if (more.length === 0) return say(`It may ${write ? "read and write" : "read"} ${all}, and nothing else.`);
+  say(`Deno was told to let it do more than it needs: ${more.join(", ")}.`);
+  if (!Deno.build.standalone) say(`This would be enough:\n  ${grantingCommand(needsOf(options, root))}`);
 }
 
 async function run(options: ServerArguments): Promise<number> {
@@ -147,17 +134,23 @@ async function run(options: ServerArguments): Promise<number> {
   const { hostname, port, policy, limits, durable } = options;
   const protection = await protect(options, storage.root);
   const { identity, secrets: secret } = protection;
-  const onEvent = observer(options);
+  stderr.format = (message) => logLine({ event: "warning", message }, options.json);
+  using observer = new Observer(options, stderr);
   requireOutside(storage.root, options);
+  const { onEvent } = observer;
   const server = serve({ root: storage, hostname, port, ...policy, limits, durable, identity, secret, onEvent });
   surviveFileSizeLimit();
   const stopped = Promise.withResolvers<void>();
   onStop(stopped.resolve);
-  endBeforeDebugging();
-  if (options.audit !== undefined) onHangup(stopped.resolve);
+  endBeforeDebugging(stderr);
+  if (options.audit !== undefined) onHangup(() => observer.reopen(), stopped.resolve);
   await announce(server, storage.root, options);
-  await showTickets(protection, server.address.port, options);
-  if (Deno.stdin.isTerminal()) void runOperator(server, console.error, stopped.resolve);
+  await giveTickets(protection, server.address.port, options, {
+    isTerminal: Deno.stdout.isTerminal(),
+    print: (line) => stdout.line(line),
+    inform: (message) => inform("tickets", message, options),
+  });
+  if (Deno.stdin.isTerminal()) void runOperator(server, (line) => stderr.line(line), stopped.resolve);
   await stopped.promise;
   await server.shutdown();
   return Exit.done;
@@ -171,9 +164,13 @@ async function main(): Promise<number> {
     return Exit.done;
   } catch (error) {
     if (!(error instanceof UsageError || error instanceof FerryError)) throw error;
-    console.error(error.message);
+    stderr.line(error.message);
     return error instanceof UsageError ? Exit.usage : Exit.failed;
   }
 }
 
-if (import.meta.main) Deno.exit(await main());
+if (import.meta.main) {
+  const code = await main();
+  await Promise.all([stdout.drained(LAST_LINES_MS), stderr.drained(LAST_LINES_MS)]);
+  Deno.exit(code);
+}

@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
-import { AuditLog } from "../lib/cli/audit.ts";
+import { auditLine, AuditLog, isChange, leftOutRecord } from "../lib/cli/audit.ts";
 import { decodeTicket } from "../lib/net/ticket.ts";
+import type { ErrorCode } from "../lib/protocol/errors.ts";
 import type { CommandEvent } from "../lib/server/events.ts";
 import { assertThrowsCode } from "./helpers/failures.ts";
 import {
@@ -20,10 +21,6 @@ import { tempDir } from "./helpers/temp.ts";
 
 const NO_TERMINAL = { ignore: !hasTerminal };
 const NOT_ON_WINDOWS = { ignore: Deno.build.os === "windows" };
-
-/** There every write fails for want of space. */
-const FULL_DISK = "/dev/full";
-const HAS_FULL_DISK = { ignore: Deno.build.os !== "linux" };
 
 const EVENT: CommandEvent = {
   event: "command",
@@ -53,9 +50,12 @@ Deno.test("AuditLog.write() appends one line with everything that is known of a 
   await using dir = await tempDir();
   const path = dir.join("audit");
   const audit = new AuditLog(path);
-  assertEquals(audit.write(EVENT, NOW), undefined);
-  assertEquals(audit.write({ ...EVENT, command: "rename", path: "a", to: "b", outcome: "Refused" }, NOW), undefined);
-  assertEquals(audit.write({ ...EVENT, outcome: "Internal", detail: "EIO" }, NOW), undefined);
+  assertEquals(audit.write(auditLine(EVENT, NOW)), undefined);
+  assertEquals(
+    audit.write(auditLine({ ...EVENT, command: "rename", path: "a", to: "b", outcome: "Refused" }, NOW)),
+    undefined,
+  );
+  assertEquals(audit.write(auditLine({ ...EVENT, outcome: "Internal", detail: "EIO" }, NOW)), undefined);
   const line = {
     time: "2026-11-20T08:51:00.007Z",
     address: "127.0.0.1:50000",
@@ -78,7 +78,7 @@ Deno.test("AuditLog.write() appends one line with everything that is known of a 
 Deno.test("AuditLog.write() writes nothing that a terminal would obey, and JSON that means the same", async () => {
   await using dir = await tempDir();
   const path = dir.join("audit");
-  new AuditLog(path).write({ ...EVENT, path: NASTY, to: NASTY, detail: NASTY, peer: NASTY }, NOW);
+  new AuditLog(path).write(auditLine({ ...EVENT, path: NASTY, to: NASTY, detail: NASTY, peer: NASTY }, NOW));
   const text = Deno.readTextFileSync(path);
   // deno-lint-ignore no-control-regex
   assert(!/[\u0000-\u001f\u007f-\u009f\u200b\u2028\u202e\u2066\u{e0041}]/u.test(text.slice(0, -1)), text);
@@ -91,15 +91,80 @@ Deno.test(
   NOT_ON_WINDOWS,
   async () => {
     await using dir = await tempDir();
-    new AuditLog(dir.join("new")).write(EVENT);
+    new AuditLog(dir.join("new")).write(auditLine(EVENT));
     assertEquals((Deno.statSync(dir.join("new")).mode ?? 0) & 0o777, 0o600);
     Deno.writeTextFileSync(dir.join("old"), "{}\n");
     Deno.chmodSync(dir.join("old"), 0o640);
-    new AuditLog(dir.join("old")).write(EVENT);
+    new AuditLog(dir.join("old")).write(auditLine(EVENT));
     assertEquals((Deno.statSync(dir.join("old")).mode ?? 0) & 0o777, 0o640);
     assertEquals(linesOf(dir.join("old")).length, 2);
   },
 );
+
+Deno.test("AuditLog refuses a file that others can write, a link, and what is no file", NOT_ON_WINDOWS, async () => {
+  await using dir = await tempDir();
+  const [good, path] = [dir.join("good"), dir.join("audit")];
+  Deno.writeTextFileSync(good, "{}\n", { mode: 0o600 });
+  const bad: [what: string, make: () => unknown, code: ErrorCode, reason: string][] = [
+    ["group", () => make(path, 0o620), "Refused", "other users may write it; run: chmod go-w"],
+    ["others", () => make(path, 0o602), "Refused", "other users may write it; run: chmod go-w"],
+    ["link", () => Deno.symlinkSync(good, path), "Refused", "it is a link"],
+    ["dangling", () => Deno.symlinkSync(dir.join("nothing"), path), "Refused", "it is a link"],
+    ["device", () => Deno.symlinkSync("/dev/null", path), "Refused", "it is a link"],
+    ["directory", () => Deno.mkdirSync(path), "NotAFile", "it is not a regular file"],
+    ["pipe", () => new Deno.Command("mkfifo", { args: [path] }).outputSync(), "NotAFile", "it is not a regular file"],
+  ];
+  const audit = new AuditLog(good);
+  for (const [what, makeBad, code, reason] of bad) {
+    makeBad();
+    const before = Deno.lstatSync(path);
+    const { message } = assertThrowsCode(code, () => new AuditLog(path), what);
+    assertStringIncludes(message, `Cannot write "${path}": ${reason}`);
+    assertEquals(Deno.lstatSync(path).size, before.size);
+    // The same on SIGHUP: the old file stays in use.
+    Deno.renameSync(good, dir.join("old"));
+    Deno.renameSync(path, good);
+    assertStringIncludes(audit.reopen() ?? "", reason);
+    assertEquals(audit.write(auditLine(EVENT)), undefined);
+    Deno.removeSync(good, { recursive: true });
+    Deno.renameSync(dir.join("old"), good);
+  }
+  assertEquals(linesOf(good).length, 1 + bad.length);
+  assertEquals(Array.from(Deno.readDirSync(dir.path), ({ name }) => name), ["good"]);
+  const device = assertThrowsCode("NotAFile", () => new AuditLog("/dev/null"));
+  assertStringIncludes(device.message, "it is not a regular file");
+});
+
+function make(path: string, mode: number): void {
+  Deno.writeTextFileSync(path, "{}\n");
+  Deno.chmodSync(path, mode);
+}
+
+Deno.test("isChange() is true of what has changed something or may have, by those who may", () => {
+  const commands = ["put", "mkdir", "rename", "remove"].map((
+    command,
+  ) => ({ ...EVENT, role: "full", command } as const));
+  for (const event of commands) {
+    for (const outcome of ["ok", "Disconnected", "Cancelled", "Internal", "Refused", "NoSpace"] as const) {
+      assertEquals(isChange({ ...event, outcome }, {}), true, `${event.command} ${outcome}`);
+      assertEquals(isChange({ ...event, outcome, role: "read" }, {}), false);
+      assertEquals(isChange({ ...event, outcome }, { readOnly: true }), false);
+    }
+    for (const outcome of ["NotFound", "AlreadyExists", "InvalidPath", "BadRequest"] as const) {
+      assertEquals(isChange({ ...event, outcome }, {}), false, `${event.command} ${outcome}`);
+    }
+  }
+  assertEquals(isChange({ ...EVENT, role: "upload", command: "remove", outcome: "Cancelled" }, {}), false);
+  assertEquals(isChange({ ...EVENT, role: "upload", command: "put" }, {}), true);
+  for (const command of ["get", "dir", "stat", "part", "say", "close", "request", "toString"]) {
+    assertEquals(isChange({ ...EVENT, role: "full", command }, {}), false, command);
+  }
+});
+
+Deno.test("leftOutRecord() says how many commands of a network are not there", () => {
+  const record = { time: "2026-11-20T08:51:00.007Z", address: "192.0.2.1", leftOut: 7 };
+  assertEquals(JSON.parse(leftOutRecord("192.0.2.1", 7, NOW)), record);
+});
 
 Deno.test("AuditLog says which file it cannot open", async () => {
   await using dir = await tempDir();
@@ -112,30 +177,12 @@ Deno.test("AuditLog begins a line of its own after one that was cut off", async 
   const path = dir.join("audit");
   Deno.writeTextFileSync(path, '{"time":"2026');
   const audit = new AuditLog(path);
-  audit.write(EVENT);
-  audit.write(EVENT);
+  audit.write(auditLine(EVENT));
+  audit.write(auditLine(EVENT));
   const [cut, ...lines] = Deno.readTextFileSync(path).split("\n");
   assertEquals(cut, '{"time":"2026');
   assertEquals(lines.slice(0, -1).map((line) => JSON.parse(line).command), ["put", "put"]);
   assertEquals(lines.at(-1), "");
-});
-
-Deno.test("AuditLog.write() warns once of a full disk, and again after it went well", HAS_FULL_DISK, async () => {
-  await using dir = await tempDir();
-  const path = dir.join("audit");
-  Deno.symlinkSync(FULL_DISK, path);
-  const audit = new AuditLog(path);
-  const warning = audit.write(EVENT);
-  assertMatch(warning ?? "", /^Cannot write ".*audit": no space left on the disk$/);
-  assertEquals([audit.write(EVENT), audit.write(EVENT)], [undefined, undefined]);
-  Deno.removeSync(path);
-  assertEquals(audit.reopen(), undefined);
-  assertEquals(audit.write(EVENT), undefined);
-  assertEquals(linesOf(path).length, 1);
-  Deno.removeSync(path);
-  Deno.symlinkSync(FULL_DISK, path);
-  assertEquals(audit.reopen(), undefined);
-  assertEquals(audit.write(EVENT), warning);
 });
 
 Deno.test("AuditLog.reopen() that fails says so, and the old file stays in use", async () => {
@@ -145,7 +192,7 @@ Deno.test("AuditLog.reopen() that fails says so, and the old file stays in use",
   const audit = new AuditLog(path);
   Deno.renameSync(dir.join("logs"), dir.join("away"));
   assertStringIncludes(audit.reopen() ?? "", "no such file or directory");
-  assertEquals(audit.write(EVENT), undefined);
+  assertEquals(audit.write(auditLine(EVENT)), undefined);
   assertEquals(linesOf(dir.join("away", "audit")).length, 1);
 });
 
@@ -167,7 +214,7 @@ async function ticketsOf(server: ServerProcess, count: number): Promise<string[]
 
 Deno.test("server.ts --audit writes every command with its role, those it refuses too", NOT_ON_WINDOWS, async () => {
   await using dir = await tempDir();
-  const others = ["--host", "0.0.0.0", "--address", "127.0.0.1"];
+  const others = ["--host", "0.0.0.0", "--address", "127.0.0.1", "--ticket-file", "-"];
   const secrets = ["--read-secret-file", dir.join("r"), "--upload-secret-file", dir.join("u")];
   const { server, served, audit } = await audited(dir.path, ...others, ...secrets, "--quiet");
   await using _server = server;
@@ -269,16 +316,3 @@ Deno.test(
     assertEquals(await peer.ended(), "closed");
   },
 );
-
-Deno.test("server.ts --audit goes on serving while the disk is full, and warns once", HAS_FULL_DISK, async () => {
-  await using dir = await tempDir();
-  const served = dir.join("served");
-  Deno.mkdirSync(served);
-  await using server = await startServer(served, ["--audit", FULL_DISK, "--quiet"], ["--allow-all"]);
-  using peer = await RawPeer.greeted(server.address);
-  for (const path of ["a", "b", "c"]) assertEquals((await peer.ask({ command: "mkdir", path })).outcome, "ok");
-  await server.stderr.until(/warning: Cannot write "\/dev\/full": no space left on the disk\n/);
-  server.kill("SIGTERM");
-  assertEquals(await server.ended(), 0);
-  assertEquals(server.stderr.text.split("warning:").length, 2, server.stderr.text);
-});

@@ -98,7 +98,7 @@ Deno.test("connect() tells why a server sends the client away", async () => {
   await using fake = new FakeServer(async (peer) => {
     await peer.send("hello", { ferry: [1] });
     await peer.receive();
-    await peer.send("error", { code: "Busy", message: "too many clients; try again in a minute" });
+    await peer.send("disconnect", { code: "Busy", message: "too many clients; try again in a minute" });
   });
   const error = await failsWith(connect(fake.address), "Busy", "Unreachable");
   assertStringIncludes(error.message, "too many clients");

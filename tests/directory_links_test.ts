@@ -1,6 +1,8 @@
 import { setImmediate } from "node:timers/promises";
 import { assert, assertEquals } from "@std/assert";
 import { FerryError } from "../lib/protocol/errors.ts";
+import type { RemotePath } from "../lib/storage/path.ts";
+import type { Storage } from "../lib/storage/storage.ts";
 import { assertFailsWith } from "./helpers/failures.ts";
 import { SECRET, type Served, serveTemp } from "./helpers/served.ts";
 import { at, entriesOf, namesOf, store, textOf } from "./helpers/storage.ts";
@@ -63,9 +65,9 @@ Deno.test("DirectoryStorage writes nothing through or over a link that leads out
   await using served = await serveLinks();
   const { storage } = served;
   for (const name of FORBIDDEN_NAMES) {
-    await assertFailsWith("Refused", () => storage.upload(at(name)), name);
-    await assertFailsWith("Refused", () => storage.mkdir(at(name)), name);
-    await assertFailsWith("Refused", () => storage.mkdir(at(name), { parents: true }), name);
+    await assertFailsWith("AlreadyExists", () => storage.upload(at(name)), name);
+    await assertFailsWith("AlreadyExists", () => storage.mkdir(at(name)), name);
+    await assertFailsWith("AlreadyExists", () => storage.mkdir(at(name), { parents: true }), name);
     await assertFailsWith("AlreadyExists", () => storage.rename(at("file"), at(name)), name);
     await assertFailsWith("AlreadyExists", () => storage.rename(at("d"), at(name)), name);
   }
@@ -78,18 +80,16 @@ Deno.test("DirectoryStorage reaches nothing below a link that leads outside", as
   for (const link of ["to-directory", "to-parent", "absolute-directory", "circular", "dangling"]) {
     for (const below of ["secret.txt", "d", "d/deep.txt", "root-outside/secret.txt", "root/file", "missing"]) {
       const path = at(`${link}/${below}`);
-      if (path === "to-parent/root/file") continue;
       await assertFailsWith("NotFound", () => storage.stat(path), path);
       await assertFailsWith("NotFound", () => storage.read(path), path);
       await assertFailsWith("NotFound", () => storage.digest(path), path);
       await assertFailsWith("NotFound", () => namesOf(storage, path), path);
-      await assertFailsWith("NotFound", () => storage.upload(path), path);
-      await assertFailsWith("NotFound", () => storage.mkdir(path), path);
+      await assertFailsWith("NotADirectory", () => storage.upload(path), path);
+      await assertFailsWith("NotADirectory", () => storage.mkdir(path), path);
       await assertFailsWith("NotFound", () => storage.remove(path), path);
       await assertFailsWith("NotFound", () => storage.rename(path, at("new")), path);
-      await assertFailsWith("NotFound", () => storage.rename(at("file"), path), path);
-      const error = await failureOf(() => storage.mkdir(at(`${path}/new`), { parents: true }));
-      assert(error && ["NotFound", "Refused"].includes(error.code), `${path}: ${error}`);
+      await assertFailsWith("NotADirectory", () => storage.rename(at("file"), path), path);
+      await assertFailsWith("AlreadyExists", () => storage.mkdir(at(`${path}/new`), { parents: true }), path);
     }
   }
   await assertUntouched(served);
@@ -241,7 +241,7 @@ Deno.test("DirectoryStorage.read() looks at a directory anew in the next turn of
   Deno.symlinkSync("../root-outside", inside("d"));
   await setImmediate();
   await assertFailsWith("NotFound", () => storage.read(at("d/secret.txt")));
-  await assertFailsWith("NotFound", () => storage.upload(at("d/secret.txt")));
+  await assertFailsWith("NotADirectory", () => storage.upload(at("d/secret.txt")));
 });
 
 Deno.test("DirectoryStorage.rename() and remove() of a link to a directory are heeded at once", async () => {
@@ -256,6 +256,53 @@ Deno.test("DirectoryStorage.rename() and remove() of a link to a directory are h
   assertEquals(await storage.stat(at("other/file")), await storage.stat(at("d/file")));
   await storage.remove(at("other"));
   await assertFailsWith("NotFound", () => storage.stat(at("other/file")));
+});
+
+/** What those who add may ask for: the answer, for each place, to a link that does not lead to anything in here. */
+const ADDITIONS: Readonly<Record<string, (storage: Storage, path: RemotePath) => Promise<unknown>>> = {
+  upload: (storage, path) => storage.upload(path, { overwrite: false }),
+  mkdir: (storage, path) => storage.mkdir(path),
+  "mkdir with parents": (storage, path) => storage.mkdir(path, { parents: true }),
+  "rename to": (storage, path) => storage.rename(at("d"), path),
+};
+
+Deno.test("DirectoryStorage answers those who add as if a link that leads nowhere in here was a file", async (t) => {
+  await using served = await serveLinks();
+  const { storage } = served;
+  for (const [what, add] of Object.entries(ADDITIONS)) {
+    for (const below of ["", "/secret.txt", "/missing", "/d", "/d/deep.txt", "/d/missing/x", "/root/file"]) {
+      await t.step(`${what} ${below}`, async () => {
+        const answer = async (name: string) => {
+          const error = await failureOf(() => add(storage, at(name + below)));
+          return [error?.code, error?.message];
+        };
+        const usual = await answer("file");
+        assert(usual[0] !== undefined);
+        for (const name of FORBIDDEN_NAMES) assertEquals(await answer(name), usual, name);
+      });
+    }
+  }
+  await assertUntouched(served);
+});
+
+Deno.test("DirectoryStorage does not go through a link that leads out and back in again", async () => {
+  await using served = await serveLinks();
+  const { storage, inside, outside } = served;
+  await Deno.symlink("../root", outside("back"));
+  const parent = inside("..").split("/").slice(1);
+  await Deno.symlink("/", inside("slash"));
+  for (const way of ["to-parent/root", "to-directory/back", `slash/${parent.join("/")}/root`]) {
+    for (const below of ["file", "d/file", "d"].map((name) => `${way}/${name}`)) {
+      await assertFailsWith("NotFound", () => storage.stat(at(below)), below);
+      await assertFailsWith("NotFound", () => storage.rename(at(below), at("new")), below);
+      await assertFailsWith("NotFound", () => storage.remove(at(below)), below);
+      await assertFailsWith("NotADirectory", () => storage.upload(at(below)), below);
+      await assertFailsWith("NotADirectory", () => storage.mkdir(at(`${below}x`)), below);
+    }
+  }
+  // A link that the owner made through such a place leads inside, and nothing of the way shows.
+  await Deno.symlink("../root-outside/back/d", inside("around"));
+  assertEquals(await textOf(storage, "around/file"), "inside d");
 });
 
 /** The `FerryError` that `operation` fails with; fails when it fails with anything else. */

@@ -44,7 +44,7 @@ Deno.test("DirectoryStorage never opens a FIFO", async () => {
   await assertNotAFile(served.storage, "fifo");
   await Deno.symlink("fifo", served.inside("link"));
   await assertFailsWith("NotFound", () => served.storage.read(at("link")));
-  await assertFailsWith("Refused", () => served.storage.upload(at("link")));
+  await assertFailsWith("AlreadyExists", () => served.storage.upload(at("link")));
   assertEquals(await namesOf(served.storage), ["file"]);
 });
 
@@ -92,7 +92,7 @@ Deno.test("DirectoryStorage.upload() writes into a hidden file beside the target
   await Deno.symlink(`d/${partial}`, inside("link"));
   await assertFailsWith("NotFound", () => storage.read(at("link")));
   await assertFailsWith("NotFound", () => storage.stat(at("link")));
-  await assertFailsWith("Refused", () => storage.upload(at("link")));
+  await assertFailsWith("AlreadyExists", () => storage.upload(at("link")));
   await upload.commit();
   assertEquals(namesOnDisk(inside("d")), ["a"]);
 });
@@ -107,7 +107,7 @@ Deno.test("DirectoryStorage hides a reserved directory also behind a link to it"
   await assertFailsWith("NotFound", () => storage.stat(at("link")));
   await assertFailsWith("NotFound", () => storage.stat(at("link/file")));
   await assertFailsWith("NotFound", () => storage.read(at("link/file")));
-  await assertFailsWith("NotFound", () => storage.upload(at("link/new")));
+  await assertFailsWith("NotADirectory", () => storage.upload(at("link/new")));
 });
 
 Deno.test("DirectoryStorage.upload() leaves nothing visible but the file", async () => {

@@ -278,7 +278,7 @@ Deno.test("serve() gives every stranger the same answer, after a second", async 
   );
   for (const { what, frames, afterMs } of answers) {
     assertEquals(frames.map(({ kind, value }) => ({ kind, value })), [{
-      kind: "error",
+      kind: "disconnect",
       value: { code: "Unauthorized", message: "the secret is wrong or missing" },
     }], what);
     assertGreater(afterMs, DELAY_AT_LEAST_MS, what);
@@ -317,7 +317,7 @@ Deno.test("serve() answers requests without a proof in the same way whether the 
       );
       const [first, second] = answers.map(({ frames }) => frames);
       assertEquals(first, second, what);
-      assertEquals(first?.map(({ kind }) => kind), ["error"], what);
+      assertEquals(first?.map(({ kind }) => kind), ["disconnect"], what);
       assert(!JSON.stringify(first?.map(({ value }) => value)).includes("there.txt"), what);
     }),
   );
@@ -339,7 +339,7 @@ Deno.test("serve() gives a stranger the same answer over TLS", async () => {
       await connection.send(FrameKind.hello, { proof: opening.proof });
       await connection.send(FrameKind.request, { command: "dir" });
       const answer = await within(connection.receive());
-      assertEquals(answer?.kind, FrameKind.error);
+      assertEquals(answer?.kind, FrameKind.disconnect);
       const value = decodeControl(answer?.payload ?? new Uint8Array());
       assertEquals(await within(connection.receive()), undefined);
       return value;

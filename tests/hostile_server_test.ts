@@ -165,7 +165,7 @@ Deno.test("frames that are no frames end the connection with a typed error", asy
       "an oversized control frame": header(FrameKind.ok, 64 * 1024 + 1),
       "an oversized data frame": header(FrameKind.data, 1024 * 1024 + 1),
       "the largest length": header(FrameKind.data, 2 ** 32 - 1),
-      "an unknown kind": frameBytes(11),
+      "an unknown kind": frameBytes(13),
       "kind 0": frameBytes(0),
       "text": new TextEncoder().encode("HTTP/1.1 200 OK\r\n\r\n"),
       "a wrong CRC": damaged,
@@ -214,7 +214,7 @@ Deno.test("a frame that nobody asked for ends the connection", async (t) => {
 
 Deno.test("Shell shows why a server ended the connection, and nothing that a terminal would obey", async () => {
   await using server = FakeServer.welcoming(async (peer) => {
-    await peer.send("error", { code: "Timeout", message: "bye\u001b[2J\n\u202e" });
+    await peer.send("disconnect", { code: "Timeout", message: "bye\u001b[2J\n\u202e" });
   });
   const { promise: said, resolve: inform } = Promise.withResolvers<string>();
   const shell = new Shell(server.address, { print: () => Promise.resolve(), inform }, false);

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertMatch, assertNotEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertNotEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { isWildcard, type ServerIdentity, serverIdentity, writeTicket } from "../lib/cli/identity.ts";
 import { ticketsOf } from "../lib/cli/protection.ts";
 import { parseServerArguments } from "../lib/cli/server_options.ts";
@@ -291,5 +291,14 @@ Deno.test("parseAddress() refuses a ticket that is cut or mistyped, and does not
     const message = usageError(() => parseAddress(text));
     assertMatch(message, /mistyped|complete/, text);
     assert(!message.includes(ticket.slice(6, 26)), message);
+  }
+});
+
+Deno.test("parseAddress() does not repeat a ticket or secret that was mistyped beyond recognition", () => {
+  const ticket = ticketFor(["127.0.0.1"], 4711);
+  const { text: secret } = Secret.create();
+  for (const typed of [ticket.replace("ferry", "fery"), `[${ticket}`, `a:${ticket}`, `h:${secret}`, `a b ${secret}`]) {
+    const { message } = assertThrows(() => parseAddress(typed), UsageError);
+    for (const part of [ticket.slice(6, 26), secret]) assert(!message.includes(part), message);
   }
 });

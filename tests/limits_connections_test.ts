@@ -85,7 +85,7 @@ Deno.test("serve() answers Busy in place of the ok to one session too many", asy
   await peer.receive();
   await peer.send("hello", { ferry: 1 });
   const { outcome, fields } = await peer.answer();
-  assertEquals(outcome, "Busy");
+  assertEquals(outcome, "disconnect Busy");
   assertStringIncludes(fields.message ?? "", "limit of 1 connections");
   assertEquals(await peer.receive(), undefined);
 });
@@ -158,7 +158,7 @@ Deno.test("serve() ends the oldest stranger when there are too many, tells it wh
   const [first, second, third] = peers;
   assert(first && second && third);
   const { outcome, fields } = await first.answer();
-  assertEquals(outcome, "Busy");
+  assertEquals(outcome, "disconnect Busy");
   assertStringIncludes(fields.message ?? "", "too many clients are connecting at once");
   await within(first.ended(), "the end of the oldest");
   assertEquals(await reasons(served, 1), ["too many clients are connecting at once; try again"]);
@@ -204,7 +204,7 @@ Deno.test("checkDeadlines() ends a stranger when its time is over, and not befor
   assertEquals(checkLater(served, 2500), []);
   checkLater(served, 3500);
   const { outcome, fields } = await peer.answer();
-  assertEquals([outcome, fields.message], ["Timeout", "no hello within 3 s"]);
+  assertEquals([outcome, fields.message], ["disconnect Timeout", "no hello within 3 s"]);
   await peer.conn.closeWrite();
   assertEquals(await reasons(served, 1), ["no hello within 3 s"]);
 });

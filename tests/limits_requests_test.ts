@@ -60,7 +60,7 @@ for (const requests of [undefined, 1, 3]) {
     await peer.sendAll([...STAT]);
     const { outcome, fields } = await peer.answer();
     const message = `more than ${window} requests are unanswered`;
-    assertEquals([outcome, fields.message], ["BadRequest", message]);
+    assertEquals([outcome, fields.message], ["disconnect BadRequest", message]);
     peer[Symbol.dispose]();
     const [close] = await served.events.until("close");
     assertEquals(close?.reason, message);

@@ -149,7 +149,7 @@ for (const [what, request] of [["at once", {}], ["when the server has agreed", {
     assertEquals(checkLater(served, AFTER_STALL_MS - 2_000), []);
     assertEquals(checkLater(served, AFTER_STALL_MS), [STALLED]);
     const { outcome, fields } = await peer.answer();
-    assertEquals([outcome, fields.message], ["Timeout", STALLED]);
+    assertEquals([outcome, fields.message], ["disconnect Timeout", STALLED]);
     peer[Symbol.dispose]();
     const [close] = await served.events.until("close");
     assertEquals([close?.session, close?.reason], [1, STALLED]);
@@ -166,7 +166,7 @@ Deno.test("checkDeadlines() ends a client that stops in the middle of a frame", 
   await client.mkdir("the bytes have arrived before this");
   assertEquals(checkLater(served, AFTER_STALL_MS), [STALLED]);
   const { outcome, fields } = await peer.answer();
-  assertEquals([outcome, fields.message], ["Timeout", STALLED]);
+  assertEquals([outcome, fields.message], ["disconnect Timeout", STALLED]);
   await client.mkdir("an idle one stays");
 });
 

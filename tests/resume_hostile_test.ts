@@ -281,7 +281,7 @@ Deno.test("a server ends the connection at an offset that is none, and stores no
       await using scene = await Resuming.of("put", CONTENT, CONTENT.subarray(0, 2 * MIB));
       using peer = await askedToGoOn(scene);
       await peer.send("ready", ready);
-      assertEquals((await peer.answer()).outcome, "BadRequest");
+      assertEquals((await peer.answer()).outcome, "disconnect BadRequest");
       assertEquals(await peer.ended(), "closed");
       peer.conn.close();
       await scene.served.events.until("close");
@@ -294,7 +294,7 @@ Deno.test("a server ends the connection at a ready that belongs to nothing", asy
   await using scene = await Resuming.of("put", CONTENT);
   using peer = await RawPeer.greeted(scene.served.address);
   await peer.send("ready", { offset: 0 });
-  assertEquals((await peer.answer()).outcome, "BadRequest");
+  assertEquals((await peer.answer()).outcome, "disconnect BadRequest");
   assertEquals(await peer.ended(), "closed");
 });
 

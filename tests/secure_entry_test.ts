@@ -1,16 +1,19 @@
 import { assert, assertEquals, assertMatch, assertNotEquals, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import { decodeTicket } from "../lib/net/ticket.ts";
+import { Authority } from "./helpers/authority.ts";
 import { sameBytes } from "./helpers/frames.ts";
 import {
   CLIENT_ACCESS,
   DENO,
+  hasTerminal,
   type Outcome,
   Process,
   PROJECT,
   runClient,
   runServer,
   serverAccess,
+  serverInTerminal,
   type ServerProcess,
   startServer,
 } from "./helpers/process.ts";
@@ -21,10 +24,11 @@ import { assertSameTree } from "./helpers/trees.ts";
 
 const TREE = join(PROJECT, "fixtures", "tree");
 const NOT_ON_WINDOWS = { ignore: Deno.build.os === "windows" };
+const NO_TERMINAL = { ignore: !hasTerminal };
 const LINUX_ONLY = { ignore: Deno.build.os !== "linux" };
 
 /** Options with which others can reach a server, and clients on this machine do, over loopback. */
-const OPEN_TO_OTHERS = ["--host", "0.0.0.0", "--address", "127.0.0.1"];
+const OPEN_TO_OTHERS = ["--host", "0.0.0.0", "--address", "127.0.0.1", "--ticket-file", "-"];
 
 /** Waits for the ticket that a server prints. */
 async function ticketOf(server: ServerProcess): Promise<string> {
@@ -133,15 +137,19 @@ Deno.test("server.ts --identity keeps tickets good over a restart, also on loopb
   {
     await using server = await startServer(served, options, access);
     port = server.address.port;
-    ticket = await ticketOf(server);
-    assertEquals(JSON.parse(server.stdout.text.split("\n")[1] ?? ""), { event: "ticket", role: "full", ticket });
+    await server.stderr.until('{"event":"tickets"');
     server.kill("SIGTERM");
     assertEquals(await server.ended(), 0);
+    // It is in its file, and nowhere else.
+    assertEquals(server.stdout.text.split("\n").map((line) => line.slice(0, 20)), ['{"event":"listening"', ""]);
+    ticket = Deno.readTextFileSync(ticketFile).trim();
+    assert(!server.stderr.text.includes("ferry:"), server.stderr.text);
   }
   for (const file of [identity, ticketFile]) assertEquals((Deno.statSync(file).mode ?? 0) & 0o777, 0o600, file);
-  assertEquals(Deno.readTextFileSync(ticketFile), `${ticket}\n`);
+  Deno.removeSync(ticketFile);
   await using server = await startServer(served, ["--port", String(port), ...options], access);
-  assertEquals(await ticketOf(server), ticket);
+  await server.stderr.until('{"event":"tickets"');
+  assertEquals(Deno.readTextFileSync(ticketFile), `${ticket}\n`);
   const got = await runClient([Deno.readTextFileSync(ticketFile), "get", "a.txt", "-"]);
   assertDone(got);
   assertEquals(got.stdout, "abc");
@@ -162,7 +170,7 @@ Deno.test(
     let ticket: string;
     let port: string;
     {
-      await using server = await startServer(served, ["--identity", identity], access);
+      await using server = await startServer(served, ["--identity", identity, "--ticket-file", "-"], access);
       ticket = await ticketOf(server);
       port = String(server.address.port);
     }
@@ -254,4 +262,121 @@ Deno.test("server.ts ends on SIGUSR1 rather than let Deno open a debugger to eve
   server.kill("SIGUSR1");
   assertEquals(await server.ended(), 1);
   assertStringIncludes(server.stderr.text, "the server ends instead");
+});
+
+/** Where others can reach it, and nothing is said about tickets. */
+const WITHOUT_WORD = ["--host", "0.0.0.0", "--address", "127.0.0.1"];
+
+const HINT = "Clients need a ticket: --ticket-file FILE writes it to FILE, --ticket-file - to standard output.";
+const NEW_SECRET =
+  "The secret is new at every start: old tickets are of no use then, and interrupted uploads begin again. To keep it, add";
+
+Deno.test("server.ts prints no ticket where nobody asked for it and there is no terminal", NOT_ON_WINDOWS, async () => {
+  await using dir = await tempDir();
+  const [served, identity, file] = [dir.join("served"), dir.join("identity"), dir.join("ticket")];
+  Deno.mkdirSync(served);
+  Deno.writeTextFileSync(join(served, "a.txt"), "abc");
+  const cases: [options: string[], tickets: number, hint: boolean][] = [
+    [[], 0, true],
+    [["--quiet"], 0, true],
+    [["--log-format", "json"], 0, true],
+    [["--ticket-file", file, "--quiet"], 0, false],
+    [["--ticket-file", file], 0, false],
+    [["--ticket-file", "-"], 1, false],
+    [["--ticket-file=-", "--quiet", "--log-format", "json"], 1, false],
+  ];
+  for (const [options, tickets, hint] of cases) {
+    const all = [...WITHOUT_WORD, "--identity", identity, ...options];
+    await using server = await startServer(served, all, serverAccess(dir.path));
+    if (tickets > 0) await server.stdout.until("ferry:");
+    const secretFile = dir.join("secret");
+    const { secret } = JSON.parse(Deno.readTextFileSync(identity));
+    Deno.writeTextFileSync(secretFile, secret, { mode: 0o600 });
+    if (hint) await server.stderr.until(HINT);
+    server.kill("SIGTERM");
+    assertEquals(await server.ended(), 0);
+    const { stdout: { text: output }, stderr: { text: log } } = server;
+    assertEquals([output.split("ferry:").length - 1, log.split("ferry:").length - 1], [tickets, 0], options.join(" "));
+    assertEquals(log.includes(HINT), hint, log);
+    assertEquals(output.split("\n").filter((line) => line !== "").length, 1 + tickets * (options.length > 2 ? 1 : 2));
+    assert(!log.includes(secret) && !output.replace(/ferry:[a-z2-7]+/, "").includes(secret));
+    if (!options.includes(file)) continue;
+    assertEquals(Deno.readTextFileSync(file).slice(0, 6), "ferry:");
+    assertEquals(log.includes(`Clients connect with this ticket: "${file}"\n`), !options.includes("--quiet"));
+    Deno.removeSync(file);
+  }
+});
+
+Deno.test("server.ts --ticket-file has a file for each role, for its owner only", NOT_ON_WINDOWS, async () => {
+  await using dir = await tempDir();
+  const [served, file] = [dir.join("served"), dir.join("ticket")];
+  Deno.mkdirSync(served);
+  Deno.writeTextFileSync(join(served, "a.txt"), "abc");
+  const secrets = ["--read-secret-file", dir.join("r"), "--upload-secret-file", dir.join("u")];
+  const options = [...WITHOUT_WORD, "--ticket-file", file, ...secrets];
+  const names = [file, `${file}.read`, `${file}.upload`];
+  // It is asked for access to all of them.
+  const denied = await runServer([served, "--port", "0", ...options], serverAccess(served));
+  assertRefused(denied, 2, new RegExp(`--allow-write=\\S*${names.join(",")}`));
+  await using server = await startServer(served, options, serverAccess(dir.path));
+  await server.stderr.until(`Who has this ticket may only add files: "${file}.upload"\n`);
+  for (const name of names) assertEquals((Deno.statSync(name).mode ?? 0) & 0o777, 0o600, name);
+  assertEquals((await runClient([file, "get", "a.txt", "-"])).stdout, "abc");
+  assertEquals((await runClient([`${file}.read`, "get", "a.txt", "-"])).stdout, "abc");
+  assertRefused(await runClient([`${file}.read`, "mkdir", "d"]), 4, /you may only read here/);
+  assertEquals((await runClient([`${file}.upload`, "mkdir", "d"])).code, 0);
+  assertRefused(await runClient([`${file}.upload`, "dir"]), 4, /you may not list or read/);
+  assert(!server.stdout.text.includes("ferry:"), server.stdout.text);
+  const clash = await runServer([served, "--port", "0", ...options, "--audit", `${file}.read`], serverAccess(dir.path));
+  assertRefused(clash, 2, /is named by two options/);
+});
+
+Deno.test(
+  "server.ts prints its ticket at a terminal, unless it is quiet or has a file for it",
+  NO_TERMINAL,
+  async () => {
+    await using dir = await tempDir();
+    const [served, file] = [dir.join("served"), dir.join("ticket")];
+    Deno.mkdirSync(served);
+    for (const [options, tickets] of [[[], 1], [["--quiet"], 0], [["--ticket-file", file], 0]] as const) {
+      await using server = serverInTerminal(
+        [served, "--port", "0", ...WITHOUT_WORD, ...options],
+        serverAccess(dir.path),
+      );
+      await server.stdout.until(NEW_SECRET);
+      await server.type("quit\n");
+      assertEquals(await server.ended(), 0);
+      const { text } = server.stdout;
+      assertEquals(text.split("ferry:").length - 1, tickets, text);
+      assertEquals(text.includes(HINT), options.includes("--quiet" as never), text);
+    }
+  },
+);
+
+Deno.test("server.ts says when tickets and interrupted uploads do not outlive it", NOT_ON_WINDOWS, async () => {
+  await using dir = await tempDir();
+  const served = dir.join("served");
+  Deno.mkdirSync(served);
+  const { certificate, key } = new Authority().issue(["127.0.0.1"]);
+  for (const [name, text] of [["cert", certificate], ["key", key]] as const) {
+    Deno.writeTextFileSync(dir.join(name), text);
+  }
+  const own = ["--tls-cert", dir.join("cert"), "--tls-key", dir.join("key")];
+  const cases: [options: string[], said: string | undefined][] = [
+    [OPEN_TO_OTHERS, `${NEW_SECRET} --identity FILE.\n`],
+    [[...OPEN_TO_OTHERS, "--identity", dir.join("identity")], undefined],
+    [[...OPEN_TO_OTHERS, "--secret-file", dir.join("secret")], undefined],
+    [[...OPEN_TO_OTHERS, ...own], `${NEW_SECRET} --secret-file FILE.\n`],
+    [[...OPEN_TO_OTHERS, ...own, "--secret-file", dir.join("secret")], undefined],
+    [[...OPEN_TO_OTHERS, "--read-secret-file", dir.join("r")], `${NEW_SECRET} --identity FILE.\n`],
+    [["--secret-file", dir.join("secret")], undefined],
+    [[], undefined],
+  ];
+  for (const [options, said] of cases) {
+    await using server = await startServer(served, options, serverAccess(dir.path));
+    if (said !== undefined) await server.stderr.until(said);
+    server.kill("SIGTERM");
+    assertEquals(await server.ended(), 0);
+    assertEquals(server.stderr.text.includes("new at every start"), said !== undefined, options.join(" "));
+  }
 });

@@ -71,7 +71,7 @@ Deno.test("serve() says to a client of another version that it is not supported"
   using peer = await RawPeer.connect(served.address);
   await peer.receive();
   await peer.send("hello", { ferry: 2 });
-  assertEquals((await peer.answer()).outcome, "Unsupported");
+  assertEquals((await peer.answer()).outcome, "disconnect Unsupported");
   assertEquals(await peer.ended(), "closed");
 });
 
@@ -518,14 +518,14 @@ Deno.test("serve() survives peers that connect and reset before they are accepte
   assertEquals((await peer.ask({ command: "stat" })).outcome, "ok");
 });
 
-/** Sends bytes and gives the codes of the errors that the server answers before it closes. */
+/** Sends bytes and gives the codes with which the server ends the connection. */
 async function errorsFor(served: Served, input: Uint8Array, greeted: boolean): Promise<string[]> {
   using peer = await (greeted ? RawPeer.greeted(served.address) : RawPeer.connect(served.address));
   await peer.sendBytes(input);
   await peer.conn.closeWrite();
   const codes = [];
   for (let frame = await peer.receive(); frame; frame = await peer.receive()) {
-    if (frame.kind === "error") codes.push((frame.value as { code: string }).code);
+    if (frame.kind === "disconnect") codes.push((frame.value as { code: string }).code);
   }
   return codes;
 }
@@ -544,7 +544,7 @@ Deno.test("serve() answers what is not the protocol with an error and closes", a
       ["a hello without version", frameBytes(FrameKind.hello, "{}"), false, "BadRequest"],
       ["a second hello", frameBytes(FrameKind.hello, '{"ferry":1}'), true, "BadRequest"],
       ["a wrong CRC", damaged, true, "Corrupt"],
-      ["an unknown kind", frameBytes(11), true, "BadRequest"],
+      ["an unknown kind", frameBytes(13), true, "BadRequest"],
       ["data that nobody asked for", frameBytes(FrameKind.data, "hello"), true, "BadRequest"],
       ["an end that nobody asked for", frameBytes(FrameKind.end, '{"size":0}'), true, "BadRequest"],
       ["an ok", frameBytes(FrameKind.ok, "{}"), true, "BadRequest"],
@@ -590,7 +590,7 @@ Deno.test("serve() says why it gives up only after the answer that is under way"
   using peer = await RawPeer.greeted(served.address);
   await peer.sendAll(["request", { command: "sum", path: "a.txt" }], ["request", { command: "stat" }], ["notice"]);
   assertEquals((await peer.answer()).outcome, "ok");
-  assertEquals((await peer.answer()).outcome, "BadRequest");
+  assertEquals((await peer.answer()).outcome, "disconnect BadRequest");
   assertEquals(await peer.ended(), "closed");
 });
 
@@ -603,7 +603,7 @@ Deno.test("serve() refuses a frame that is too large as soon as its header is th
       using peer = await RawPeer.greeted(served.address);
       // The other direction stays open: the answer must not depend on more input or on its end.
       await peer.sendBytes(header(kind, length));
-      assertEquals((await peer.answer()).outcome, "BadRequest");
+      assertEquals((await peer.answer()).outcome, "disconnect BadRequest");
     }
   }
   assertLess(Deno.memoryUsage().external - before, 2 ** 30);
@@ -720,7 +720,7 @@ Deno.test({
         await t.step(`${name} ${field}`, async () => {
           for (const link of ["way", "way/beside.txt", "way/new.txt", "file", "dangling"]) {
             const { outcome } = await askWithBody(peer, name, { ...SAMPLES[name], [field]: link });
-            assert(["NotFound", "Refused", "AlreadyExists"].includes(outcome), `${name} of ${link}: ${outcome}`);
+            assert(["NotFound", "NotADirectory", "AlreadyExists"].includes(outcome), `${name} of ${link}: ${outcome}`);
           }
           assertEquals((await peer.ask({ command: "stat", path: "a.txt" })).outcome, "ok");
         });

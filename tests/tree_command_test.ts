@@ -1,33 +1,11 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { Served } from "./helpers/raw.ts";
+import { scene } from "./helpers/scene.ts";
 import { runClient, startClient, startServer } from "./helpers/process.ts";
 import { FaultProxy } from "./helpers/proxy.ts";
 import { bytes } from "./helpers/random.ts";
 import { tempDir } from "./helpers/temp.ts";
-import { assertSameTree, linesOf, makeTree, pathsIn, type Ran, runCommand, type Tree } from "./helpers/trees.ts";
-
-/** A server's directory `there` and a local one, `here`. */
-async function scene(there: Tree, here: Tree = {}) {
-  const served = await Served.with();
-  const local = await tempDir();
-  makeTree(served.join(), there);
-  makeTree(local.path, here);
-  return {
-    served,
-    there: served.join(),
-    here: local.path,
-    /** Runs a command and fails unless it ends with `code`. */
-    async run(words: string, code = 0): Promise<Ran> {
-      const ran = await runCommand(served.address, local.path, words.split(" "));
-      assertEquals(ran.code, code, `${words}: ${ran.news}`);
-      return ran;
-    },
-    async [Symbol.asyncDispose]() {
-      await served[Symbol.asyncDispose]();
-      await local[Symbol.asyncDispose]();
-    },
-  };
-}
+import { assertSameTree, linesOf, makeTree, pathsIn, runCommand, type Tree } from "./helpers/trees.ts";
 
 const REPORTS: Tree = {
   "reports/may.pdf": "may",
@@ -155,7 +133,7 @@ for (const verb of ["get", "put"] as const) {
     const planned = ["june.pdf", "may.pdf", "notes.txt", "old/april.pdf"];
     assertEquals(output.trimEnd().split("\n").sort(), planned.map((path) => `${verb} "${path}"`));
     assertMatch(news, /^Would transfer 4 files\.$/m);
-    await place.run(`${verb} -n reports/*.pdf new`);
+    await place.run(`${verb} -n reports/*.pdf new/`);
     await place.run(`${verb} -n reports/may.pdf`);
     assertEquals([linesOf(place.there), linesOf(place.here)], before);
   });

@@ -110,7 +110,7 @@ const OUTSIDE = [
   "\ud800",
   ".ferry-0000000000000000.part",
   "a/.FERRY-x",
-  "a/".repeat(200) + "x",
+  "a/".repeat(2048) + "x",
   "n".repeat(256),
 ];
 

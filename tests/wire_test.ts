@@ -64,6 +64,12 @@ const notice = control(
   { text: "Shutting down for maintenance", reason: "shutdown" },
   MESSAGES.notice,
 );
+const alive: Message = { kind: FrameKind.alive, value: undefined, decode: (payload) => payload[0] };
+const disconnect = control(
+  FrameKind.disconnect,
+  { code: "Timeout", message: "no request within 3600 s" },
+  MESSAGES.error,
+);
 
 /** What each file says. */
 const FILES: Readonly<Record<string, readonly Message[]>> = {
@@ -79,6 +85,8 @@ const FILES: Readonly<Record<string, readonly Message[]>> = {
   "error.hex": [error],
   "cancel.hex": [cancel],
   "notice.hex": [notice],
+  "alive.hex": [alive],
+  "disconnect.hex": [disconnect],
   "conversation-get.hex": [serverHello, clientHello, welcome, get, ready, data, end, ok, close, ok],
 };
 

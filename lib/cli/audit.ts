@@ -1,10 +1,65 @@
+import { isCommandName, needOf } from "../protocol/commands.ts";
+import { cannot, type ErrorCode, FerryError, toFerryError } from "../protocol/errors.ts";
 import type { CommandEvent } from "../server/events.ts";
-import { cannot, toFerryError } from "../protocol/errors.ts";
-import { escapeForTerminal } from "./events.ts";
+import { type Policy, rightsOf } from "../server/policy.ts";
+import { isSameFile, lstatOrNothing } from "../storage/lookup.ts";
+import { jsonLine } from "./events.ts";
+import { MAX_PATH_BYTES, MAX_TEXT_BYTES } from "./log_text.ts";
 
 const encoder = new TextEncoder();
 
 const NEWLINE = "\n".charCodeAt(0);
+
+/** The commands that change what is in the directory. */
+const CHANGES: readonly string[] = ["put", "mkdir", "rename", "remove"];
+
+/** Failures after which everything is as it was before the command. */
+const WITHOUT_EFFECT: readonly CommandEvent["outcome"][] = [
+  "BadRequest",
+  "InvalidPath",
+  "NotFound",
+  "AlreadyExists",
+] satisfies ErrorCode[];
+
+/** Everybody's right to write, but the owner's. */
+const OTHERS_MAY_WRITE = 0o022;
+
+/**
+ * Whether a command has changed something or may have, such as one whose answer did not arrive or that stopped midway.
+ *
+ * @param policy What the server lets nobody do.
+ */
+export function isChange({ command, role, outcome }: CommandEvent, policy: Policy): boolean {
+  if (!CHANGES.includes(command) || !isCommandName(command) || WITHOUT_EFFECT.includes(outcome)) return false;
+  const need = needOf(command);
+  return need === undefined || rightsOf(role, policy).includes(need);
+}
+
+/** @throws {FerryError} Unless it is a file that nobody but its owner can write. */
+function requireOwn({ isFile, isSymlink, mode }: Deno.FileInfo): void {
+  if (isSymlink) throw new FerryError("Refused", "it is a link; name the file itself");
+  if (!isFile) throw new FerryError("NotAFile", "it is not a regular file");
+  if (mode !== null && (mode & OTHERS_MAY_WRITE) !== 0) {
+    throw new FerryError("Refused", "other users may write it; run: chmod go-w");
+  }
+}
+
+/** Opens a file to append to it, or makes it for its owner only. Links are not followed. */
+function openOwn(path: string): Deno.FsFile {
+  const found = lstatOrNothing(path);
+  if (!found) return Deno.openSync(path, { read: true, append: true, createNew: true, mode: 0o600 });
+  requireOwn(found);
+  const file = Deno.openSync(path, { read: true, append: true });
+  try {
+    const opened = file.statSync();
+    if (!isSameFile(found, opened)) throw new FerryError("Changed", "it was replaced while it was opened; try again");
+    requireOwn(opened);
+    return file;
+  } catch (error) {
+    file.close();
+    throw error;
+  }
+}
 
 function endsMidLine(file: Deno.FsFile): boolean {
   if (file.statSync().size === 0) return false;
@@ -25,7 +80,7 @@ export class AuditLog {
   /**
    * Opens the file, or makes it for its owner only.
    *
-   * @throws {FerryError} When that is not possible.
+   * @throws {FerryError} When that is not possible, when it is a link or no file, or when others can write it.
    */
   constructor(path: string) {
     this.#path = path;
@@ -35,12 +90,11 @@ export class AuditLog {
   /**
    * Appends a line.
    *
+   * @param line From {@linkcode auditLine} or {@linkcode leftOutRecord}.
    * @returns What went wrong, the first time in a row; the command has been answered already.
    */
-  write(event: CommandEvent, now = new Date()): string | undefined {
-    const { peer: address, role, command, path, to, bytes, outcome, detail, durationMs } = event;
-    const record = { time: now.toISOString(), address, role, command, path, to, bytes, outcome, detail, durationMs };
-    const line = encoder.encode(`${this.#isMidLine ? "\n" : ""}${escapeForTerminal(JSON.stringify(record))}\n`);
+  write(text: string): string | undefined {
+    const line = encoder.encode(`${this.#isMidLine ? "\n" : ""}${text}\n`);
     try {
       for (let done = 0; done < line.length;) {
         done += this.#file.writeSync(line.subarray(done));
@@ -73,11 +127,23 @@ export class AuditLog {
 
   #open(): Deno.FsFile {
     try {
-      const file = Deno.openSync(this.#path, { read: true, append: true, create: true, mode: 0o600 });
+      const file = openOwn(this.#path);
       this.#isMidLine = endsMidLine(file);
       return file;
     } catch (error) {
       throw cannot("write", this.#path, error);
     }
   }
+}
+
+/** The record of a command. The paths of one that may have changed something are whole, whatever is in them. */
+export function auditLine(event: CommandEvent, now = new Date()): string {
+  const { peer: address, role, command, path, to, bytes, outcome, detail, durationMs } = event;
+  const record = { time: now.toISOString(), address, role, command, path, to, bytes, outcome, detail, durationMs };
+  return jsonLine(record, isChange(event, {}) ? MAX_PATH_BYTES : MAX_TEXT_BYTES);
+}
+
+/** The record of how many commands of a network were left out. */
+export function leftOutRecord(network: string, records: number, now = new Date()): string {
+  return jsonLine({ time: now.toISOString(), address: network, leftOut: records });
 }

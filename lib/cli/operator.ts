@@ -19,7 +19,7 @@ export async function runOperator(server: FerryServer, print: (line: string) => 
         break;
       case "say":
         if (rest === "") print("Say what? Write: say TEXT");
-        else await sayTo(server, rest, print);
+        else sayTo(server, rest, print);
         break;
       case "who":
         print(who(server));
@@ -35,10 +35,10 @@ export async function runOperator(server: FerryServer, print: (line: string) => 
   }
 }
 
-async function sayTo(server: FerryServer, text: string, print: (line: string) => void): Promise<void> {
+/** Not waited for: clients that do not read must not hold up the console. */
+function sayTo(server: FerryServer, text: string, print: (line: string) => void): void {
   const clients = server.sessions.length;
-  await server.say(text);
-  print(`Sent to ${clients} ${clients === 1 ? "client" : "clients"}.`);
+  void server.say(text).then(() => print(`Sent to ${clients} ${clients === 1 ? "client" : "clients"}.`));
 }
 
 function who(server: FerryServer): string {

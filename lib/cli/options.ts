@@ -43,10 +43,17 @@ export type Enquiry = "help" | "version";
 
 const MAX_PORT = 65535;
 
+/** A longer word may be a secret or a ticket that was mistyped, and is not repeated. A secret has 26 characters. */
+const MAX_SHOWN_LENGTH = 20;
+
+function shown(text: string): string {
+  return text.length <= MAX_SHOWN_LENGTH ? quote(text) : `what has ${text.length} characters`;
+}
+
 /** @throws {UsageError} Unless `text` is a whole number from 0 to 65535. */
 export function parsePort(text: string): number {
   if (/^\d{1,5}$/.test(text) && Number(text) <= MAX_PORT) return Number(text);
-  throw new UsageError(`${quote(text)} is not a port; it must be a number from 0 to ${MAX_PORT}`);
+  throw new UsageError(`${shown(text)} is not a port; it must be a number from 0 to ${MAX_PORT}`);
 }
 
 function fromTicket(text: string): Address {
@@ -89,7 +96,7 @@ export function parseAddress(text: string): Address {
     /^(?:\[(?<bracketed>[^\]]+)\]|(?<host>[^:[\]\s]+))(?::(?<port>.*))?$/.exec(text)?.groups ?? {};
   const hostname = bracketed !== undefined && isIPv6(bracketed) ? bracketed : host;
   if (hostname === undefined) {
-    throw new UsageError(`${quote(text)} is not an address; write HOST, HOST:PORT, [IPV6]:PORT or a ticket`);
+    throw new UsageError(`${shown(text)} is not an address; write HOST, HOST:PORT, [IPV6]:PORT or a ticket`);
   }
   return { hostname, port: port === undefined ? DEFAULT_PORT : parsePort(port) };
 }

@@ -2,6 +2,7 @@ import { unicodeWidth } from "@std/cli/unicode-width";
 import type { TreeProgress } from "../client/tree.ts";
 import { printable } from "../protocol/text.ts";
 import { bytes, clock, fit } from "./format.ts";
+import { messages } from "./terminal.ts";
 
 /** The line is drawn at most this often, in ms. */
 const REDRAW_MS = 100;
@@ -12,8 +13,6 @@ const PATIENCE_MS = 300;
 /** The part of the line that the name may take, in columns. */
 const NAME_COLUMNS = 30;
 
-const encoder = new TextEncoder();
-
 /** A line at the bottom of a terminal that is redrawn in place. Does nothing when the output is not a terminal. */
 class Line {
   readonly #began = performance.now();
@@ -23,7 +22,7 @@ class Line {
 
   /** Removes the line. */
   clear(): void {
-    if (this.#drawn) Deno.stderr.writeSync(encoder.encode("\r\x1b[K"));
+    if (this.#drawn) messages.write("\r\x1b[K");
     this.#drawn = false;
   }
 
@@ -32,11 +31,12 @@ class Line {
     if (!this.#active) return;
     const now = performance.now();
     const elapsed = now - this.#began;
-    if (elapsed < PATIENCE_MS || now - this.#drawnAt < REDRAW_MS) return;
+    // A paused terminal shall not get all of it later.
+    if (elapsed < PATIENCE_MS || now - this.#drawnAt < REDRAW_MS || !messages.isEmpty) return;
     this.#drawnAt = now;
     this.#drawn = true;
     const line = fit(compose(elapsed / 1000), Deno.consoleSize().columns - 1);
-    Deno.stderr.writeSync(encoder.encode(`\r${line}\x1b[K`));
+    messages.write(`\r${line}\x1b[K`);
   }
 }
 

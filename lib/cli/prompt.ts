@@ -8,7 +8,7 @@ import { Exit } from "./exit.ts";
 import type { Address } from "./options.ts";
 import { restriction } from "./rights.ts";
 import { Shell } from "./shell.ts";
-import { explain, print } from "./terminal.ts";
+import { explain, messages, print } from "./terminal.ts";
 import { splitWords } from "./words.ts";
 
 /** A prompt on a terminal: history, completion, notices above the line, Ctrl-C for the command under way. */
@@ -17,6 +17,7 @@ class Prompt {
   readonly #lines: Interface;
   /** The command under way. */
   #running: AbortController | undefined;
+  #isClosed = false;
 
   constructor(address: Address) {
     const output = { print, inform: (line: string) => this.#above(line) };
@@ -39,14 +40,14 @@ class Prompt {
     const lines = this.#lines[Symbol.asyncIterator]();
     for (;;) {
       this.#lines.setPrompt(`ferry:/${printable(this.#shell.remoteDirectory)}> `);
-      // What was typed during the last command stays.
-      this.#lines.prompt(true);
+      await this.#prompt();
       const { value, done } = await lines.next();
       if (done) break;
       await this.#execute(value);
       if (this.#shell.leaving) break;
     }
     await this.#shell.link.close();
+    this.#isClosed = true;
     this.#lines.close();
     return Exit.done;
   }
@@ -55,9 +56,10 @@ class Prompt {
     try {
       const { welcome } = await this.#shell.client();
       const limit = restriction(welcome.allows);
-      console.error(`Connected to ${formatAddress(this.#shell.address)}. Type "help" for the commands.`);
-      if (limit !== undefined) console.error(limit);
+      messages.line(`Connected to ${formatAddress(this.#shell.address)}. Type "help" for the commands.`);
+      if (limit !== undefined) messages.line(limit);
     } catch (error) {
+      this.#isClosed = true;
       this.#lines.close();
       throw error;
     }
@@ -68,7 +70,7 @@ class Prompt {
     try {
       await execute(this.#shell, splitWords(line), this.#running.signal);
     } catch (error) {
-      console.error(explain(error).message);
+      messages.line(explain(error).message);
     } finally {
       this.#running = undefined;
     }
@@ -82,10 +84,16 @@ class Prompt {
     this.#above('Type "quit" to leave.');
   }
 
+  /** Shows the prompt below all messages, with what was typed during the last command. */
+  async #prompt(): Promise<void> {
+    await messages.drained();
+    if (!this.#running && !this.#isClosed) this.#lines.prompt(true);
+  }
+
   /** Shows a line above the prompt and what has been typed there. */
   #above(line: string): void {
-    console.error(`\r\x1b[K${line}`);
-    if (!this.#running) this.#lines.prompt(true);
+    messages.line(`\r\x1b[K${line}`);
+    if (!this.#running) void this.#prompt();
   }
 }
 

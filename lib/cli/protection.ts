@@ -22,9 +22,21 @@ export interface Protection {
   readonly addresses: readonly string[];
 }
 
+/** What stands for standard output where tickets go to a file. */
+const STANDARD_OUTPUT = "-";
+
+/** The file for the ticket of a role, if it goes to one: the one that is named for the full role, beside it for others. */
+function ticketFileOf(role: Role, { ticketFile, secretFiles }: TicketOptions): string | undefined {
+  if (ticketFile === undefined || ticketFile === STANDARD_OUTPUT) return undefined;
+  if (role === "full") return ticketFile;
+  return secretFiles[role] === undefined ? undefined : `${ticketFile}.${role}`;
+}
+
 /** The files that nobody but the operator may read. */
-export function privateFiles({ identity, secretFiles, ticketFile, audit }: ServerArguments): string[] {
-  return [identity, ...Object.values(secretFiles), ticketFile, audit].filter((file) => file !== undefined);
+export function privateFiles(options: ServerArguments): string[] {
+  const { identity, secretFiles, audit } = options;
+  const tickets = ROLES.map((role) => ticketFileOf(role, options));
+  return [identity, ...Object.values(secretFiles), ...tickets, audit].filter((file) => file !== undefined);
 }
 
 /** Checks that options do not contradict each other. @returns Whether connections are encrypted. */
@@ -168,19 +180,53 @@ const CAPTIONS: Record<Role, string> = {
   upload: "Who has this ticket may only add files:",
 };
 
-/** Shows the tickets, or where the secrets are, and writes the ticket of the full role to its file. */
-export async function showTickets(
+type TicketOptions = Pick<ServerArguments, "ticketFile" | "secretFiles">;
+
+/** How the operator hears of tickets. */
+export interface TicketOutput {
+  /** Whether there is a person at standard output, and not a log. */
+  readonly isTerminal: boolean;
+  /** Writes a line to standard output. */
+  print(line: string): void;
+  /** Says something that is not secret. */
+  inform(message: string): void;
+}
+
+/**
+ * Hands out the tickets: to their files, to standard output when that is asked for or is a terminal, and otherwise not at
+ * all, since what a server prints often ends up in a log.
+ */
+export async function giveTickets(
   protection: Protection,
   port: number,
-  { json, ticketFile, secretFiles }: Pick<ServerArguments, "json" | "ticketFile" | "secretFiles">,
+  options: Pick<ServerArguments, "json" | "quiet" | "identity" | "tlsCert"> & TicketOptions,
+  { isTerminal, print, inform }: TicketOutput,
 ): Promise<void> {
+  const { json, quiet, ticketFile, secretFiles } = options;
   const tickets = ticketsOf(protection, port);
-  const files = Object.values(secretFiles).filter((file) => file !== undefined);
-  if (tickets.length === 0 && files.length > 0 && !json) {
-    console.log(`Clients need the secret in ${files.map(quote).join(" or ")}.`);
-  }
+  if (tickets.length === 0) return sayWhereSecretsAre(secretFiles, json ? () => {} : print);
+  const isPrinted = ticketFile === STANDARD_OUTPUT || ticketFile === undefined && isTerminal && !quiet;
   for (const [role, ticket] of tickets) {
-    if (role === "full" && ticketFile !== undefined) await writeTicket(ticketFile, ticket);
-    console.log(json ? JSON.stringify({ event: "ticket", role, ticket }) : `${CAPTIONS[role]}\n${ticket}`);
+    const file = ticketFileOf(role, options);
+    if (file !== undefined) await writeTicket(file, ticket);
+    if (file !== undefined && !quiet) inform(`${CAPTIONS[role]} ${quote(file)}`);
+    if (isPrinted) print(json ? JSON.stringify({ event: "ticket", role, ticket }) : `${CAPTIONS[role]}\n${ticket}`);
   }
+  if (!isPrinted && ticketFile === undefined) {
+    inform("Clients need a ticket: --ticket-file FILE writes it to FILE, --ticket-file - to standard output.");
+  }
+  if (isNewAtEveryStart(options)) inform(`${SHORT_LIVED} ${options.tlsCert ? "--secret-file" : "--identity"} FILE.`);
+}
+
+/** Whether nothing keeps the secret of the full role. */
+function isNewAtEveryStart({ identity, secretFiles }: Pick<ServerArguments, "identity" | "secretFiles">): boolean {
+  return identity === undefined && secretFiles.full === undefined;
+}
+
+const SHORT_LIVED =
+  "The secret is new at every start: old tickets are of no use then, and interrupted uploads begin again. To keep it, add";
+
+function sayWhereSecretsAre(secretFiles: TicketOptions["secretFiles"], print: (line: string) => void): void {
+  const files = Object.values(secretFiles).filter((file) => file !== undefined);
+  if (files.length > 0) print(`Clients need the secret in ${files.map(quote).join(" or ")}.`);
 }

@@ -5,7 +5,7 @@ import { Exit } from "./exit.ts";
 import { printable } from "../protocol/text.ts";
 import type { Address } from "./options.ts";
 import { Shell } from "./shell.ts";
-import { print } from "./terminal.ts";
+import { messages, print } from "./terminal.ts";
 import { splitWords } from "./words.ts";
 
 /** Runs commands one after the other until one fails. @returns The exit code. @throws What it has failed with. */
@@ -14,7 +14,7 @@ async function runAll(
   commands: AsyncIterable<string[]> | Iterable<string[]>,
   inputIsFree: boolean,
 ): Promise<number> {
-  const shell = new Shell(address, { print, inform: (line) => console.error(line) }, inputIsFree);
+  const shell = new Shell(address, { print, inform: (line) => messages.line(line) }, inputIsFree);
   const interrupted = new AbortController();
   const onInterrupt = () => interrupted.abort();
   Deno.addSignalListener("SIGINT", onInterrupt);
@@ -35,7 +35,7 @@ async function runAll(
 async function* typedCommands(): AsyncIterable<string[]> {
   for await (const line of createInterface({ input: process.stdin, terminal: false })) {
     if (line.trim() === "" || line.trimStart().startsWith("#")) continue;
-    console.error(`> ${printable(line)}`);
+    messages.line(`> ${printable(line)}`);
     yield splitWords(line);
   }
 }

@@ -26,6 +26,7 @@ export interface ServerArguments {
   readonly tlsKey: string | undefined;
   /** The files that hold the secrets of the roles. */
   readonly secretFiles: Readonly<Record<Role, string | undefined>>;
+  /** Where the tickets go, `-` for standard output. */
   readonly ticketFile: string | undefined;
   /** Names and addresses that clients use, for the ticket. */
   readonly addresses: readonly string[];
@@ -60,9 +61,15 @@ const BOOLEANS = [
   "version",
 ] as const;
 
+/** `parseArgs` takes `-` for no value: it is joined to the option whose value it is. */
+function joinDash(args: readonly string[]): string[] {
+  const isDash = (i: number) => args[i - 1] === "--ticket-file" && args[i] === "-";
+  return args.flatMap((argument, i) => isDash(i) ? [] : isDash(i + 1) ? [`${argument}=-`] : [argument]);
+}
+
 /** @throws {UsageError} */
 export function parseServerArguments(args: string[]): ServerArguments | Enquiry {
-  const flags = parseArgs(args, {
+  const flags = parseArgs(joinDash(args), {
     string: [...STRINGS, ...LIMIT_NAMES, "_"],
     boolean: BOOLEANS,
     collect: ["address"],

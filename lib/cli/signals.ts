@@ -1,4 +1,5 @@
 import { Exit } from "./exit.ts";
+import type { LineQueue } from "./line_queue.ts";
 
 /**
  * Makes a write beyond the limit on the size of files (`ulimit -f`) fail like one to a full disk. Without it the system
@@ -8,12 +9,19 @@ export function surviveFileSizeLimit(): void {
   if (Deno.build.os !== "windows") Deno.addSignalListener("SIGXFSZ", () => {});
 }
 
-/** Ends the process on SIGUSR1: Deno opens a debugger for it, to everybody on this machine, and cannot be told not to. */
-export function endBeforeDebugging(): void {
+/** How long the last line may take to be written while the debugger is open, in ms. */
+const LAST_WORDS_MS = 100;
+
+/**
+ * Ends the process on SIGUSR1: Deno opens a debugger for it, to everybody on this machine, and cannot be told not to.
+ *
+ * @param log Where it says so.
+ */
+export function endBeforeDebugging(log: LineQueue): void {
   if (Deno.build.os === "windows") return;
   Deno.addSignalListener("SIGUSR1", () => {
-    console.error("SIGUSR1 opens a debugger to everybody on this machine; the server ends instead.");
-    Deno.exit(Exit.failed);
+    log.line("SIGUSR1 opens a debugger to everybody on this machine; the server ends instead.");
+    void log.drained(LAST_WORDS_MS).then(() => Deno.exit(Exit.failed));
   });
 }
 
@@ -29,10 +37,12 @@ export function onStop(stop: () => void): void {
   }
 }
 
-/** Calls `stop` when the terminal is gone; for a server that takes SIGHUP for something else, too. */
-export function onHangup(stop: () => void): void {
-  if (Deno.build.os === "windows" || !Deno.stdin.isTerminal()) return;
+/** Calls `reopen` on SIGHUP, or `stop` when it comes because the terminal is gone. */
+export function onHangup(reopen: () => void, stop: () => void): void {
+  if (Deno.build.os === "windows") return;
+  const hadTerminal = Deno.stdin.isTerminal();
   Deno.addSignalListener("SIGHUP", () => {
-    if (!Deno.stdin.isTerminal()) stop();
+    reopen();
+    if (hadTerminal && !Deno.stdin.isTerminal()) stop();
   });
 }

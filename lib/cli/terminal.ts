@@ -3,6 +3,7 @@ import { isTicket } from "../net/ticket.ts";
 import { printable } from "../protocol/text.ts";
 import { DEFAULT_PORT } from "../server/server.ts";
 import { Exit, exitCode } from "./exit.ts";
+import { LineQueue } from "./line_queue.ts";
 import { type Address, parseAddress, parsePort } from "./options.ts";
 import { UsageError } from "./usage.ts";
 
@@ -11,8 +12,12 @@ const encoder = new TextEncoder();
 /** What the keys send that mean something while a line is typed without echo. */
 const [CTRL_C, CTRL_D, CTRL_U, DELETE] = ["\x03", "\x04", "\x15", "\x7f"];
 
-/** Writes everything to standard output. */
+/** What is no result, on its way to standard error; a paused terminal does not hold up transfers. */
+export const messages = new LineQueue(Deno.stderr);
+
+/** Writes everything to standard output, after the messages that came before it. */
 export async function print(text: string): Promise<void> {
+  await messages.drained();
   await printBytes(encoder.encode(text));
 }
 

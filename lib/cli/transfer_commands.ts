@@ -1,12 +1,11 @@
 import { ensureDir } from "@std/fs/ensure-dir";
 import { basename, join, resolve, SEPARATOR } from "@std/path";
-import { copyFile, type Direction, ifThere } from "../client/copy.ts";
+import { copyFile, type Direction } from "../client/copy.ts";
 import { type LocalFile, localSource, localTarget, on } from "../client/local.ts";
 import type { Client } from "../client/client.ts";
 import type { Link } from "../client/link.ts";
 import { transferInRanges } from "../client/ranges.ts";
 import { joinRemote, listLocal, listRemote } from "../client/tree.ts";
-import type { FileFacts } from "../protocol/commands.ts";
 import { cannot, FerryError } from "../protocol/errors.ts";
 import { printable, quote } from "../protocol/text.ts";
 import { DirectoryStorage } from "../storage/directory.ts";
@@ -18,6 +17,7 @@ import type { Invocation } from "./invocation.ts";
 import { UsageError } from "./usage.ts";
 import { parsePattern, selector } from "./patterns.ts";
 import { Progress } from "./progress.ts";
+import { isLocalPattern, namesDirectory, putTarget, remoteFacts, requireNoPattern } from "./put_target.ts";
 import { remoteBasename } from "./remote_path.ts";
 import type { Shell } from "./shell.ts";
 import { printBytes } from "./terminal.ts";
@@ -31,12 +31,6 @@ export function isLocalDirectory(path: string): boolean {
     if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) return false;
     throw cannot("use", path, error);
   }
-}
-
-/** What is at a path on the server, or undefined when nothing is, or when we may not look. */
-async function remoteFacts(shell: Shell, path: string, signal: AbortSignal): Promise<FileFacts | undefined> {
-  const client = await shell.client(signal);
-  return client.may("read") ? await ifThere(client.stat(path || undefined, { signal })) : undefined;
 }
 
 /** Transfers one file with a progress line, then says how it went. */
@@ -70,7 +64,8 @@ async function transferFile(
       const amount = `${bytes(size)} in ${took(performance.now() - began)}`;
       shell.output.inform(`${verb} ${quote(from)} as ${quote(to)} (${amount}).`);
     }
-    if (direction === "get") await pair.file.storage.sweep(ROOT);
+    // What others have left there and cannot be removed is no failure of this file.
+    if (direction === "get") await pair.file.storage.sweep(ROOT).catch(() => {});
   } finally {
     progress.clear();
     await Promise.all(links.map((link) => link.close()));
@@ -104,6 +99,7 @@ export async function get(invocation: Invocation): Promise<void> {
   if (facts?.kind === "directory" && flags.recursive) {
     await getEntries(invocation, { remote: path, target }, closing(lister, entries));
   } else if (pattern && !facts) {
+    requireLocalDirectory(shell, to);
     const recursive = pattern.recursive || flags.recursive;
     const below = listRemote(lister, pattern.base, { recursive, signal });
     const ends = { remote: pattern.base, target: shell.local(to ?? ".") };
@@ -112,6 +108,14 @@ export async function get(invocation: Invocation): Promise<void> {
   } else {
     await getFile(invocation, path, target);
   }
+}
+
+/** @throws {UsageError} Unless the target of a pattern is a directory, or is to be one. */
+function requireLocalDirectory(shell: Shell, to: string | undefined): void {
+  if (to === undefined || /[/\\]$/.test(to) || isLocalDirectory(shell.local(to))) return;
+  throw new UsageError(
+    `A pattern needs a directory, and there is none called ${quote(to)} here. Write ${quote(`${to}/`)} to make it`,
+  );
 }
 
 /** The same entries, of which the first is asked for at once. */
@@ -171,15 +175,9 @@ async function getEntries(
 /** `put LOCAL... [REMOTE]` */
 export async function put(invocation: Invocation): Promise<void> {
   const { shell, args, signal } = invocation;
-  const sources = args.length > 1 ? args.slice(0, -1) : args;
-  const to = args.length > 1 ? args.at(-1) : undefined;
-  if (sources.includes("-")) return await putStandardInput(invocation, sources, to);
-  const many = sources.length > 1 || sources.some((source) => isLocalPattern(shell.local(source)));
-  const remote = shell.remote(to ?? ".");
-  const facts = to === undefined ? undefined : await remoteFacts(shell, remote, signal);
-  const into = to === undefined || many || to.endsWith("/") || facts?.kind === "directory";
-  // Where several go, there must be a directory; a single one may be a new name.
-  if (many && facts?.kind !== "directory") await makeRemoteDirectory(invocation, remote);
+  if (args.slice(0, Math.max(1, args.length - 1)).includes("-")) return await putStandardInput(invocation);
+  const { sources, remote, into, isNew } = await putTarget(invocation);
+  if (isNew) await makeRemoteDirectory(invocation, remote);
   const failures: unknown[] = [];
   for (const source of sources) {
     try {
@@ -191,20 +189,6 @@ export async function put(invocation: Invocation): Promise<void> {
     }
   }
   if (failures.length > 0) throw failures[0];
-}
-
-/** A file may really have such a name. */
-function isLocalPattern(path: string): boolean {
-  return parsePattern(path.replaceAll(SEPARATOR, "/")) !== undefined && !exists(path);
-}
-
-function exists(path: string): boolean {
-  try {
-    Deno.lstatSync(path);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 /** @param into Whether `remote` is the directory that the source goes into, and not its new name. */
@@ -250,14 +234,11 @@ function refuseWithDash(flags: Flags, allowed: readonly (keyof Flags)[]): void {
   }
 }
 
-async function putStandardInput(
-  { shell, flags, signal }: Invocation,
-  sources: readonly string[],
-  to: string | undefined,
-): Promise<void> {
-  if (to === undefined || sources.length > 1) {
-    throw new UsageError("put - needs the name that the file gets on the server");
+async function putStandardInput({ shell, args: [, to, ...more], flags, signal }: Invocation): Promise<void> {
+  if (to === undefined || more.length > 0 || namesDirectory(to)) {
+    throw new UsageError("put - needs the name that the file gets on the server, and nothing else");
   }
+  requireNoPattern(shell.local(to), to);
   if (!shell.inputIsFree) throw new UsageError("standard input holds the commands and cannot be uploaded, too");
   refuseWithDash(flags, ["noClobber", "durable"]);
   const path = shell.remote(to);

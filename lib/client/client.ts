@@ -5,7 +5,7 @@ import type { RateLimit } from "../net/rate.ts";
 import type { Secret } from "../net/secret.ts";
 import { connectPinned, connectTls, type SecureLink } from "../net/tls.ts";
 import type { Entry, Messages } from "../protocol/codec.ts";
-import type { FileFacts, OkOf, Receipt, Right } from "../protocol/commands.ts";
+import type { CommandName, FileFacts, OkOf, Receipt, RequestOf, Right } from "../protocol/commands.ts";
 import { FerryError, toFerryError } from "../protocol/errors.ts";
 import type { Upload } from "../storage/storage.ts";
 import { download, downloadPart, resumeDownload, type Start } from "./download.ts";
@@ -91,7 +91,7 @@ export class Client implements AsyncDisposable {
 
   /** Kind, size, time and version of a file or directory; of the served directory when `path` is absent. */
   stat(path?: string, { signal }: CommandOptions = {}): Promise<FileFacts> {
-    return this.#exchange.request({ command: "stat", path }, { signal });
+    return this.#ask({ command: "stat", path }, signal);
   }
 
   /**
@@ -107,7 +107,7 @@ export class Client implements AsyncDisposable {
     target: string | LocalFile | WritableStream<Uint8Array>,
     options: TransferOptions = {},
   ): Promise<FileFacts> {
-    return download(this.#exchange, path, target, options);
+    return this.#exchange.command(() => download(this.#exchange, path, target, options));
   }
 
   /**
@@ -121,12 +121,12 @@ export class Client implements AsyncDisposable {
     path: string,
     options: UploadOptions = {},
   ): Promise<Receipt> {
-    return upload(this.#exchange, source, path, options);
+    return this.#exchange.command(() => upload(this.#exchange, source, path, options));
   }
 
   /** Downloads a range of a file into an upload that is open already; see `ranges.ts`. */
   getPart(path: string, shown: string, upload: Upload, range: Start, options: TransferOptions): Promise<void> {
-    return downloadPart(this.#exchange, path, shown, upload, range, options);
+    return this.#exchange.command(() => downloadPart(this.#exchange, path, shown, upload, range, options));
   }
 
   /** Uploads a range of a file as part of an upload that another connection has begun; see `ranges.ts`. */
@@ -135,41 +135,47 @@ export class Client implements AsyncDisposable {
     part: PartOfUpload,
     options: TransferOptions,
   ): Promise<void> {
-    return uploadPart(this.#exchange, source, part, options);
+    return this.#exchange.command(() => uploadPart(this.#exchange, source, part, options));
   }
 
   /** Opens what an earlier download has left, and compares it with the file as it is now; see `ranges.ts`. */
   resumeDownload(path: string, file: LocalFile, options: TransferOptions): Promise<{ upload: Upload; start: Start }> {
-    return resumeDownload(this.#exchange, path, file, options);
+    return this.#exchange.command(() => resumeDownload(this.#exchange, path, file, options));
   }
 
   /** The SHA-256 of a file on the server, in lower-case hex, with its size in bytes and version. */
   sum(path: string, { signal }: CommandOptions = {}): Promise<OkOf<"sum">> {
-    return this.#exchange.request({ command: "sum", path }, { signal });
+    return this.#ask({ command: "sum", path }, signal);
   }
 
   /** Makes a directory; with `parents` also those above it, and none of them is an error when it exists. */
   async mkdir(path: string, { signal, parents }: CommandOptions & { parents?: boolean } = {}): Promise<void> {
-    await this.#exchange.request({ command: "mkdir", path, parents }, { signal });
+    await this.#ask({ command: "mkdir", path, parents }, signal);
   }
 
   /** Renames or moves a file or directory; never onto something that exists. */
   async rename(path: string, to: string, { signal }: CommandOptions = {}): Promise<void> {
-    await this.#exchange.request({ command: "rename", path, to }, { signal });
+    await this.#ask({ command: "rename", path, to }, signal);
   }
 
   /** Removes a file or an empty directory; with `recursive` also what is in a directory. */
   async remove(path: string, { signal, recursive }: CommandOptions & { recursive?: boolean } = {}): Promise<void> {
-    await this.#exchange.request({ command: "remove", path, recursive }, { signal });
+    await this.#ask({ command: "remove", path, recursive }, signal);
   }
 
   /** Sends a line to the operator of the server. */
   async say(text: string, { signal }: CommandOptions = {}): Promise<void> {
-    await this.#exchange.request({ command: "say", text }, { signal });
+    await this.#ask({ command: "say", text }, signal);
   }
 
-  /** Ends the session: waits for the answers to all earlier commands, then both sides close. */
+  /**
+   * Ends the session. Takes no more commands, waits until all earlier ones have ended, however long each may take, and
+   * gives the server 2 s to close its side then. To end it sooner, abort what is under way.
+   *
+   * @throws {FerryError} `Disconnected`, also when the connection was lost before.
+   */
   async close(): Promise<void> {
+    await this.#exchange.finish();
     const late = new FerryError("Disconnected", "the server did not close in time");
     const deadline = setTimeout(() => this.#exchange.fail(late), CLOSE_TIMEOUT_MS);
     try {
@@ -182,13 +188,25 @@ export class Client implements AsyncDisposable {
     }
   }
 
-  /** Ends the session; never throws. */
+  /** Ends the session as `close` does, but what is under way for 2 s more is given up. Never throws. */
   async [Symbol.asyncDispose](): Promise<void> {
+    const late = new FerryError("Disconnected", "the client was disposed of");
+    const deadline = setTimeout(() => this.#exchange.fail(late), CLOSE_TIMEOUT_MS);
     try {
       await this.close();
     } catch {
       // It has ended already.
+    } finally {
+      clearTimeout(deadline);
     }
+  }
+
+  /** Runs a command that is one request without a body. */
+  #ask<N extends CommandName>(
+    request: RequestOf<N> & RequestOf<CommandName>,
+    signal: AbortSignal | undefined,
+  ): Promise<OkOf<N>> {
+    return this.#exchange.command(() => this.#exchange.request<N>(request, { signal }));
   }
 }
 

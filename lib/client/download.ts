@@ -3,23 +3,14 @@ import { MESSAGES } from "../protocol/codec.ts";
 import type { FileFacts } from "../protocol/commands.ts";
 import { cannot, FerryError } from "../protocol/errors.ts";
 import type { Upload } from "../storage/storage.ts";
-import type { Exchange, Sink } from "./exchange.ts";
+import type { Exchange } from "./exchange.ts";
 import { type LocalFile, localTarget, on } from "./local.ts";
 import type { TransferOptions } from "./options.ts";
+import type { Sink } from "./pending.ts";
+import { StreamTarget, type Target } from "./target.ts";
 
 /** How often a download that was to go on begins again because the file has changed meanwhile. */
 const MAX_RESTARTS = 3;
-
-/** Where a download goes, whatever it is. */
-interface Target {
-  /** For messages; undefined for a stream. */
-  readonly name: string | undefined;
-  begin(facts: FileFacts): Promise<void>;
-  write(bytes: Uint8Array): Promise<void> | void;
-  commit(): Promise<unknown>;
-  /** Gives up; a `write` that is under way is over then. */
-  abort(error: unknown): Promise<void>;
-}
 
 /** What a download begins with when an earlier one has left a part of the file. */
 export interface Start {
@@ -27,27 +18,6 @@ export interface Start {
   readonly version: string;
   /** How many bytes are wanted; all when absent. */
   readonly length?: number;
-}
-
-function streamTarget(stream: WritableStream<Uint8Array>): Target {
-  const writer = stream.getWriter();
-  let letGo = () => {};
-  return {
-    name: undefined,
-    begin: () => Promise.resolve(),
-    write: (bytes) =>
-      new Promise((resolve, reject) => {
-        letGo = resolve;
-        writer.write(bytes.slice()).then(resolve, reject);
-      }),
-    commit: () => writer.close(),
-    abort(error) {
-      letGo();
-      // Not awaited: a stream that takes nothing does not end either.
-      writer.abort(error).catch(() => {});
-      return Promise.resolve();
-    },
-  };
 }
 
 function fileTarget({ storage, name, shown }: LocalFile, options: TransferOptions, resumed?: Upload): Target {
@@ -212,6 +182,8 @@ export async function download(
   to: string | LocalFile | WritableStream<Uint8Array>,
   options: TransferOptions,
 ): Promise<FileFacts> {
-  if (to instanceof WritableStream) return await receive(exchange, path, streamTarget(to), options);
+  if (to instanceof WritableStream) {
+    return await receive(exchange, path, new StreamTarget(to, exchange, options.signal), options);
+  }
   return await downloadToFile(exchange, path, typeof to === "string" ? localTarget(to) : to, options);
 }

@@ -5,73 +5,11 @@ import { type CommandName, okCheck, type OkOf, type RequestOf, verbOf } from "..
 import { cannot, FerryError, toFerryError } from "../protocol/errors.ts";
 import { type Frame, FrameKind, frameName } from "../protocol/frames.ts";
 import { AbortWatch } from "./abort.ts";
+import { type Awaited, Heartbeat } from "./heartbeat.ts";
+import { type BodySender, type Exchanging, Pending, type Wait } from "./pending.ts";
 
-type Wait = Promise<void> | void;
-
-/** Takes what comes before the `ok` of one request. A promise holds up receiving until it is fulfilled. */
-export interface Sink {
-  ready?(value: unknown): Wait;
-  entries?(entries: Messages["entries"]): Wait;
-  data?(bytes: Uint8Array): Wait;
-  end?(size: number): Wait;
-}
-
-/** The request that a body belongs to. */
-export interface Sending {
-  /** The answer is there already, or nobody wants it any more: the rest of the body is not needed. */
-  readonly settled: boolean;
-  /** Fulfilled when `settled` becomes true. */
-  readonly settling: Promise<void>;
-}
-
-/** Sends the data frames of a body and gives its size in bytes. */
-export type BodySender = (connection: Connection, request: Sending) => Promise<number>;
-
-/** How to make a request. */
-export interface Exchanging {
-  readonly sink?: Sink;
-  /** Sends the body. Whatever it throws is what the request fails with. */
-  readonly body?: BodySender;
-  readonly signal?: AbortSignal | undefined;
-}
-
-/** A request that was sent and not answered in full. */
-class Pending implements Sending {
-  readonly command: CommandName;
-  readonly path: string | undefined;
-  readonly answer = Promise.withResolvers<unknown>();
-  readonly sink: Sink;
-  settled = false;
-  /** The end of the body was not sent yet, so there cannot be an `ok`. */
-  sending = false;
-  /** Nobody waits for the answer any more; what still comes of it is ignored. */
-  abandoned = false;
-
-  constructor(request: RequestOf<CommandName>, sink: Sink) {
-    this.command = request.command;
-    this.path = "path" in request && typeof request.path === "string" ? request.path : undefined;
-    this.sink = sink;
-  }
-
-  get settling(): Promise<void> {
-    return this.answer.promise.then(() => {}, () => {});
-  }
-
-  resolve(value: unknown): void {
-    this.settled = true;
-    this.answer.resolve(value);
-  }
-
-  reject(error: FerryError): void {
-    this.settled = true;
-    this.answer.reject(error);
-  }
-
-  abandon(error: FerryError): void {
-    this.abandoned = true;
-    this.reject(error);
-  }
-}
+/** How long the server may take to say what became of a request that was given up, in ms. */
+const TRUTH_TIMEOUT_MS = 2_000;
 
 /**
  * Requests and their answers on one connection: requests are sent one after the other without waiting for answers,
@@ -81,23 +19,74 @@ export class Exchange {
   readonly #connection: Connection;
   readonly #window: number;
   readonly #onNotice: (notice: Messages["notice"]) => void;
+  /** Requests that were made and are not settled. */
+  readonly #open = new Set<Pending>();
+  /** Requests that were sent and are not answered, in the order in which they were sent. */
   readonly #pending: Pending[] = [];
-  readonly #aborts = new AbortWatch<Pending>((each) => this.#abandon(each, new FerryError("Cancelled", "cancelled")));
+  readonly #aborts = new AbortWatch<Pending>((each) => this.#giveUp(each));
+  readonly #heartbeat: Heartbeat;
+  /** Whether a sink holds up receiving. */
+  #isHeldUp = false;
   /** The turn of the last one who asked to send. */
   #lastTurn: Promise<void> = Promise.resolve();
   /** How many have the turn or wait for it. */
   #turns = 0;
-  /** Rings when the list of pending requests has become longer or shorter. */
-  readonly #changed = new Bell();
+  /** Commands that are under way; each may make several requests. */
+  #commands = 0;
+  #isClosing = false;
   #failure: FerryError | undefined;
-  /** Fulfilled with the reason when the connection has ended. */
-  readonly ended: Promise<FerryError>;
+  readonly #ended = Promise.withResolvers<FerryError>();
+  /** Rings when a request is made or answered, when a command ends, and when the exchange closes or fails. */
+  readonly changed = new Bell();
 
   constructor(connection: Connection, window: number, onNotice: (notice: Messages["notice"]) => void) {
     this.#connection = connection;
     this.#window = window;
     this.#onNotice = onNotice;
-    this.ended = this.#receiveAll();
+    this.#heartbeat = new Heartbeat(
+      connection,
+      () => this.#awaited(),
+      (seconds) => this.fail(new FerryError("Timeout", `the server has not said anything for ${seconds} s`)),
+    );
+    void this.#receiveAll();
+  }
+
+  /** Fulfilled with the reason when the connection has ended. */
+  get ended(): Promise<FerryError> {
+    return this.#ended.promise;
+  }
+
+  /** Whether the connection has ended. */
+  get hasFailed(): boolean {
+    return this.#failure !== undefined;
+  }
+
+  /** Whether somebody waits for what comes behind the answer that is being received now. */
+  get crowded(): boolean {
+    return this.#open.size > 1 || this.#isClosing;
+  }
+
+  /**
+   * Runs a command, which may make several requests; `finish` waits for its end.
+   *
+   * @throws {FerryError} What it throws; `Disconnected` after `finish`.
+   */
+  async command<T>(run: () => Promise<T>): Promise<T> {
+    if (this.#isClosing) throw new FerryError("Disconnected", "the connection was closed");
+    this.#commands++;
+    try {
+      return await run();
+    } finally {
+      this.#commands--;
+      this.changed.ring();
+    }
+  }
+
+  /** Takes no more commands, and waits until all have ended or the connection has. */
+  async finish(): Promise<void> {
+    this.#isClosing = true;
+    this.changed.ring();
+    while (this.#commands > 0 && !this.#failure) await this.changed.next;
   }
 
   /**
@@ -110,6 +99,8 @@ export class Exchange {
     { sink = {}, body, signal }: Exchanging = {},
   ): Promise<OkOf<N>> {
     const pending = new Pending(request, sink);
+    this.#open.add(pending);
+    this.changed.ring();
     this.#aborts.add(signal, pending);
     try {
       // Not awaited: sending may stand still when nobody wants the answer any more.
@@ -119,34 +110,33 @@ export class Exchange {
       throw cannot(verbOf(request.command), pending.path, error);
     } finally {
       this.#aborts.remove(signal, pending);
+      this.#open.delete(pending);
+      clearTimeout(pending.deadline);
     }
   }
 
-  /** Whether a request waits behind the one that is being answered now. */
-  get crowded(): boolean {
-    return this.#pending.length > 1;
-  }
-
-  /** Whether the connection has ended. */
-  get hasFailed(): boolean {
-    return this.#failure !== undefined;
-  }
-
-  /** Fulfilled when a request is made or answered next, or the connection ends. */
-  get changed(): Promise<void> {
-    return this.#changed.next;
+  /** Closes the connection; every request that is not answered fails with `error`. Only the first call counts. */
+  fail(error: FerryError): void {
+    if (this.#failure) return;
+    this.#failure = error;
+    this.#heartbeat.stop();
+    this.#connection.close();
+    for (const pending of this.#pending.splice(0)) {
+      if (!pending.settled) pending.lose(error);
+    }
+    this.changed.ring();
+    this.#ended.resolve(error);
   }
 
   /** Sends a request and its body when it is its turn; nothing when it has been given up by then. */
   async #submit(pending: Pending, request: RequestOf<CommandName>, body: BodySender | undefined): Promise<void> {
     const yieldTurn = await this.#turn(pending);
     try {
-      while (this.#pending.length >= this.#window && !this.#failure && !pending.settled) await this.#changed.next;
+      while (this.#pending.length >= this.#window && !this.#failure && !pending.settled) await this.changed.next;
       if (this.#failure) throw this.#failure;
       if (pending.settled) return;
-      pending.sending = body !== undefined;
+      pending.sent = body === undefined;
       this.#pending.push(pending);
-      this.#changed.ring();
       await this.#sendRequest(pending, request);
       if (body) await this.#sendBody(pending, body);
     } finally {
@@ -176,7 +166,8 @@ export class Exchange {
       // It was not sent, so it will not be answered.
       const at = this.#pending.indexOf(pending);
       if (at !== -1) this.#pending.splice(at, 1);
-      this.#changed.ring();
+      pending.sent = false;
+      this.changed.ring();
       throw error;
     }
   }
@@ -185,9 +176,8 @@ export class Exchange {
     try {
       const size = await body(this.#connection, pending);
       if (!pending.settled) {
-        await this.#connection.send(FrameKind.end, { size });
-        pending.sending = false;
-        return;
+        pending.sent = true;
+        return await this.#connection.send(FrameKind.end, { size });
       }
     } catch (error) {
       this.#abandon(pending, toFerryError(error));
@@ -195,34 +185,38 @@ export class Exchange {
     await this.#connection.send(FrameKind.error, { code: "Cancelled", message: "the client gave up" });
   }
 
-  async #receiveAll(): Promise<FerryError> {
+  async #receiveAll(): Promise<void> {
     try {
       for (;;) {
         const frame = await this.#connection.receive();
         if (!frame) throw new FerryError("Disconnected", "the server closed the connection");
         const waiting = this.#dispatch(frame);
-        if (waiting) await waiting;
+        if (!waiting) continue;
+        this.#isHeldUp = true;
+        await waiting;
+        this.#isHeldUp = false;
       }
     } catch (error) {
-      return this.fail(toFerryError(error));
+      this.fail(toFerryError(error));
     }
   }
 
   #dispatch({ kind, payload }: Frame): Wait {
     if (kind === FrameKind.notice) return this.#onNotice(MESSAGES.notice(decodeControl(payload), "notice"));
+    if (kind === FrameKind.disconnect) throw decodeError(payload);
     const pending = this.#pending[0];
-    if (kind === FrameKind.error) {
+    if (pending && kind === FrameKind.error) {
       const error = decodeError(payload);
-      if (!pending) throw error;
       return this.#next().reject(error);
     }
     if (!pending) throw new FerryError("BadRequest", `the server sent ${frameName(kind)} without being asked`);
     if (kind === FrameKind.ok) {
-      if (pending.sending) throw new FerryError("BadRequest", "the server confirmed a file that it cannot have");
+      if (!pending.sent) throw new FerryError("BadRequest", "the server confirmed a file that it cannot have");
       const value = okCheck(pending.command)(decodeControl(payload), "ok");
       return this.#next().resolve(value);
     }
-    if (pending.abandoned) return;
+    // Nobody waits for it any more.
+    if (pending.settled) return;
     try {
       const waiting = this.#pour(pending, kind, payload);
       return waiting?.catch((error) => this.#abandon(pending, toFerryError(error)));
@@ -232,9 +226,13 @@ export class Exchange {
     }
   }
 
-  #pour({ sink, command }: Pending, kind: FrameKind, payload: Uint8Array): Wait {
+  #pour(pending: Pending, kind: FrameKind, payload: Uint8Array): Wait {
+    const { sink, command } = pending;
     if (kind === FrameKind.data && sink.data) return sink.data(payload);
-    if (kind === FrameKind.ready && sink.ready) return sink.ready(decodeControl(payload));
+    if (kind === FrameKind.ready && sink.ready) {
+      pending.isReady = true;
+      return sink.ready(decodeControl(payload));
+    }
     if (kind === FrameKind.entries && sink.entries) {
       return sink.entries(MESSAGES.entries(decodeControl(payload), "entries"));
     }
@@ -246,39 +244,56 @@ export class Exchange {
   #next(): Pending {
     const pending = this.#pending.shift();
     if (!pending) throw new TypeError("no request is pending");
-    this.#changed.ring();
+    this.changed.ring();
     return pending;
+  }
+
+  #awaited(): Awaited {
+    const first = this.#pending[0];
+    if (this.#isHeldUp) return "us";
+    if (!first || !this.#connection.reading) return undefined;
+    // While we have to go on with a body the server has nothing to say.
+    const isServersTurn = first.sent || first.settled || (first.sink.ready && !first.isReady) ||
+      this.#connection.midway;
+    return isServersTurn ? "server" : undefined;
+  }
+
+  /** Gives a request up for whoever made it: at once, unless it may be done; then the server is asked for the truth. */
+  #giveUp(pending: Pending): void {
+    if (!pending.isWanted) return;
+    if (!pending.mayBeDone) return this.#abandon(pending, new FerryError("Cancelled", "cancelled"));
+    pending.givenUp = true;
+    pending.deadline = setTimeout(() => this.#giveUpWaiting(pending), TRUTH_TIMEOUT_MS);
+    void this.#cancel();
+  }
+
+  /** Ends waiting for what became of a request, and then the connection, too, unless somebody needs it. */
+  #giveUpWaiting(pending: Pending): void {
+    pending.lose(new FerryError("Cancelled", "cancelled"));
+    setTimeout(() => {
+      const isWanted = [...this.#open].some((each) => each.isWanted);
+      if (!isWanted) this.fail(new FerryError("Disconnected", "the server did not answer what was cancelled"));
+    });
   }
 
   /** Stops waiting for an answer, and tells the server when nobody waits for any other either. */
   #abandon(pending: Pending, error: FerryError): void {
     if (pending.settled) return;
-    pending.abandon(error);
-    this.#changed.ring();
+    pending.lose(error);
+    this.changed.ring();
     void this.#cancel();
   }
 
   async #cancel(): Promise<void> {
     const yieldTurn = await this.#turn();
     try {
-      const wanted = this.#pending.some((each) => !each.abandoned);
-      if (this.#pending.length > 0 && !wanted) await this.#connection.send(FrameKind.cancel);
+      const isWanted = this.#pending.some((each) => each.isWanted);
+      if (this.#pending.length > 0 && !isWanted) await this.#connection.send(FrameKind.cancel);
     } catch {
       // The connection is lost, and with it what was to be cancelled.
     } finally {
       yieldTurn();
     }
-  }
-
-  /** Closes the connection; every request that is not answered fails with `error`. */
-  fail(error: FerryError): FerryError {
-    this.#failure ??= error;
-    this.#connection.close();
-    for (const pending of this.#pending.splice(0)) {
-      if (!pending.settled) pending.reject(error);
-    }
-    this.#changed.ring();
-    return error;
   }
 }
 

@@ -1,5 +1,6 @@
 import { setTimeout } from "node:timers/promises";
 import { FerryError, toFerryError } from "../protocol/errors.ts";
+import { unlessAborted } from "./abort.ts";
 import { type Client, connect, type ConnectOptions } from "./client.ts";
 
 /** How often in a row a connection is made again by default. */
@@ -37,7 +38,7 @@ export class Link implements AsyncDisposable {
   readonly #options: LinkOptions;
   #client: Client | undefined;
   #connecting: Promise<Client> | undefined;
-  /** Aborted by `close`, also while nobody waits any more for the connection that is being made. */
+  /** Aborted by `close`, which puts a new one in its place for what begins after it. */
   #closing = new AbortController();
   /** Losses and failed attempts since something last succeeded. */
   #failures = 0;
@@ -76,6 +77,7 @@ export class Link implements AsyncDisposable {
     } = {},
   ): Promise<T> {
     const progressed = () => this.#failures = 0;
+    const { closing } = this;
     let isRepeated = false;
     for (let vain = 0, lost = this.#failures > 0;;) {
       let client: Client | undefined;
@@ -89,6 +91,7 @@ export class Link implements AsyncDisposable {
         if (client && (client.hasEnded || isLoss(error))) this.#lose(client, error);
         else if (!mayPass(error, lost) || vain++ >= retries) throw thrown;
         if (signal?.aborted) throw thrown;
+        throwIfClosed(closing);
         if (this.#failures > retries) {
           this.#failures = 0;
           throw thrown;
@@ -96,26 +99,42 @@ export class Link implements AsyncDisposable {
         lost = true;
         isRepeated ||= client !== undefined;
         await unlessAborted(this.#recovering ??= this.#pause().finally(() => this.#recovering = undefined), signal);
+        throwIfClosed(closing);
       }
     }
   }
 
-  /** Ends the session with an orderly close; gives up a connection that is being made. */
+  /** Aborted by the next `close`. */
+  get closing(): AbortSignal {
+    return this.#closing.signal;
+  }
+
+  /**
+   * Ends the session as `Client.close` does: waits for the commands that are under way, however long they take. What
+   * would be run again fails with `Cancelled`: one that waits in a pause or for the connection at once, one whose
+   * connection is lost now then. What begins after this call makes a new connection. Never throws.
+   */
   async close(): Promise<void> {
+    // That it has ended already is no failure.
+    await (await this.#release())?.close().catch(() => {});
+  }
+
+  /** Ends the session as `close` does, but what is under way for 2 s more is given up. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await (await this.#release())?.[Symbol.asyncDispose]();
+  }
+
+  /** Lets go of the connection, and gives up one that is being made. */
+  async #release(): Promise<Client | undefined> {
     this.#closing.abort();
+    this.#closing = new AbortController();
     await this.#connecting?.catch(() => {});
     const client = this.#client;
     this.#client = undefined;
-    await client?.[Symbol.asyncDispose]();
-  }
-
-  /** The same as `close`. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.close();
+    return client;
   }
 
   async #connect(): Promise<Client> {
-    this.#closing = new AbortController();
     try {
       const client = await connect({ ...this.#options, signal: this.#closing.signal });
       this.#client = client;
@@ -139,20 +158,13 @@ export class Link implements AsyncDisposable {
   async #pause(): Promise<void> {
     // Up to half of it is left out at random, so that many clients of a server that comes back do not all come at once.
     const pause = Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.max(0, this.#failures - 1));
-    await setTimeout(pause * (0.5 + Math.random() / 2));
+    const ms = pause * (0.5 + Math.random() / 2);
+    // It ends early when the link is closed.
+    await setTimeout(ms, undefined, { signal: this.closing }).catch(() => {});
   }
 }
 
-/** What `promise` gives, or `Cancelled` as soon as the signal is aborted. */
-async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (!signal) return await promise;
-  const aborted = Promise.withResolvers<never>();
-  const onAbort = () => aborted.reject(new FerryError("Cancelled", "cancelled"));
-  if (signal.aborted) onAbort();
-  signal.addEventListener("abort", onAbort);
-  try {
-    return await Promise.race([promise, aborted.promise]);
-  } finally {
-    signal.removeEventListener("abort", onAbort);
-  }
+/** @throws {FerryError} `Cancelled` when a link was closed to which the signal belongs. */
+export function throwIfClosed(closing: AbortSignal): void {
+  if (closing.aborted) throw new FerryError("Cancelled", "the connection was closed");
 }

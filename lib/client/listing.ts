@@ -4,12 +4,18 @@ import { FerryError } from "../protocol/errors.ts";
 import { parseRemotePath } from "../storage/path.ts";
 import type { Exchange } from "./exchange.ts";
 
-/** Entries that may wait for the consumer before receiving is held up. */
-const MAX_WAITING_ENTRIES = 4096;
+/** How much of a listing may wait for a slow consumer before receiving is held up, in bytes of memory. */
+const MAX_WAITING_BYTES = 1024 * 1024;
+
+/** How much of it is kept while another command waits behind it, in bytes of memory. */
+const MAX_KEPT_BYTES = 64 * 1024 * 1024;
+
+/** What an entry takes beside its name, which takes one or two bytes a character, in bytes; measured. */
+const ENTRY_BYTES = 120;
 
 /**
  * A listing as it arrives. When the consumer is slow the server is held up, except when another command waits for
- * its answer behind the listing: then the rest of the listing is kept in memory, since nobody else could free the way.
+ * its answer behind the listing: then what comes is kept in memory, since nobody else could free the way.
  */
 export async function* listing(
   exchange: Exchange,
@@ -17,43 +23,64 @@ export async function* listing(
   { recursive, signal }: { recursive?: boolean; signal?: AbortSignal | undefined },
 ): AsyncIterableIterator<Entry> {
   let waiting: Entry[] = [];
-  const changed = new Bell();
+  let waitingBytes = 0;
+  /** What the consumer is at counts, too. */
+  let usedBytes = 0;
+  const arrived = new Bell();
   const stop = new AbortController();
   let finished = false;
   let count = 0;
   const sink = {
     async entries(entries: Entry[]) {
-      for (const entry of entries) waiting.push(checkEntry(entry));
+      for (const entry of entries) {
+        waiting.push(checkEntry(entry));
+        waitingBytes += 2 * entry.path.length + ENTRY_BYTES;
+      }
+      if (usedBytes + waitingBytes > MAX_KEPT_BYTES) {
+        waiting = [];
+        throw tooMuch();
+      }
       count += entries.length;
-      changed.ring();
-      while (waiting.length >= MAX_WAITING_ENTRIES && !exchange.crowded && !stop.signal.aborted) {
-        await Promise.race([changed.next, exchange.changed]);
+      arrived.ring();
+      while (waitingBytes >= MAX_WAITING_BYTES && !exchange.crowded && !finished && !stop.signal.aborted) {
+        await exchange.changed.next;
       }
     },
   };
-  const answer = exchange.request(
-    { command: "dir", path, recursive },
-    { sink, signal: signal ? AbortSignal.any([signal, stop.signal]) : stop.signal },
+  const answer = exchange.command(() =>
+    exchange.request(
+      { command: "dir", path, recursive },
+      { sink, signal: signal ? AbortSignal.any([signal, stop.signal]) : stop.signal },
+    )
   );
   const settled = answer.then(() => {}, () => {}).then(() => {
     finished = true;
-    changed.ring();
+    arrived.ring();
   });
   try {
     while (!finished || waiting.length > 0) {
       const batch = waiting;
+      usedBytes = waitingBytes;
       waiting = [];
-      changed.ring();
+      waitingBytes = 0;
+      exchange.changed.ring();
       yield* batch;
-      if (!finished && waiting.length === 0) await changed.next;
+      if (!finished && waiting.length === 0) await arrived.next;
     }
     const { entries } = await answer;
     if (entries !== count) throw new FerryError("Corrupt", "part of the listing is missing");
   } finally {
     stop.abort();
-    changed.ring();
+    exchange.changed.ring();
     await settled;
   }
+}
+
+function tooMuch(): FerryError {
+  return new FerryError(
+    "TooLarge",
+    "too much of it waits to be used while another command waits behind it; use a connection for each",
+  );
 }
 
 /** A hostile server must not be able to name something outside the directory that was asked for. */

@@ -7,7 +7,7 @@ import type { DirectoryStorage } from "../storage/directory.ts";
 import { parseRemotePath, ROOT } from "../storage/path.ts";
 import type { Client } from "./client.ts";
 import { copyFile, type CopyOptions, type Direction, type Outcome } from "./copy.ts";
-import { DEFAULT_RETRIES, isLoss, type Link } from "./link.ts";
+import { DEFAULT_RETRIES, isLoss, type Link, throwIfClosed } from "./link.ts";
 
 /** How many files may be under way on one connection: most of the window; the rest is room for what goes with them. */
 const FILES_UNDER_WAY = REQUEST_WINDOW * 3 / 4;
@@ -70,7 +70,8 @@ export function isListedAfter(a: string, b: string): boolean {
 
 /** The failure to list what is in a directory that was listed as `unreadable`. */
 export function unreadable(path: string): FerryError {
-  return cannot("list", path, new FerryError("Refused", "permission denied"));
+  const reason = "something in it is missing: permission denied, or it lies too deep";
+  return cannot("list", path, new FerryError("Refused", reason));
 }
 
 /** A listing that goes on after its last entry when the connection was lost. */
@@ -79,6 +80,7 @@ export async function* listRemote(
   path: string,
   { recursive = true, signal }: { recursive?: boolean; signal?: AbortSignal | undefined } = {},
 ): AsyncGenerator<Entry> {
+  const { closing } = link;
   let last: string | undefined;
   for (let failures = 0;;) {
     let client: Client | undefined;
@@ -101,6 +103,7 @@ export async function* listRemote(
       if (signal?.aborted || !(client?.hasEnded || isLoss(toFerryError(thrown))) || failures++ >= DEFAULT_RETRIES) {
         throw thrown;
       }
+      throwIfClosed(closing);
     }
   }
 }
@@ -142,7 +145,11 @@ export class TreeTransfer {
     let turn = 0;
     try {
       for await (const entry of entries) {
-        if (select && !select(entry)) continue;
+        if (select && !select(entry)) {
+          // What is meant may be in it.
+          if (entry.unreadable) this.#failed(entry, this.#unreadable(entry));
+          continue;
+        }
         if (signal?.aborted) break;
         const link = this.#links[turn++ % this.#links.length];
         if (!link) throw new TypeError("a tree transfer needs a connection");
@@ -180,8 +187,12 @@ export class TreeTransfer {
 
   async #directory(entry: Entry, link: Link): Promise<void> {
     if (!this.#options.dryRun) await this.#seeTo(link, entry.path);
+    if (entry.unreadable) throw this.#unreadable(entry);
+  }
+
+  #unreadable(entry: Entry): FerryError {
     const { direction, remote, shown } = this.#trees;
-    if (entry.unreadable) throw unreadable(joinRemote(direction === "get" ? remote : shown, entry.path));
+    return unreadable(joinRemote(direction === "get" ? remote : shown, entry.path));
   }
 
   /**
@@ -222,7 +233,9 @@ export class TreeTransfer {
       const file = { storage: local, name, shown: shownPath, facts: direction === "put" ? entry : undefined };
       return copyFile(client, direction, { path, file, facts: entry }, { ...this.#options, onProgress, isRepeated });
     }, this.#options);
-    count(outcome === "done" ? entry.size : 0);
+    if (outcome !== "done") count(0);
+    // What arrived counts, not what was listed. Of what was sent this is all, also where an earlier attempt sent it.
+    else if (direction === "put") count(entry.size);
     if (outcome === "planned") await this.#options.onPlan?.(entry.path);
     if (outcome === "skipped") this.progress.skipped++;
     else this.progress.filesDone++;

@@ -7,9 +7,10 @@ import { FrameKind } from "../protocol/frames.ts";
 import { MAX_DATA_BYTES } from "../protocol/limits.ts";
 import type { Reader, ReadOptions } from "../storage/storage.ts";
 import type { Connection } from "../net/connection.ts";
-import type { BodySender, Exchange, Exchanging, Sending } from "./exchange.ts";
+import type { Exchange } from "./exchange.ts";
 import { type LocalFile, localSource, on } from "./local.ts";
 import type { PutOptions, TransferOptions } from "./options.ts";
+import type { BodySender, Exchanging, Sending } from "./pending.ts";
 
 /** A file up to this size is sent together with the request; for a larger one the server is asked first. */
 const ASK_FIRST_BYTES = MAX_DATA_BYTES;

@@ -96,6 +96,8 @@ export class Connection {
     try {
       for (;;) {
         const frame = this.#decoder.next();
+        // That it came is all it says; see `progressAt`.
+        if (frame?.kind === FrameKind.alive && frame.payload.length === 0) continue;
         if (frame) {
           if (this.#readTurn.isOver()) await this.#readTurn.pass();
           return frame;
@@ -149,6 +151,11 @@ export class Connection {
    */
   sendData(size: number, fill: Fill): Promise<number | null> {
     return this.#place(size, fill, FrameKind.data);
+  }
+
+  /** Shows the other end that we are still there, while we are held up or at work on something long. */
+  async sendAlive(): Promise<void> {
+    await this.send(FrameKind.alive);
   }
 
   /** Waits until all that was queued has been handed to the system. */

@@ -88,7 +88,7 @@ export async function greetClient(
 export async function greetServer(connection: Connection, credentials: Credentials): Promise<Messages["welcome"]> {
   const { secret, certificate } = credentials;
   const frame = await connection.receive();
-  if (frame?.kind === FrameKind.error) throw decodeError(frame.payload);
+  if (frame?.kind === FrameKind.disconnect) throw decodeError(frame.payload);
   if (frame?.kind !== FrameKind.hello) throw notExpected(frame);
   const serverHello = frame.payload.slice();
   const { ferry, nonce } = MESSAGES.serverHello(decodeControl(serverHello), "hello");
@@ -117,7 +117,7 @@ async function receiveWelcome(
   transcript: Transcript,
 ): Promise<Messages["welcome"]> {
   const frame = await connection.receive();
-  if (frame?.kind === FrameKind.error) throw decodeError(frame.payload);
+  if (frame?.kind === FrameKind.disconnect) throw decodeError(frame.payload);
   if (frame?.kind !== FrameKind.ok) throw notExpected(frame);
   const welcome = MESSAGES.welcome(decodeControl(frame.payload), "welcome");
   if (secret && verify([secret], "server", transcript, decodeToken(welcome.proof)) === undefined) {

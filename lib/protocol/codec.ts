@@ -104,12 +104,16 @@ const MAX_ERROR_TEXT = 4096;
  */
 export function errorMessage({ code, message, path }: FerryError): Messages["error"] {
   const local = code === "Unreachable" || code === "Disconnected";
-  const cut = (text: string) => text.slice(0, MAX_ERROR_TEXT).toWellFormed();
   return { code: local ? "Internal" : code, message: cut(message), ...(path === undefined ? {} : { path: cut(path) }) };
 }
 
-/** The `FerryError` in the payload of an `error` frame. */
+/** The beginning of a text that is too long to be of use. */
+function cut(text: string): string {
+  return text.slice(0, MAX_ERROR_TEXT).toWellFormed();
+}
+
+/** The `FerryError` in the payload of an `error` or `disconnect` frame, its texts cut as `errorMessage` does. */
 export function decodeError(payload: Uint8Array): FerryError {
   const { code, message, path } = MESSAGES.error(decodeControl(payload), "error");
-  return new FerryError(code, message, { path });
+  return new FerryError(code, cut(message), { path: path === undefined ? undefined : cut(path) });
 }

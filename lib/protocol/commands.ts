@@ -34,6 +34,8 @@ interface Command<Request extends Fields, Ok extends Fields> {
   readonly needs?: Right;
   /** Whether a body of data frames follows the request. */
   readonly body?: true;
+  /** Whether it changes what the server holds, so that it matters whether it was carried out. */
+  readonly changes?: true;
   /** One line for people. */
   readonly summary: string;
   /** What could not be done when it fails: `Cannot VERB "name"`; the command's name when absent. */
@@ -79,6 +81,7 @@ export const COMMANDS = {
     ok: RECEIPT,
     needs: "add",
     body: true,
+    changes: true,
     summary: "upload a file",
   }),
   part: command({
@@ -86,6 +89,7 @@ export const COMMANDS = {
     ok: { size: count },
     needs: "add",
     body: true,
+    changes: true,
     summary: "send a part of a file whose upload another connection has begun",
     verb: "put",
   }),
@@ -106,18 +110,21 @@ export const COMMANDS = {
     fields: { path: text, parents: optional(flag) },
     ok: {},
     needs: "add",
+    changes: true,
     summary: "make a directory",
   }),
   rename: command({
     fields: { path: text, to: text },
     ok: {},
     needs: "remove",
+    changes: true,
     summary: "rename or move a file or directory",
   }),
   remove: command({
     fields: { path: text, recursive: optional(flag) },
     ok: {},
     needs: "remove",
+    changes: true,
     summary: "remove a file or an empty directory",
   }),
   say: command({
@@ -153,6 +160,12 @@ export function isCommandName(name: string): name is CommandName {
 export function verbOf(name: CommandName): string {
   const command: Command<Fields, Fields> = COMMANDS[name];
   return command.verb ?? name;
+}
+
+/** Whether command `name` changes what the server holds. */
+export function changesSomething(name: CommandName): boolean {
+  const command: Command<Fields, Fields> = COMMANDS[name];
+  return command.changes === true;
 }
 
 /** What a session must be allowed to do for command `name`, if anything in particular. */

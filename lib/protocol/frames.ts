@@ -15,6 +15,8 @@ export const FrameKind = {
   error: 8,
   cancel: 9,
   notice: 10,
+  alive: 11,
+  disconnect: 12,
 } as const;
 
 /** The number of a kind of frame. */

@@ -7,7 +7,15 @@ export type ServerEvent =
   | CommandEvent
   | { readonly event: "say"; readonly session: number; readonly peer: string; readonly text: string }
   | CloseEvent
-  | { readonly event: "warning"; readonly message: string };
+  | WarningEvent;
+
+/** Something that the operator may have to see to. */
+export interface WarningEvent {
+  readonly event: "warning";
+  /** Whose doing it is, where a peer has caused it. */
+  readonly peer?: string;
+  readonly message: string;
+}
 
 /** A command was answered. */
 export interface CommandEvent {

@@ -91,16 +91,9 @@ async function get(context: Context, { path, offset, length, ifVersion }: Reques
   }
 }
 
-/** The path of something that is to be made. */
-function parseNew(path: string, { limits: { depth } }: Context): RemotePath {
-  const parsed = parseRemotePath(path);
-  if (path.split("/").length <= depth) return parsed;
-  throw new FerryError("InvalidPath", `it is more than ${depth} directories deep, which is this server's limit`);
-}
-
 /** Opens the upload that a request asks for, within what the session may do and use. */
 async function openUpload(context: Context, request: RequestOf<"put">): Promise<Upload> {
-  const { rights, limits: { fileBytes: maxSize, keepFreeBytes: keepFree } } = context;
+  const { rights, limits: { fileBytes: maxSize, keepFreeBytes: keepFree, depth: maxDepth } } = context;
   const { path, wait, size, mtimeMs } = request;
   const durable = request.durable || context.durable;
   // What an earlier upload has left may be somebody else's, and its sums say something of what is in it.
@@ -108,8 +101,8 @@ async function openUpload(context: Context, request: RequestOf<"put">): Promise<
   const mayReplace = rights.includes("overwrite");
   const overwrite = request.overwrite !== false && mayReplace;
   try {
-    const options = { size, mtimeMs, overwrite, resume, durable, maxSize, keepFree };
-    return await context.storage.upload(parseNew(path, context), options);
+    const options = { size, mtimeMs, overwrite, resume, durable, maxSize, keepFree, maxDepth };
+    return await context.storage.upload(parseRemotePath(path), options);
   } catch (error) {
     const exists = error instanceof FerryError && error.code === "AlreadyExists";
     throw exists && request.overwrite !== false ? refusal("overwrite", rights) : error;
@@ -175,16 +168,16 @@ const HANDLERS: Handlers = {
     return { ...encodeBlocks(sums), size, mtimeMs, version };
   },
   sum: ({ storage, signal }, { path }) => storage.digest(parseRemotePath(path), signal),
-  async mkdir(context, { path, parents }) {
-    await context.storage.mkdir(parseNew(path, context), { parents });
+  async mkdir({ storage, limits }, { path, parents }) {
+    await storage.mkdir(parseRemotePath(path), { parents, maxDepth: limits.depth });
     return {};
   },
-  async rename(context, { path, to }) {
-    await context.storage.rename(parseRemotePath(path), parseNew(to, context));
+  async rename({ storage, limits, signal }, { path, to }) {
+    await storage.rename(parseRemotePath(path), parseRemotePath(to), { maxDepth: limits.depth, signal });
     return {};
   },
-  async remove({ storage }, { path, recursive }) {
-    await storage.remove(parseRemotePath(path), { recursive });
+  async remove({ storage, signal }, { path, recursive }) {
+    await storage.remove(parseRemotePath(path), { recursive, signal });
     return {};
   },
   async say({ say }, { text }) {

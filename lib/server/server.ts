@@ -207,7 +207,7 @@ export class FerryServer implements AsyncDisposable {
       this.#strangers.delete(conn);
       const peer = formatAddress(conn.remoteAddr);
       const message = `${peer} did not complete the encryption: ${toFerryError(error).message}`;
-      this.#options.onEvent({ event: "warning", message });
+      this.#options.onEvent({ event: "warning", peer, message });
     } finally {
       clearTimeout(deadline);
       this.#handshakes.delete(ending);

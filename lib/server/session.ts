@@ -273,7 +273,7 @@ export class Session {
   }
 
   async #tell(error: FerryError): Promise<void> {
-    await this.#connection.send(FrameKind.error, errorMessage(error));
+    await this.#connection.send(FrameKind.disconnect, errorMessage(error));
     await this.#endOrderly();
   }
 

@@ -1,3 +1,4 @@
+import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { basename, dirname, join, SEPARATOR } from "@std/path";
@@ -18,17 +19,40 @@ import {
   lstatOrNothing,
   realPathOrNothing,
 } from "./lookup.ts";
-import { endMoment } from "./moment.ts";
+import { Measure } from "./measure.ts";
+import { removeWithLeftovers } from "./leftovers.ts";
 import { partialName } from "./partial.ts";
-import { type RemotePath, ROOT } from "./path.ts";
+import { MAX_SYSTEM_PATH_BYTES, type RemotePath, ROOT } from "./path.ts";
+import { PinnedDirectory } from "./pinned.ts";
+import { Removal } from "./removal.ts";
 import { Root } from "./root.ts";
 import { sweep } from "./sweep.ts";
-import type { BlockOptions, Entry, FileFacts, Reader, ReadOptions, Storage, Upload, UploadOptions } from "./storage.ts";
+import type {
+  BlockOptions,
+  Entry,
+  FileFacts,
+  MkdirOptions,
+  Reader,
+  ReadOptions,
+  RemoveOptions,
+  RenameOptions,
+  Storage,
+  SweepOptions,
+  Upload,
+  UploadOptions,
+} from "./storage.ts";
+import { added, moved } from "./watch.ts";
 
 const NOT_FOUND = "no such file or directory";
 
+/** How often a directory is measured anew in which something was changed meanwhile, before it is moved. */
+const MAX_MEASURES = 3;
+
 /** Bytes that are read at a time to compute a digest. */
 const DIGEST_CHUNK_BYTES = 1024 * 1024;
+
+/** Where something is or shall be: the real path of a directory, and a name in it. */
+type Place = Omit<Location, "info">;
 
 /** Runs file operations; what they throw becomes a `FerryError`. */
 function guarded<T>(operation: () => T): T {
@@ -98,55 +122,49 @@ export class DirectoryStorage implements Storage {
 
   async upload(path: RemotePath, options: UploadOptions = {}): Promise<Upload> {
     return guarded(() => {
-      const { directory, name, info } = this.#locate(path);
+      const { directory, name, info } = this.#locate(path, (path) => this.#parentToAdd(path));
       if (info?.isDirectory || path === ROOT) throw new FerryError("IsADirectory", "it is a directory");
+      this.#refuseDeeper(this.#root.depthOf(join(directory, name)), options.maxDepth);
+      if (info?.isSymlink) throw new FerryError("AlreadyExists", "it exists already");
       return new DirectoryUpload({ directory, name, path, replaced: info }, options);
     });
   }
 
-  async mkdir(path: RemotePath, options: { parents?: boolean | undefined } = {}): Promise<void> {
+  async mkdir(path: RemotePath, { parents = false, maxDepth }: MkdirOptions = {}): Promise<void> {
     guarded(() => {
-      if (!options.parents) return this.#mkdirOne(path, false);
-      for (let end = path.indexOf("/"); end !== -1; end = path.indexOf("/", end + 1)) {
-        this.#mkdirOne(path.slice(0, end) as RemotePath, true);
+      const { directory, names } = parents ? this.#missingIn(path) : this.#missing(path);
+      if (names.length > 0) this.#refuseDeeper(this.#root.depthOf(directory) + names.length, maxDepth);
+      let place = directory;
+      for (const name of names) {
+        Deno.mkdirSync(place = join(place, name));
+        added(place);
       }
-      this.#mkdirOne(path, true);
     });
   }
 
-  async rename(path: RemotePath, to: RemotePath): Promise<void> {
-    guarded(() => {
-      if (path === ROOT || to === ROOT) throw new FerryError("Refused", "it is the served directory itself");
-      const source = this.#locateEntry(path);
-      if (!source) throw new FerryError("NotFound", NOT_FOUND);
-      const target = this.#parent(to);
-      const from = join(source.directory, source.name);
-      const destination = join(target.directory, target.name);
-      // Looked at without following links, so that not even a link that does not exist for clients is lost.
-      if (lstatOrNothing(destination)) throw new FerryError("AlreadyExists", "the new name exists already");
-      if (destination.startsWith(from + SEPARATOR)) {
-        throw new FerryError("BadRequest", "a directory cannot be moved into itself");
-      }
-      Deno.renameSync(from, destination);
-      endMoment();
-    });
-  }
-
-  async remove(path: RemotePath, { recursive = false }: { recursive?: boolean | undefined } = {}): Promise<void> {
-    const entry = guarded(() => {
-      if (path === ROOT) throw new FerryError("Refused", "it is the served directory itself");
-      const { directory, name } = this.#locateEntry(path) ?? {};
-      if (directory === undefined || name === undefined) throw new FerryError("NotFound", NOT_FOUND);
-      return join(directory, name);
-    });
+  async rename(path: RemotePath, to: RemotePath, { maxDepth, signal }: RenameOptions = {}): Promise<void> {
+    let measure: Measure | undefined;
     try {
-      // The asynchronous call never follows a link that is put in a directory's place while it works.
-      if (recursive) await Deno.remove(entry, { recursive });
-      else Deno.removeSync(entry);
+      for (let tries = 0; tries <= MAX_MEASURES; tries++) {
+        const unmeasured = this.#rename(path, to, maxDepth, measure);
+        if (!unmeasured) return;
+        measure?.[Symbol.dispose]();
+        measure = undefined;
+        measure = await Measure.of(unmeasured, signal);
+      }
+      throw new FerryError("Busy", "what is in it changes all the time; try again later");
     } catch (error) {
       throw toFerryError(error);
     } finally {
-      endMoment();
+      measure?.[Symbol.dispose]();
+    }
+  }
+
+  async remove(path: RemotePath, options: RemoveOptions = {}): Promise<void> {
+    try {
+      await this.#remove(path, options);
+    } catch (error) {
+      throw toFerryError(error);
     }
   }
 
@@ -162,14 +180,11 @@ export class DirectoryStorage implements Storage {
     }
   }
 
-  async sweep(
-    path: RemotePath,
-    options: { recursive?: boolean; signal?: AbortSignal | undefined } = {},
-  ): Promise<void> {
+  async sweep(path: RemotePath, options: SweepOptions = {}): Promise<void> {
     const { directory, name, info } = guarded(() => this.#find(path));
     if (!info.isDirectory) return;
     try {
-      await sweep(join(directory, name), options);
+      await sweep(this.root, join(directory, name), options);
     } catch (error) {
       throw toFerryError(error);
     }
@@ -223,41 +238,123 @@ export class DirectoryStorage implements Storage {
     return undefined;
   }
 
-  #mkdirOne(path: RemotePath, mayExist: boolean): void {
-    const { directory, name, info } = this.#locate(path);
-    if (info && !(mayExist && info.isDirectory)) throw new FerryError("AlreadyExists", "it exists already");
-    if (!info) Deno.mkdirSync(join(directory, name));
+  /** The one name of a directory that shall be made, and the real directory in which it is missing. */
+  #missing(path: RemotePath): { directory: string; names: readonly string[] } {
+    const { directory, name, info } = this.#locate(path, (path) => this.#parentToAdd(path));
+    if (info) throw new FerryError("AlreadyExists", "it exists already");
+    return { directory, names: [name] };
   }
 
-  /** The real directory that holds the last component of `path`. */
-  #parent(path: RemotePath): { directory: string; name: string } {
-    const cut = path.lastIndexOf("/");
-    const directory = path === ROOT ? undefined : this.#root.directory(path.slice(0, Math.max(0, cut)));
-    // Whatever is wrong outside must look the same as nothing.
-    if (directory === undefined) throw new FerryError("NotFound", NOT_FOUND);
-    return { directory, name: path.slice(cut + 1) };
+  /** The names of all directories on the way down `path` that are not there. */
+  #missingIn(path: RemotePath): { directory: string; names: readonly string[] } {
+    // Most often only the last one is missing, or none.
+    const [above, name] = split(path);
+    const parent = path === ROOT ? undefined : this.#root.directory(above);
+    if (parent !== undefined) {
+      const { info } = this.#locate(path, () => ({ directory: parent, name }));
+      if (info && !info.isDirectory) throw new FerryError("AlreadyExists", "it exists already");
+      return { directory: parent, names: info ? [] : [name] };
+    }
+    const { directory, rest, isBlocked } = this.#root.descend(path);
+    if (isBlocked) throw new FerryError("AlreadyExists", "it exists already");
+    return { directory, names: rest };
   }
 
   /**
-   * What is at `path`, with a link to somewhere inside the root followed.
-   *
-   * @throws {FerryError} `NotFound` when the parent is not there; `Refused` for a link that leads outside or nowhere.
+   * Renames in one synchronous step, or gives the directory that has to be measured before, since it gets deeper or its
+   * path longer and nothing in it may come to lie too deep.
    */
-  #locate(path: RemotePath): Location {
+  #rename(path: RemotePath, to: RemotePath, maxDepth: number | undefined, measure: Measure | undefined) {
+    if (path === ROOT || to === ROOT) throw new FerryError("Refused", "it is the served directory itself");
+    const source = this.#locateEntry(path);
+    if (!source) throw new FerryError("NotFound", NOT_FOUND);
+    const target = this.#parentToAdd(to);
+    const from = join(source.directory, source.name);
+    const destination = join(target.directory, target.name);
+    // Looked at without following links, so that not even a link that does not exist for clients is lost.
+    if (lstatOrNothing(destination)) throw new FerryError("AlreadyExists", "the new name exists already");
+    if (destination.startsWith(from + SEPARATOR)) {
+      throw new FerryError("BadRequest", "a directory cannot be moved into itself");
+    }
+    const depth = this.#root.depthOf(destination);
+    this.#refuseDeeper(depth, maxDepth);
+    const bytes = Buffer.byteLength(destination);
+    const sinks = depth > this.#root.depthOf(from) || bytes > Buffer.byteLength(from);
+    if (source.info.isDirectory && sinks) {
+      if (measure?.directory.path !== from || !measure.holds) return new PinnedDirectory(from, source.info);
+      measure.directory.check();
+      this.#refuseDeeper(depth + measure.depth, maxDepth, "what is in it would be");
+      if (bytes + measure.bytes > MAX_SYSTEM_PATH_BYTES) {
+        throw new FerryError("InvalidPath", "the path of something in it would be too long to be opened");
+      }
+    }
+    Deno.renameSync(from, destination);
+    moved(from);
+    added(destination);
+    return undefined;
+  }
+
+  /** Removes what can be removed at once; the rest goes on in more steps, which stand where this one did. */
+  #remove(path: RemotePath, { recursive, signal }: RemoveOptions): Promise<void> | void {
+    if (path === ROOT) throw new FerryError("Refused", "it is the served directory itself");
+    const found = this.#locateEntry(path);
+    if (!found) throw new FerryError("NotFound", NOT_FOUND);
+    const { directory, name, info } = found;
+    const entry = join(directory, name);
+    if (info.isDirectory && recursive) return new Removal(this.root, entry, info).run(signal);
+    try {
+      Deno.removeSync(entry);
+    } catch (error) {
+      if (toFerryError(error).code !== "NotEmpty") throw error;
+      return removeWithLeftovers(this.root, entry, info, signal);
+    }
+    moved(entry);
+  }
+
+  /** @throws {FerryError} `InvalidPath` for what would be deeper than may be made. */
+  #refuseDeeper(depth: number, maxDepth = Infinity, what = "it is"): void {
+    if (depth <= maxDepth) return;
+    const limit = `more than ${maxDepth} directories deep, which is this server's limit`;
+    throw new FerryError("InvalidPath", `${what} ${limit}`);
+  }
+
+  /** The real directory that holds the last component of `path`. */
+  #parent(path: RemotePath): Place {
+    const [parent, name] = split(path);
+    const directory = path === ROOT ? undefined : this.#root.directory(parent);
+    // Whatever is wrong outside must look the same as nothing.
+    if (directory === undefined) throw new FerryError("NotFound", NOT_FOUND);
+    return { directory, name };
+  }
+
+  /** The same, for something that is to be made: a link that leads outside or nowhere is in the way like a file. */
+  #parentToAdd(path: RemotePath): Place {
+    const [parent, name] = split(path);
+    const directory = this.#root.directory(parent);
+    if (directory !== undefined) return { directory, name };
+    const { isBlocked } = this.#root.descend(parent);
+    throw isBlocked
+      ? new FerryError("NotADirectory", "part of the path is not a directory")
+      : new FerryError("NotFound", NOT_FOUND);
+  }
+
+  /**
+   * What is at `path`, with a link to somewhere inside the root followed. Any other link is given itself: it does not
+   * exist for those who look for something, and is in the way of those who make something.
+   *
+   * @throws {FerryError} `NotFound` when the parent is not there.
+   */
+  #locate(path: RemotePath, parentOf: (path: RemotePath) => Place): Location {
     if (path === ROOT) {
       // Where the root was there may be something else by now, or a link.
       const info = realPathOrNothing(this.root) === this.root ? lstatOrNothing(this.root) : undefined;
       return { directory: this.root, name: ".", info: info?.isDirectory ? info : undefined };
     }
-    const { directory, name } = this.#parent(path);
+    const { directory, name } = parentOf(path);
     const info = lstatOrNothing(join(directory, name));
-    if (!info?.isSymlink) {
-      if (info && !info.isFile && !info.isDirectory) throw new FerryError("NotAFile", "it is not a regular file");
-      return { directory, name, info };
-    }
-    const target = this.#followLink(join(directory, name));
-    if (!target) throw new FerryError("Refused", "a link that does not lead to a file in here is in the way");
-    return target;
+    if (info?.isSymlink) return this.#followLink(join(directory, name)) ?? { directory, name, info };
+    if (info && !info.isFile && !info.isDirectory) throw new FerryError("NotAFile", "it is not a regular file");
+    return { directory, name, info };
   }
 
   /** Where a link leads, or undefined when that is outside the root, nowhere, or nothing that is served. */
@@ -271,23 +368,25 @@ export class DirectoryStorage implements Storage {
       : { directory: dirname(real), name: basename(real), info };
   }
 
-  /** Like `#locate`, for something that must be there; a link that leads outside is not. */
+  /** Like `#locate`, for something that must be there. */
   #find(path: RemotePath): Found {
-    try {
-      const { directory, name, info } = this.#locate(path);
-      if (info) return { directory, name, info };
-    } catch (error) {
-      if (!(error instanceof FerryError && error.code === "Refused")) throw error;
-    }
-    throw new FerryError("NotFound", NOT_FOUND);
+    const { directory, name, info } = this.#locate(path, (path) => this.#parent(path));
+    if (!info || info.isSymlink) throw new FerryError("NotFound", NOT_FOUND);
+    return { directory, name, info };
   }
 
   /** The entry itself, a link not followed; undefined for one that does not exist for clients. */
-  #locateEntry(path: RemotePath): { directory: string; name: string } | undefined {
+  #locateEntry(path: RemotePath): Found | undefined {
     const { directory, name } = this.#parent(path);
     const entry = join(directory, name);
     const info = lstatOrNothing(entry);
     if (!info || (info.isSymlink && !this.#followLink(entry))) return undefined;
-    return { directory, name };
+    return { directory, name, info };
   }
+}
+
+/** The path of the directory that holds something, and its name there. */
+function split(path: string): [parent: string, name: string] {
+  const cut = path.lastIndexOf("/");
+  return [path.slice(0, Math.max(0, cut)), path.slice(cut + 1)];
 }

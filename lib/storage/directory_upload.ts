@@ -10,6 +10,7 @@ import type { RemotePath } from "./path.ts";
 import { Part } from "./part.ts";
 import { SpaceKeeper } from "./space.ts";
 import type { BlockOptions, Receipt, Upload, UploadOptions, UploadPart } from "./storage.ts";
+import { added } from "./watch.ts";
 
 /** Where an upload goes: a real directory, a name in it, and what had that name when the upload began. */
 export interface UploadTarget {
@@ -125,6 +126,7 @@ export class DirectoryUpload implements Upload {
       if (!written) throw new FerryError("Changed", "the directory was replaced meanwhile; try again");
       if (written.size !== this.#size) throw new FerryError("Changed", "the partial file was changed by others");
       Deno.renameSync(partial, destination);
+      added(destination);
       if (durable) await syncDirectory(directory);
       const info = lookAgain(file, destination, written);
       this.#close();

@@ -1,3 +1,4 @@
+import { Buffer } from "node:buffer";
 import { FerryError } from "../protocol/errors.ts";
 
 declare const checked: unique symbol;
@@ -17,8 +18,11 @@ export const MAX_PATH_BYTES = 4096;
 /** The longest name between two slashes, in bytes of UTF-8 (NAME_MAX on Linux). */
 export const MAX_NAME_BYTES = 255;
 
-/** The most names in a path: no user nests deeper, and the cost of looking at a path grows with the square of it. */
+/** The most names in the path of what is made: no user nests deeper, and to look at a path costs the square of that. */
 export const MAX_PATH_DEPTH = 128;
+
+/** The longest path that the system opens, in bytes of UTF-8: PATH_MAX without the NUL at its end. */
+export const MAX_SYSTEM_PATH_BYTES = Deno.build.os === "darwin" ? 1023 : 4095;
 
 /** Names with this prefix belong to Ferry; they are never listed, read or written by name. */
 export const RESERVED_PREFIX = ".ferry-";
@@ -26,8 +30,6 @@ export const RESERVED_PREFIX = ".ferry-";
 // Microsoft, "Naming Files, Paths, and Namespaces".
 const WINDOWS_FORBIDDEN = /[<>:"\\|?*\p{Cc}]|[. ]$/u;
 const WINDOWS_DEVICE = /^(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$) *(\.|$)/i;
-
-const encoder = new TextEncoder();
 
 const IS_ASCII = /^[ -~]*$/;
 
@@ -44,8 +46,8 @@ export function isReserved(name: string): boolean {
 }
 
 /** Whether `text` takes more bytes of UTF-8, of which a UTF-16 code unit never takes more than three. */
-function isLonger(text: string, maxBytes: number): boolean {
-  return text.length * 3 > maxBytes && encoder.encode(text).length > maxBytes;
+export function isLonger(text: string, maxBytes: number): boolean {
+  return text.length * 3 > maxBytes && Buffer.byteLength(text) > maxBytes;
 }
 
 function whyNot(path: string, windows: boolean): string | undefined {
@@ -54,9 +56,7 @@ function whyNot(path: string, windows: boolean): string | undefined {
   if (!path.isWellFormed()) return "it is not well-formed Unicode";
   if (path.startsWith("/")) return "it must be relative to the served directory";
   if (isLonger(path, MAX_PATH_BYTES)) return `it is longer than ${MAX_PATH_BYTES} bytes`;
-  const names = path.split("/");
-  if (names.length > MAX_PATH_DEPTH) return `it is more than ${MAX_PATH_DEPTH} directories deep`;
-  for (const name of names) {
+  for (const name of path.split("/")) {
     if (name === "") return "it contains an empty name";
     if (name === "." || name === "..") return `it contains "${name}"`;
     if (isLonger(name, MAX_NAME_BYTES)) return `a name in it is longer than ${MAX_NAME_BYTES} bytes`;

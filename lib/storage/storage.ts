@@ -31,6 +31,37 @@ export interface UploadOptions {
   readonly maxSize?: number | undefined;
   /** How much of the disk must stay free, in bytes; nothing when absent. */
   readonly keepFree?: number | undefined;
+  /** The most names that its path may have, counted from the root and with links followed; any number when absent. */
+  readonly maxDepth?: number | undefined;
+}
+
+/** How to make a directory. */
+export interface MkdirOptions {
+  /** Whether those above it are made, too, and all may be there already. */
+  readonly parents?: boolean | undefined;
+  /** As with an upload. */
+  readonly maxDepth?: number | undefined;
+}
+
+/** How to rename. */
+export interface RenameOptions {
+  /** As with an upload, for all that is in a directory which gets deeper, too. */
+  readonly maxDepth?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** How to remove. */
+export interface RemoveOptions {
+  /** Whether what is in a directory is removed, too. */
+  readonly recursive?: boolean | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** What to sweep. */
+export interface SweepOptions {
+  /** Whether the directories below are swept, too. */
+  readonly recursive?: boolean | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Which blocks to sum up. */
@@ -90,18 +121,15 @@ export interface Storage {
   list(path: RemotePath, options?: { recursive?: boolean | undefined }): AsyncIterable<Entry>;
   read(path: RemotePath, options?: ReadOptions): Promise<Reader>;
   upload(path: RemotePath, options?: UploadOptions): Promise<Upload>;
-  mkdir(path: RemotePath, options?: { parents?: boolean | undefined }): Promise<void>;
-  rename(path: RemotePath, to: RemotePath): Promise<void>;
+  mkdir(path: RemotePath, options?: MkdirOptions): Promise<void>;
+  /** Gives something another path, never onto what exists. Nothing comes to lie so deep that it could not be used. */
+  rename(path: RemotePath, to: RemotePath, options?: RenameOptions): Promise<void>;
   /** Removes a file, a link or an empty directory; with `recursive` also what is in a directory. */
-  remove(path: RemotePath, options?: { recursive?: boolean | undefined }): Promise<void>;
+  remove(path: RemotePath, options?: RemoveOptions): Promise<void>;
   /** The sums of the blocks at the beginning of a file. */
   blocks(path: RemotePath, options: BlockOptions): Promise<{ sums: BlockSums; facts: FileFacts }>;
-  /**
-   * Removes what uploads have left that were given up long ago.
-   *
-   * @param options `recursive`: also in the directories below.
-   */
-  sweep(path: RemotePath, options?: { recursive?: boolean; signal?: AbortSignal | undefined }): Promise<void>;
+  /** Removes what uploads and removals have left that were given up long ago, or that have a time far ahead. */
+  sweep(path: RemotePath, options?: SweepOptions): Promise<void>;
   /** The SHA-256 of a file's content in lower-case hex. */
   digest(path: RemotePath, signal?: AbortSignal): Promise<{ sha256: string; size: number; version: string }>;
 }

@@ -1,51 +1,70 @@
 import { join } from "@std/path";
-import { isSameFile, lstatOrNothing, realPathOrNothing } from "./lookup.ts";
+import { takeTurn } from "../net/turn.ts";
+import { entriesOf } from "./entries.ts";
+import { unlessHeld } from "./leftovers.ts";
+import { lstatOrNothing } from "./lookup.ts";
 import { PARTIAL_NAME } from "./partial.ts";
+import { PinnedDirectory } from "./pinned.ts";
+import { ASIDE_NAME, Removal } from "./removal.ts";
+import type { SweepOptions } from "./storage.ts";
 
-/** A partial file that nobody has touched for so long was given up, in ms: a week. */
+/** What nobody has touched for so long was given up, in ms: a week. */
 const ABANDONED_MS = 7 * 24 * 3600 * 1000;
 
-/** Removes a partial file that was given up and that nobody is writing. */
-function sweepFile(path: string): void {
-  const info = lstatOrNothing(path);
+/** Whether something was given up. A time that is as far ahead was set by somebody, or by a clock that was wrong. */
+function isAbandoned({ mtime }: Deno.FileInfo): boolean {
   // A time that no date can hold compares with nothing.
-  const isAbandoned = Date.now() - (info?.mtime?.getTime() ?? Infinity) >= ABANDONED_MS;
-  if (!info?.isFile || !isAbandoned) return;
-  using file = Deno.openSync(path, { read: true, write: true });
-  if (file.tryLockSync(true) && isSameFile(info, file.statSync())) Deno.removeSync(path);
+  return mtime !== null && !(Math.abs(Date.now() - mtime.getTime()) < ABANDONED_MS);
+}
+
+/** Removes leftovers in one directory, and adds the directories in it to `below`. */
+async function sweepOne(root: string, path: string, below: string[], signal: AbortSignal | undefined): Promise<void> {
+  const info = lstatOrNothing(path);
+  if (!info?.isDirectory) return;
+  const directory = new PinnedDirectory(path, info);
+  for await (const part of entriesOf(directory)) {
+    for (const { name, isDirectory } of part) {
+      const entry = join(path, name);
+      if (ASIDE_NAME.test(name) || PARTIAL_NAME.test(name)) await sweepLeftover(root, directory, entry, signal);
+      else if (isDirectory) below.push(entry);
+    }
+    await takeTurn();
+    if (signal?.aborted) return;
+  }
+}
+
+/** Removes something that an upload or a removal has left, if it was given up and nobody is writing it. */
+async function sweepLeftover(
+  root: string,
+  directory: PinnedDirectory,
+  path: string,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  directory.check();
+  try {
+    const info = lstatOrNothing(path);
+    if (!info || !isAbandoned(info)) return;
+    if (info.isFile) unlessHeld(path, () => Deno.removeSync(path));
+    else if (info.isDirectory) await new Removal(root, path, info).run(signal);
+  } catch {
+    // It is somebody else's, or gone: there is nothing to do about it, and the others do not depend on it.
+  }
 }
 
 /**
- * Removes the partial files in one directory that were given up. Directories are read with asynchronous calls, which
- * give the names in parts: nobody waits for this work, so it must not hold up anybody.
+ * Removes what was given up from a real directory, and with `recursive` from those below: partial files, and what
+ * interrupted removals have left. What may not be opened is left alone.
  *
- * @returns The directories in it.
+ * @throws What happens when the directory itself cannot be read.
  */
-async function sweepOne(directory: string, signal: AbortSignal | undefined): Promise<string[]> {
+export async function sweep(root: string, path: string, { recursive = false, signal }: SweepOptions): Promise<void> {
   const below: string[] = [];
-  // Someone may have put a link in the directory's place since it was listed.
-  if (realPathOrNothing(directory) !== directory) return below;
-  for await (const { name, isDirectory } of Deno.readDir(directory)) {
-    if (signal?.aborted) break;
-    if (isDirectory) below.push(join(directory, name));
-    else if (PARTIAL_NAME.test(name)) sweepFile(join(directory, name));
-  }
-  return below;
-}
-
-/** Removes the partial files that were given up from a real directory, and with `recursive` from those below. */
-export async function sweep(
-  directory: string,
-  { recursive = false, signal }: { recursive?: boolean; signal?: AbortSignal | undefined },
-): Promise<void> {
-  const waiting = await sweepOne(directory, signal);
-  while (recursive && !signal?.aborted) {
-    const next = waiting.pop();
-    if (next === undefined) return;
+  if (!signal?.aborted) await sweepOne(root, path, below, signal);
+  for (let next = below.pop(); recursive && next !== undefined && !signal?.aborted; next = below.pop()) {
     try {
-      waiting.push(...await sweepOne(next, signal));
+      await sweepOne(root, next, below, signal);
     } catch {
-      // It is gone, or may not be read; there is nothing to do about it.
+      // It is gone, was moved, or may not be read.
     }
   }
 }

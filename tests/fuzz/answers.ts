@@ -54,6 +54,7 @@ function checkAnswer({ request, body, answer }: Answered, contents: readonly Uin
   const before = answer.slice(0, -1).map(({ kind }) => `${kind} `).join("");
   assert((BEFORE[request?.command ?? ""] ?? /^$/).test(before), `${request?.command} was answered with ${before}`);
   if (request) checkData(request, answer, contents);
+  assert(last.kind !== "disconnect", "the connection ended in place of an answer");
   if (last.kind === "error") {
     const { code, path } = MESSAGES.error(last.value, "error");
     assertFalse(NEVER_SENT.includes(code), JSON.stringify(last.value));
@@ -92,7 +93,7 @@ export function checkAnswers(
   } else if (close >= 0) {
     assertEquals(answers.length, close + 1, "something came after the answer to close");
   } else if (end === "refused") {
-    assertEquals(answers.pop()?.at(-1)?.kind, "error", "the end came without a reason");
+    assertEquals(answers.pop()?.at(-1)?.kind, "disconnect", "the end came without a reason");
     assertEquals(rest.length, 0, "something came after the last error");
   } else {
     // What waits for the rest of its body may have failed already.

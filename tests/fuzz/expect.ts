@@ -73,7 +73,8 @@ export class Expected {
       if (kind !== FrameKind.hello) throw refused();
       if (MESSAGES.clientHello(decodeControl(payload), "hello").ferry !== 1) throw refused();
       this.greeted = true;
-    } else if (kind === FrameKind.request) this.#ask(payload);
+    } else if (kind === FrameKind.alive && payload.length === 0) return;
+    else if (kind === FrameKind.request) this.#ask(payload);
     else if (kind === FrameKind.cancel || kind === FrameKind.error) this.#body = undefined;
     else if (kind === FrameKind.end) this.#endBody(MESSAGES.end(decodeControl(payload), "end").size);
     else if (body === undefined) throw refused();

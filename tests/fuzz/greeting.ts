@@ -138,7 +138,7 @@ class Greetings implements Cases {
   /** Fails unless nothing but the kind of mistake is said. */
   #checkRefusal([error]: readonly RawFrame[]): void {
     if (!error) return this.seen.add("nothing");
-    assertEquals(error.kind, "error");
+    assertEquals(error.kind, "disconnect");
     const { code, message, path } = MESSAGES.error(error.value, "error");
     assert(CODES.includes(code), `${code}: ${message}`);
     assertEquals(path, undefined);

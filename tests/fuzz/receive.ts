@@ -11,9 +11,9 @@ export interface Received {
   readonly reset: boolean;
 }
 
-/** Whether a frame ends the answer to a request. */
+/** Whether a frame ends the answer to a request, or the connection. */
 export function isAnswer({ kind }: RawFrame): boolean {
-  return kind === "ok" || kind === "error";
+  return kind === "ok" || kind === "error" || kind === "disconnect";
 }
 
 /** Receives until the server closes. Closes our side when the server can only wait for the rest of a frame. */

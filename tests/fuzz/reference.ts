@@ -9,7 +9,7 @@ export interface Reference {
 }
 
 const DATA_KIND = 5;
-const LAST_KIND = 10;
+const LAST_KIND = 12;
 
 /** Cuts a whole stream into frames, as simply as possible, to compare the decoder with. */
 export function referenceFrames(stream: Uint8Array): Reference {

@@ -82,7 +82,7 @@ export class Attacked implements AsyncDisposable {
       ? ["--allow-net", `--allow-read=${root},${key}`, `--allow-write=${root},${key}`]
       : serverAccess(root);
     try {
-      const options = { access, args: encrypted ? ["--identity", key] : [] };
+      const options = { access, args: encrypted ? ["--identity", key, "--ticket-file", "-"] : [] };
       const server = await AttackedServer.start(root, dir.join("log"), options);
       const ticket = encrypted ? await server.printed(/ferry:[a-z2-7]+(?=")/) : undefined;
       return new Attacked(server, dir, ticket);

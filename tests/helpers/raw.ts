@@ -37,7 +37,7 @@ export interface Fields {
 
 /** The answer to one request. */
 export interface Answer {
-  /** `ok`, or the code of the error. */
+  /** `ok`, the code of the error, or `disconnect` and its code. */
   readonly outcome: string;
   readonly fields: Fields;
   /** The frames that came before it. */
@@ -130,7 +130,7 @@ export class RawPeer implements Disposable {
     }
   }
 
-  /** Receives up to the next `ok` or `error`. Notices are passed over. */
+  /** Receives up to the next `ok`, `error` or `disconnect`. Notices are passed over. */
   async answer(): Promise<Answer> {
     return await within(this.#answer());
   }
@@ -141,9 +141,10 @@ export class RawPeer implements Disposable {
       const frame = await this.#receive();
       if (!frame) throw new Error(`the connection ended after ${frames.map((each) => each.kind)}`);
       const fields = (frame.value ?? {}) as Fields;
-      if (frame.kind === "ok" || frame.kind === "error") {
+      if (["ok", "error", "disconnect"].includes(frame.kind)) {
         const data = concat(...frames.filter(({ kind }) => kind === "data").map(({ payload }) => payload));
-        return { outcome: frame.kind === "ok" ? "ok" : fields.code ?? "error without code", fields, frames, data };
+        const failed = frame.kind === "error" ? fields.code : `${frame.kind} ${fields.code}`;
+        return { outcome: frame.kind === "ok" ? "ok" : failed ?? "error without code", fields, frames, data };
       }
       if (frame.kind !== "notice") frames.push(frame);
     }

@@ -3,10 +3,12 @@
  *
  * @module
  */
-import { assert, assertEquals, assertGreater, assertLess, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertGreater, assertLess, assertMatch, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
-import type { Client, ErrorCode } from "../../lib/mod.ts";
+import { auditLine, AuditLog } from "../../lib/cli/audit.ts";
+import { type Client, connect, type ErrorCode } from "../../lib/mod.ts";
 import { ran } from "../helpers/confined.ts";
+import { startServer } from "../helpers/process.ts";
 import { bytes } from "../helpers/random.ts";
 import { assertFile, failsWith, namesIn, Served, within } from "../helpers/raw.ts";
 import { TempDir, tempDir } from "../helpers/temp.ts";
@@ -232,4 +234,58 @@ Deno.test("files with times that no date can hold are listed, read, replaced and
   }
   await scene.client.put(scene.local.join("small"), "old");
   await assertFile(scene.root.join("old"), SMALL);
+});
+
+const EVENT = {
+  event: "command",
+  session: 1,
+  peer: "127.0.0.1:50000",
+  role: "full",
+  command: "mkdir",
+  path: "p".repeat(4000),
+  bytes: 0,
+  durationMs: 1,
+  outcome: "ok",
+} as const;
+
+Deno.test("AuditLog.write() warns once of a full disk, and again after it went well", async () => {
+  await using dir = await onDisk();
+  const path = dir.join("audit");
+  const audit = new AuditLog(path);
+  let warning: string | undefined;
+  for (let round = 0; round < 2; round++) {
+    const before = countLines(path);
+    {
+      using _full = fillSpace();
+      // What is left of the last page may take one line.
+      for (let i = 0; i < 3 && warning === undefined; i++) warning = audit.write(auditLine(EVENT));
+      assertMatch(warning ?? "", /^Cannot write ".*audit": no space left on the disk$/);
+      assertEquals([audit.write(auditLine(EVENT)), audit.write(auditLine(EVENT))], [undefined, undefined]);
+    }
+    assertEquals(audit.write(auditLine(EVENT)), undefined);
+    assertGreater(countLines(path), before);
+    assertEquals(JSON.parse(Deno.readTextFileSync(path).trimEnd().split("\n").at(-1) ?? "").path, EVENT.path);
+    warning = undefined;
+  }
+});
+
+function countLines(path: string): number {
+  return Deno.readTextFileSync(path).split("\n").length;
+}
+
+Deno.test("server.ts --audit goes on serving while the disk is full, and warns once", async () => {
+  await using dir = await onDisk();
+  await using served = await tempDir();
+  const audit = dir.join("audit");
+  await using server = await startServer(served.path, ["--audit", audit, "--quiet"], ["--allow-all"]);
+  {
+    using _full = fillSpace();
+    await using client = await connect(server.address);
+    for (let i = 0; i < 60; i++) await within(client.mkdir(`${"d".repeat(200)}${i}`));
+  }
+  await server.stderr.until(/warning: Cannot write ".*audit": no space left on the disk\n/);
+  server.kill("SIGTERM");
+  assertEquals(await server.ended(), 0);
+  assertEquals(server.stderr.text.split("warning:").length, 2, server.stderr.text);
+  assertEquals((await namesIn(served.path)).length, 60);
 });

@@ -203,7 +203,7 @@ async function launch(kind: Kind, served: string, dir: TempDir, port: number): P
     `--allow-read=${files}`,
     `--allow-write=${files}`,
   ]);
-  // The ticket is written before it is shown.
-  if (kind === "tls") await process.stdout.until("ferry:");
+  // The server says so when it has written the ticket.
+  if (kind === "tls") await process.stderr.until('{"event":"tickets"');
   return process;
 }

@@ -1,0 +1,92 @@
+import { setTimeout as delay } from "node:timers/promises";
+
+/** What a queue writes to, such as `Deno.stderr`. */
+export interface ByteWriter {
+  write(bytes: Uint8Array): Promise<number>;
+}
+
+/** How much may wait, in bytes. */
+const MAX_WAITING_BYTES = 1024 * 1024;
+
+const encoder = new TextEncoder();
+
+/**
+ * Text on its way to a terminal, a pipe or a file. Whoever writes never waits for the reader: a paused terminal or a
+ * full pipe holds up nothing but this text. What does not fit is counted, and the number is written in its place when
+ * there is room again.
+ */
+export class LineQueue {
+  /** Makes a line of the sentence that says how many were left out. */
+  format = (message: string): string => message;
+  readonly #writer: ByteWriter;
+  #waiting = "";
+  /** Bytes that wait or are being written. */
+  #bytes = 0;
+  #leftOut = 0;
+  #writing: Promise<void> | undefined;
+
+  constructor(writer: ByteWriter) {
+    this.#writer = writer;
+  }
+
+  /** Whether all of it was written. */
+  get isEmpty(): boolean {
+    return this.#writing === undefined;
+  }
+
+  /** Adds a line. */
+  line(text: string): void {
+    this.write(`${text}\n`);
+  }
+
+  /** Adds text as it is, if all of it fits; otherwise it counts as one line that was left out. */
+  write(text: string): void {
+    const notice = this.#notice();
+    if (this.#add(notice + text)) this.#leftOut = 0;
+    else this.#leftOut++;
+    this.#writing ??= this.#writeAll();
+  }
+
+  /** Waits until all of it was written, or given up because nothing can be written there; at most `ms`, if given. */
+  async drained(ms?: number): Promise<void> {
+    const late = new AbortController();
+    const deadline = ms === undefined ? [] : [delay(ms, undefined, { signal: late.signal }).catch(() => {})];
+    await Promise.race([this.#writing, ...deadline]);
+    late.abort();
+  }
+
+  #notice(): string {
+    const lines = this.#leftOut;
+    if (lines === 0) return "";
+    return `${this.format(`${lines} ${lines === 1 ? "line was" : "lines were"} left out: nobody read this`)}\n`;
+  }
+
+  #add(text: string): boolean {
+    const bytes = encoder.encode(text).length;
+    if (this.#bytes + bytes > MAX_WAITING_BYTES) return false;
+    this.#waiting += text;
+    this.#bytes += bytes;
+    return true;
+  }
+
+  /** Never rejects. */
+  async #writeAll(): Promise<void> {
+    // What is written one after the other in the same turn goes out together.
+    await Promise.resolve();
+    try {
+      while (this.#waiting !== "") {
+        const bytes = encoder.encode(this.#waiting);
+        this.#waiting = "";
+        for (let done = 0; done < bytes.length;) done += await this.#writer.write(bytes.subarray(done));
+        this.#bytes -= bytes.length;
+        if (this.#waiting === "" && this.#add(this.#notice())) this.#leftOut = 0;
+      }
+    } catch {
+      // The reader is gone, or the disk is full. There is nobody to tell before it can be written to again.
+      this.#waiting = "";
+      this.#bytes = 0;
+      this.#leftOut++;
+    }
+    this.#writing = undefined;
+  }
+}

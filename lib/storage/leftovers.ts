@@ -1,0 +1,62 @@
+import { join } from "@std/path";
+import { FerryError } from "../protocol/errors.ts";
+import { entriesOf } from "./entries.ts";
+import { isSameFile, lstatOrNothing } from "./lookup.ts";
+import { PARTIAL_NAME } from "./partial.ts";
+import { PinnedDirectory } from "./pinned.ts";
+import { ASIDE_NAME, Removal } from "./removal.ts";
+import { moved } from "./watch.ts";
+
+/**
+ * Does something with a partial file that nobody is writing, here or in another process, and while nobody can begin to.
+ *
+ * @returns Whether somebody is writing it.
+ */
+export function unlessHeld(path: string, act: () => void): boolean {
+  const info = lstatOrNothing(path);
+  if (!info?.isFile) return false;
+  using file = Deno.openSync(path, { read: true, write: true });
+  if (!isSameFile(info, file.statSync())) return false;
+  if (!file.tryLockSync(true)) return true;
+  act();
+  return false;
+}
+
+/**
+ * Removes a real directory in which there is nothing but what clients cannot see, so that they take it for empty: files of
+ * interrupted uploads, and what an interrupted removal has left.
+ *
+ * @throws {FerryError} `NotEmpty` when there is something else in it; `Busy` while somebody uploads into it.
+ */
+export async function removeWithLeftovers(
+  root: string,
+  path: string,
+  info: Deno.FileInfo,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const directory = new PinnedDirectory(path, info);
+  const refuseIf = (isHeld: boolean) => {
+    if (isHeld) throw new FerryError("Busy", "a file is being uploaded into it; try again later");
+  };
+  // First all are looked at, so that nothing is lost when it cannot be removed.
+  for await (const part of entriesOf(directory)) {
+    directory.check();
+    for (const { name } of part) {
+      if (PARTIAL_NAME.test(name)) refuseIf(unlessHeld(join(path, name), () => {}));
+      else if (!ASIDE_NAME.test(name)) throw new FerryError("NotEmpty", "the directory is not empty");
+    }
+    signal?.throwIfAborted();
+  }
+  for await (const part of entriesOf(directory)) {
+    for (const { name } of part) {
+      directory.check();
+      const entry = join(path, name);
+      const info = lstatOrNothing(entry);
+      if (info?.isDirectory && ASIDE_NAME.test(name)) await new Removal(root, entry, info).run(signal);
+      else if (PARTIAL_NAME.test(name)) refuseIf(unlessHeld(entry, () => Deno.removeSync(entry)));
+    }
+  }
+  directory.check();
+  Deno.removeSync(path);
+  moved(path);
+}

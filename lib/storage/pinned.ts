@@ -1,0 +1,46 @@
+import { FerryError } from "../protocol/errors.ts";
+import { isSameFile, lstatOrNothing, realPathOrNothing } from "./lookup.ts";
+
+/**
+ * A directory in which something is done in several steps. Between two steps it may be moved, and something else be put
+ * in its place; so each step begins with a check, and uses no other directory.
+ */
+export class PinnedDirectory {
+  /** Its real path. */
+  readonly path: string;
+  readonly #info: Deno.FileInfo;
+
+  /**
+   * @param path Its real path.
+   * @param info What `lstat` says of it in this step.
+   */
+  constructor(path: string, info: Deno.FileInfo) {
+    this.path = path;
+    this.#info = info;
+  }
+
+  /**
+   * To be called at the beginning of each synchronous step.
+   *
+   * @returns What `lstat` says of it now.
+   * @throws {FerryError} `Changed` when it is not there any more, or there is a link on the way to it.
+   */
+  check(): Deno.FileInfo {
+    if (realPathOrNothing(this.path) !== this.path) throw changed();
+    return this.checkSame();
+  }
+
+  /**
+   * The same, when there is no link on the way for certain: in a step that has begun with the check of a directory in
+   * this one. The real path of a deep directory takes much longer.
+   */
+  checkSame(): Deno.FileInfo {
+    const now = lstatOrNothing(this.path);
+    if (!now?.isDirectory || !isSameFile(now, this.#info)) throw changed();
+    return now;
+  }
+}
+
+function changed(): FerryError {
+  return new FerryError("Changed", "the directory was moved or replaced meanwhile; try again");
+}

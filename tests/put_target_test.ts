@@ -1,0 +1,145 @@
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { join } from "@std/path";
+import { runClient, startServer } from "./helpers/process.ts";
+import { scene } from "./helpers/scene.ts";
+import { tempDir } from "./helpers/temp.ts";
+import { linesOf, makeTree, pathsIn, type Tree } from "./helpers/trees.ts";
+
+/** Files on this side whose contents are their names. */
+const HERE: Tree = Object.fromEntries(
+  ["a", "b", "c", "one.txt", "two.txt", "p1.pdf", "x/same", "y/same", "d1/1", "d2/2", "d3/3"].map((
+    path,
+  ) => [path, path]),
+);
+
+/** What would lose a file without a word, were it carried out: what is typed, what the server has, what is said. */
+const REFUSED: [words: string, there: Tree, message: RegExp][] = [
+  ["put a b c", {}, /"c" looks like a source.*Write "c\/"/],
+  ["put a b nothing", {}, /^Several sources need a directory.*Write "nothing\/"/],
+  ["put a b c", { c: "old" }, /"c" looks like a source/],
+  // As a shell expands `put *.txt`.
+  ["put one.txt two.txt", {}, /"two\.txt" looks like a source/],
+  ["put one.txt two.txt", { "two.txt": "old" }, /"two\.txt" looks like a source/],
+  ["put -r d1 d2", {}, /"d2" looks like a source/],
+  ["put -r d1 d2 d3", {}, /"d3" looks like a source/],
+  ["put -r d1 d2 nothing", {}, /^Several sources need a directory/],
+  ["put p1.pdf *.txt", {}, /"\*\.txt" is a pattern/],
+  ["put p1.pdf *.txt", { "*.txt": "old" }, /"\*\.txt" is a pattern/],
+  ["put p1.pdf *.none", {}, /"\*\.none" is a pattern/],
+  ["put p1.pdf */", {}, /"\*\/" is a pattern/],
+  ["put -r d1 d?", {}, /"d\?" is a pattern/],
+  ["put *.txt nothing", {}, /^Several sources need a directory/],
+  ["put *.txt old", { old: "old" }, /^Several sources need a directory/],
+  ["put one.* nothing", {}, /^Several sources need a directory/],
+  ["put -r d* nothing", {}, /^Several sources need a directory/],
+  ["put x/same y/same into/", {}, /^Two sources are called "same"/],
+  ["put -r x/same y/same into", { into: null }, /^Two sources are called "same"/],
+];
+
+for (const [words, there, message] of REFUSED) {
+  const what = Object.keys(there).length > 0 ? `with ${Object.keys(there)} there` : "with nothing there";
+  Deno.test(`${words} ${what} is refused, and nothing is sent or made`, async () => {
+    await using place = await scene(there, HERE);
+    const before = [linesOf(place.there), linesOf(place.here)];
+    assertMatch((await place.run(words, 2)).news, message);
+    assertMatch((await place.run(words.replace("put", "put --dry-run"), 2)).news, message);
+    assertEquals([linesOf(place.there), linesOf(place.here)], before);
+    const asked = place.served.events.of("command").map(({ command }) => command);
+    assertEquals(asked.filter((command) => !["stat", "close"].includes(command)), []);
+  });
+}
+
+/** What is clear, and what the server has then. */
+const ACCEPTED: [words: string, there: Tree, found: string[]][] = [
+  ["put a b c .", {}, ["a", "b", "c"]],
+  ["put a b c /", {}, ["a", "b", "c"]],
+  ["put a b c/", {}, ["c/", "c/a", "c/b"]],
+  ["put a b new/deep/", {}, ["new/", "new/deep/", "new/deep/a", "new/deep/b"]],
+  ["put a b into", { into: null }, ["into/", "into/a", "into/b"]],
+  ["put one.txt two.txt .", {}, ["one.txt", "two.txt"]],
+  ["put one.txt two.txt", { "two.txt": null }, ["two.txt/", "two.txt/one.txt"]],
+  ["put one.txt three.txt", {}, ["three.txt"]],
+  ["put one.txt three.txt", { "three.txt": "old" }, ["three.txt"]],
+  ["put one.txt one.txt", {}, ["one.txt"]],
+  ["put ./one.txt one.txt", { "one.txt": "old" }, ["one.txt"]],
+  ["put *.txt", {}, ["one.txt", "two.txt"]],
+  ["put *.txt p1.pdf texts/", {}, ["texts/", "texts/one.txt", "texts/p1.pdf", "texts/two.txt"]],
+  ["put p1.pdf odd[1]", { "odd[1]": null }, ["odd[1]/", "odd[1]/p1.pdf"]],
+  ["put -r d1 d2 .", {}, ["d1/", "d1/1", "d2/", "d2/2"]],
+  ["put -r d1 other", {}, ["other/", "other/1"]],
+];
+
+for (const [words, there, found] of ACCEPTED) {
+  Deno.test(`${words} with ${Object.keys(there).join() || "nothing"} there puts ${found.join()}`, async () => {
+    await using place = await scene(there, HERE);
+    await place.run(words);
+    assertEquals(pathsIn(place.there), found);
+  });
+}
+
+Deno.test("put to a drop box, where nobody may look, takes a directory by the / at its end", async () => {
+  await using place = await scene({ into: null }, HERE, { uploadOnly: true });
+  for (const words of ["put a b into", "put a b c", "put one.txt two.txt", "put *.txt into", "put p1.pdf *.txt"]) {
+    await place.run(words, 2);
+  }
+  assertEquals(pathsIn(place.there), ["into/"]);
+  await place.run("put a b into/");
+  await place.run("put one.txt two.txt .");
+  await place.run("put c named");
+  assertEquals(pathsIn(place.there), ["into/", "into/a", "into/b", "named", "one.txt", "two.txt"]);
+});
+
+Deno.test("get of a pattern needs a directory on this side", async () => {
+  const there = { "r/may.pdf": "may", "r/june.pdf": "june", "r/d/x": "x" };
+  await using place = await scene(there, { file: "mine", into: null });
+  const before = linesOf(place.here);
+  for (const words of ["get r/*.pdf new", "get r/*.pdf file", "get r/may.* new", "get -r r/* new", "get -n r/* new"]) {
+    assertStringIncludes((await place.run(words, 2)).news, "A pattern needs a directory");
+    assertEquals(linesOf(place.here), before, words);
+  }
+  await place.run("get r/*.pdf new/");
+  await place.run("get r/may.* into");
+  await place.run("get r/june.*");
+  assertEquals(pathsIn(place.here), [
+    "file",
+    "into/",
+    "into/may.pdf",
+    "june.pdf",
+    "new/",
+    "new/june.pdf",
+    "new/may.pdf",
+  ]);
+});
+
+Deno.test("client.ts put - refuses the name of a directory and a pattern, and takes none of its input", async () => {
+  await using dir = await tempDir();
+  makeTree(dir.path, { "served/into": null });
+  await using server = await startServer(dir.join("served"));
+  for (const target of ["newdir/", "into/", ".", "..", "*.txt", "a/b/"]) {
+    const { code, stderr } = await runClient([server.at, "put", "-", target], { input: "content" });
+    assertEquals(code, 2, stderr);
+    assertMatch(stderr, /^put - needs the name|is a pattern/);
+  }
+  assertEquals(pathsIn(dir.join("served")), ["into/"]);
+});
+
+Deno.test(
+  "client.ts get is done when the sweep of its directory fails",
+  { ignore: Deno.build.os === "windows" },
+  async () => {
+    await using dir = await tempDir();
+    makeTree(dir.path, { "served/f": "content", here: null });
+    await using server = await startServer(dir.join("served"));
+    // Somebody else's, which may not be opened, and old enough to be removed.
+    const other = dir.join("here", ".ferry-0123456789abcdef.part");
+    Deno.writeTextFileSync(other, "x");
+    Deno.utimeSync(other, 1, 1);
+    const { code, stderr } = await runClient([server.at, "get", "f"], {
+      cwd: dir.join("here"),
+      access: ["--no-prompt", `--deny-write=${other}`],
+    });
+    assertEquals(code, 0, stderr);
+    assertMatch(stderr, /^Got "f" as "f" \(7 B in \d+ ms\)\.\n$/);
+    assertEquals(Deno.readTextFileSync(join(dir.join("here"), "f")), "content");
+  },
+);
