@@ -27,7 +27,7 @@ for (const byMs of [HOUR_MS, -HOUR_MS, 50 * YEAR_MS, -50 * YEAR_MS]) {
     await using client = await served.connect();
     using silent = await RawPeer.connect(served.address);
     using putting = await RawPeer.greeted(served.address);
-    await putting.send("request", { command: "put", path: "slow", wait: true });
+    await putting.send("request", { command: "put", path: "slow", shared: true });
     assertEquals((await putting.receive())?.kind, "ready");
     await served.events.until("open", 3);
     using _clock = clockSet(byMs);

@@ -3,7 +3,7 @@ import { FerryError } from "../protocol/errors.ts";
 import { FrameKind } from "../protocol/frames.ts";
 import { PROTOCOL_VERSION } from "../protocol/limits.ts";
 import type { Connection } from "./connection.ts";
-import { newNonce, prove, type Secret, type Transcript, verify } from "./secret.ts";
+import { newNonce, ownerOf, prove, type Secret, type Transcript, verify } from "./secret.ts";
 
 /** What the client knows when a connection begins. */
 export interface Credentials {
@@ -27,6 +27,8 @@ export interface Authenticated {
   readonly index: number;
   /** The server's own proof (Base64) for the `ok`. */
   readonly proof: string;
+  /** Stands for those who know this secret; see `ownerOf`. */
+  readonly owner: string;
 }
 
 const encoder = new TextEncoder();
@@ -76,7 +78,7 @@ export async function greetClient(
   const index = verify(secrets, "client", transcript, decodeToken(proof));
   const secret = index === undefined ? undefined : secrets[index];
   if (index === undefined || !secret) throw unauthorized();
-  return { index, proof: prove(secret, "server", transcript).toBase64() };
+  return { index, proof: prove(secret, "server", transcript).toBase64(), owner: ownerOf(secret) };
 }
 
 /**

@@ -1,4 +1,3 @@
-import { BLOCK_FIELDS } from "./blocks.ts";
 import { count, type Fields, flag, listOf, object, oneOf, optional, text, time } from "./checks.ts";
 import { COMMANDS, isCommandName, type Request } from "./commands.ts";
 import { ERROR_CODES, FerryError } from "./errors.ts";
@@ -20,13 +19,8 @@ export const MESSAGES = {
   welcome: object({ allows: listOf(text), window: count, proof: optional(text) }),
   /** Answers `get`: the facts of the file. */
   readyToSend: object({ size: count, mtimeMs: time, version: text }),
-  /**
-   * Answers a `put` with `wait`. With `kept`, what the server has of an earlier attempt, the client answers where it
-   * goes on; without it the body may come. `upload` is the name under which other connections may send parts.
-   */
-  readyToReceive: object({ kept: optional(object(BLOCK_FIELDS)), upload: optional(text) }),
-  /** The client's answer to `kept`: the body begins at this offset. */
-  resume: object({ offset: count }),
+  /** Answers a shared `put`: the name under which other connections may send parts. */
+  readyToReceive: object({ upload: text }),
   /** The body is complete; `size` is the number of bytes it had. */
   end: object({ size: count }),
   /** A request or a body failed. */

@@ -13,44 +13,16 @@ export class Body {
   #waiting: PromiseWithResolvers<Uint8Array | null> | undefined;
   #failure: FerryError | undefined;
   #discarding = false;
-  #choosing = false;
   #size = 0;
-  readonly #begun = Promise.withResolvers<number>();
-
-  constructor() {
-    // Only the commands that resume wait for it.
-    this.#begun.promise.catch(() => {});
-  }
 
   /** Whether the next bytes are wanted now, or none are wanted any more, but must come all the same. */
   get isAwaited(): boolean {
     return this.#waiting !== undefined || this.#discarding;
   }
 
-  /** Whether the client has to say where the body begins. */
-  get isChoosing(): boolean {
-    return this.#choosing;
-  }
-
-  /** The offset that the client chooses; 0 when the body begins without a word about it. */
-  async offset(): Promise<number> {
-    this.#choosing = true;
-    try {
-      return await this.#begun.promise;
-    } finally {
-      this.#choosing = false;
-    }
-  }
-
-  /** Says at which offset of the file the body begins. */
-  begin(offset: number): void {
-    this.#begun.resolve(offset);
-  }
-
   /** Hands bytes over; resolves when they are no longer needed. */
   async deliver(bytes: Uint8Array): Promise<void> {
     this.#size += bytes.length;
-    this.begin(0);
     if (this.#discarding || this.#failure) return;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#release = resolve;
@@ -60,7 +32,6 @@ export class Body {
 
   /** Says that the body is complete and had `size` bytes; a body that had not fails. */
   end(size: number): void {
-    this.begin(0);
     if (size === this.#size) this.#offer(null);
     else this.fail(new FerryError("Corrupt", `${this.#size} bytes arrived of ${size} that were sent`));
   }
@@ -68,7 +39,6 @@ export class Body {
   /** Says that the body will not be completed; the handler's `next` throws `error`. */
   fail(error: FerryError): void {
     this.#failure ??= error;
-    this.#begun.reject(error);
     this.#waiting?.reject(error);
     this.#waiting = undefined;
     this.#letGo();

@@ -65,9 +65,6 @@ export class Inbox {
       case FrameKind.data:
         if (body) return await body.deliver(payload);
         break;
-      case FrameKind.ready:
-        if (body) return body.begin(MESSAGES.resume(decodeControl(payload), "ready").offset);
-        break;
       case FrameKind.end:
         return this.#endBody(MESSAGES.end(decodeControl(payload), "end").size);
       case FrameKind.error:

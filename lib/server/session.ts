@@ -5,11 +5,11 @@ import { errorMessage } from "../protocol/codec.ts";
 import { type Right, verbOf } from "../protocol/commands.ts";
 import { cannot, FerryError, toFerryError } from "../protocol/errors.ts";
 import { FrameKind } from "../protocol/frames.ts";
-import type { Storage, Upload } from "../storage/storage.ts";
+import type { Storage } from "../storage/storage.ts";
 import type { Admission } from "./admission.ts";
 import { detailFor, type ServerEvent } from "./events.ts";
 import type { Guard } from "./guard.ts";
-import { handle } from "./handlers.ts";
+import { handle, type SharedUpload } from "./handlers.ts";
 import { Inbox, type Job } from "./inbox.ts";
 import { type Limits, LINGER_MS } from "./limits.ts";
 import { type Policy, rightsOf, type Role } from "./policy.ts";
@@ -23,7 +23,7 @@ export interface SessionOptions {
   readonly durable: boolean;
   readonly onEvent: (event: ServerEvent) => void;
   /** Uploads that several sessions work on. */
-  readonly shared: Map<string, Upload>;
+  readonly shared: Map<string, SharedUpload>;
   readonly credentials: ServerCredentials;
   /** What those may do who know each of the secrets. */
   readonly roles: readonly Role[];
@@ -45,6 +45,7 @@ export class Session {
   #greeted = false;
   #role: Role | undefined;
   #rights: readonly Right[] = [];
+  #owner = "";
   /** To be called when the session has ended. */
   #leave: (() => void) | undefined;
   #busyWith: string | undefined;
@@ -97,14 +98,26 @@ export class Session {
     this.#options.onEvent({ event: "close", session: id, peer, durationMs, reason: this.#reason });
   }
 
-  /** Sends a line to the person at the other end. */
-  async notify(text: string, reason: "message" | "shutdown" = "message"): Promise<void> {
-    if (!this.#greeted) return;
+  /**
+   * Sends a line to the person at the other end.
+   *
+   * @returns Whether it was sent, and a message also taken, for which a client may take as long as it likes.
+   */
+  async notify(text: string, reason: "message" | "shutdown" = "message"): Promise<boolean> {
+    if (!this.#greeted) return false;
     try {
       await this.#connection.send(FrameKind.notice, { text, reason });
+      if (reason === "message") await this.#connection.flush();
+      return true;
     } catch {
       // The client is gone; its own loops notice that too.
+      return false;
     }
+  }
+
+  /** When bytes have moved last, on the clock of `performance.now()`. */
+  get progressAt(): number {
+    return this.#connection.progressAt;
   }
 
   /** Lets the command under way finish, refuses all others, then ends the session. */
@@ -139,8 +152,7 @@ export class Session {
     const still = now - this.#connection.progressAt;
     const { body, isIdle } = this.#inbox;
     const midway = this.#connection.midway || (body?.isAwaited && this.#connection.reading);
-    // A client that compares what was kept with its own file has nothing to send for as long as that takes.
-    const idle = this.#greeted && (body?.isChoosing || isIdle);
+    const idle = this.#greeted && isIdle;
     // Counted from the beginning: a byte now and then does not make it longer.
     if (!this.#greeted && now - this.#began > helloMs) late(`no hello within ${helloMs / 1000} s`);
     else if (midway && still > stallMs) late(`no progress within ${stallMs / 1000} s`);
@@ -157,6 +169,7 @@ export class Session {
       this.#leave = admission.enter(host);
       this.#role = authenticated ? roles[authenticated.index] : "full";
       this.#rights = this.#role ? rightsOf(this.#role, policy) : [];
+      this.#owner = authenticated?.owner ?? "";
       const welcome = { allows: this.#rights, window: limits.requests, proof: authenticated?.proof };
       await this.#connection.send(FrameKind.ok, welcome);
       this.#greeted = true;
@@ -211,6 +224,7 @@ export class Session {
       const context = {
         ...this.#options,
         rights: this.#rights,
+        owner: this.#owner,
         connection: this.#connection,
         signal,
         body,
