@@ -5,6 +5,9 @@ import type { Address } from "../helpers/proxy.ts";
 import { type Kind, type RawFrame, RawPeer } from "../helpers/raw.ts";
 import { isAnswer } from "./receive.ts";
 
+/** How long a frame may take that costs the server work, in ms. What others wait for is looked at elsewhere. */
+const PATIENCE_MS = 30_000;
+
 /** A frame to be sent, as `RawPeer` takes it. */
 export type Sent = [kind: Kind, value?: unknown];
 
@@ -42,7 +45,7 @@ export class Guest implements Disposable {
   async answers(count: number, onFrame: (frame: RawFrame) => void = () => {}): Promise<RawFrame[]> {
     const answers: RawFrame[] = [];
     while (answers.length < count) {
-      const frame = await this.peer.receive();
+      const frame = await this.peer.receive(PATIENCE_MS);
       if (!frame) throw new Error("the server has ended the connection");
       this.#grounds.checkSent(frame.payload);
       if (!isAnswer(frame)) {

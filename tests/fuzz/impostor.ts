@@ -24,6 +24,7 @@ const CONTENT = bytes(3000, 4);
 const LARGE = bytes(2_500_000, 5);
 const FACTS = { size: CONTENT.length, mtimeMs: 1e12, version: "v" };
 const ENTRY = { path: "a", kind: "file", size: 1, mtimeMs: 1e12 };
+const NOTHING_KEPT = { covered: 0, blockSize: 2 ** 20, hashes: "", kept: "" };
 const ERROR = { code: "NotFound", message: "no such file", path: "a" };
 
 /** What the client does. It takes note of what it has got, so that somebody can look at that. */
@@ -32,6 +33,8 @@ interface Doing {
   readonly answer: readonly (readonly [Kind, unknown?])[];
   /** Frames that may come in any number before the answer is complete. */
   readonly endless: readonly Kind[];
+  /** Whether the first frame answers a request of its own. */
+  readonly asksFirst?: boolean;
   run(client: Client, local: TempDir, got: (n: number) => void): Promise<unknown>;
 }
 
@@ -75,12 +78,14 @@ const OPERATIONS: Readonly<Record<string, Doing>> = {
     run: (client, local) => client.put(local.join("small"), "a"),
   },
   "a large put": {
-    answer: [["ready", {}], ["ok", { path: "a", durable: false, ...FACTS, size: LARGE.length }]],
+    answer: [["ok", NOTHING_KEPT], ["ok", { path: "a", durable: false, ...FACTS, size: LARGE.length }]],
+    asksFirst: true,
     endless: [],
     run: (client, local) => client.put(local.join("large"), "a"),
   },
   "a put of a stream": {
-    answer: [["ready", {}], ["ok", { path: "a", durable: false, ...FACTS }]],
+    answer: [["ok", NOTHING_KEPT], ["ok", { path: "a", durable: false, ...FACTS }]],
+    asksFirst: true,
     endless: [],
     run: (client) => client.put(new Blob([CONTENT]).stream(), "a"),
   },
@@ -94,7 +99,7 @@ async function drain(entries: AsyncIterable<unknown>): Promise<void> {
 const REPEATED: readonly [Kind, unknown?][] = [
   ["ready", FACTS],
   ["ready", {}],
-  ["ready", { kept: { covered: 0, blockSize: 2 ** 20, crcs: "" } }],
+  ["ready", { upload: "name" }],
   ["entries", [ENTRY]],
   ["entries", []],
   ["data", bytes(1000, 6)],
@@ -103,6 +108,8 @@ const REPEATED: readonly [Kind, unknown?][] = [
   ["ok", {}],
   ["error", ERROR],
   ["notice", { text: "hello", reason: "message" }],
+  ["alive"],
+  ["disconnect", ERROR],
   ["cancel"],
   ["request", { command: "get", path: "a" }],
   ["hello", { ferry: [1] }],
@@ -115,14 +122,16 @@ const SIZES = [0, 1, CONTENT.length, CONTENT.length + 1, 2 ** 40, 2 ** 53 - 1] a
 class Impostor {
   readonly endless: readonly [Kind, unknown?] | undefined;
   readonly #answer: readonly (readonly [Kind, unknown?])[];
+  readonly #asksFirst: boolean;
   readonly #random: Random;
   /** Whether all of the endless frames were taken, and when, on the clock of `performance.now()`. */
   sentAllAt = Infinity;
   /** The size that it has announced for a file, if any. */
   announced: number | undefined;
 
-  constructor(random: Random, answer: Doing["answer"]) {
+  constructor(random: Random, { answer, asksFirst = false }: Doing) {
     this.#random = random;
+    this.#asksFirst = asksFirst;
     this.#answer = answer.map((frame) => this.#maybeChanged(frame));
     this.endless = random.below(3) ? REPEATED[random.below(REPEATED.length)] : undefined;
   }
@@ -130,19 +139,16 @@ class Impostor {
   /** Whether a client has to take all of what is sent without end. */
   maySendEndlessly(endless: readonly Kind[]): boolean {
     const [kind, value] = this.endless ?? [];
-    if (kind === undefined || kind === "notice" || endless.includes(kind)) return true;
+    if (kind === undefined || kind === "notice" || kind === "alive" || endless.includes(kind)) return true;
     const isEmpty = value instanceof Uint8Array && value.length === 0;
     return kind === "data" && (isEmpty || (this.announced ?? 0) > ENDLESS_BYTES);
   }
 
   async serve(peer: RawPeer): Promise<void> {
-    for (let requests = 0; requests === 0;) {
-      const frame = await peer.receive();
-      if (!frame) return;
-      if (frame.kind === "request") requests++;
-    }
     const beginning = this.#answer.slice(0, this.#random.below(this.#answer.length + 1));
-    for (const [kind, value] of beginning) {
+    if (!await receiveRequest(peer)) return;
+    for (const [i, [kind, value]] of beginning.entries()) {
+      if (i === 1 && this.#asksFirst && !await receiveRequest(peer)) return;
       if (kind === "ready" || kind === "data") this.#announce(value);
       await peer.send(kind, value);
     }
@@ -186,6 +192,14 @@ class Impostor {
   }
 }
 
+/** Passes over what comes before the next request. @returns Whether one came. */
+async function receiveRequest(peer: RawPeer): Promise<boolean> {
+  for (;;) {
+    const frame = await peer.receive();
+    if (!frame || frame.kind === "request") return frame !== undefined;
+  }
+}
+
 /** Servers that say too much, the wrong thing, or nothing more, to clients of the library. */
 class Impostors implements Cases {
   readonly seen = new Tally();
@@ -206,7 +220,7 @@ class Impostors implements Cases {
     const name = names[random.below(names.length)] ?? "";
     const doing = OPERATIONS[name];
     assert(doing);
-    const impostor = new Impostor(new Random(random.u32()), doing.answer);
+    const impostor = new Impostor(new Random(random.u32()), doing);
     await using server = FakeServer.welcoming((peer) => impostor.serve(peer), { allows: [...RIGHTS] });
     await using client = await connect(server.address);
     const memory = new MemoryWatch();

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertLessOrEqual } from "@std/assert";
 import { MESSAGES } from "../../lib/protocol/codec.ts";
+import { okCheck } from "../../lib/protocol/commands.ts";
 import { sameBytes } from "../helpers/frames.ts";
 import { bytes, type Random } from "../helpers/random.ts";
 import { within } from "../helpers/raw.ts";
@@ -17,8 +18,8 @@ const SIZES = [undefined, 3000, 2 ** 33, 2 ** 43, 2 ** 53 - 1] as const;
 const FLOOD = 6000;
 const FLOOD_AT_ONCE = 500;
 
-/** So many partial files may be left at most; see `docs/security.md`. */
-const MOST_LEFT = 1024;
+/** So many partial files of one owner may be left at most; see `docs/security.md`. */
+const MOST_LEFT = 1000;
 
 /** How long somebody who wants to upload may wait for an answer because of what others have left, in ms. */
 const ANSWER_MS = 3_000;
@@ -76,7 +77,7 @@ class Leftovers extends Siege {
     using host = await this.guest();
     using helper = await this.guest();
     const size = random.pick(SIZES);
-    await host.send(request({ command: "put", path, size, mtimeMs: 1e12, shared: true, wait: true }));
+    await host.send(request({ command: "put", path, size, mtimeMs: 1e12, shared: true }));
     const ready = await host.peer.receive();
     if (ready?.kind !== "ready") return [];
     const { upload } = MESSAGES.readyToReceive(ready.value, "ready");
@@ -111,16 +112,10 @@ class Leftovers extends Siege {
   /** How many bytes the server says that it has kept. */
   async #kept(user: Guest, path: string): Promise<number> {
     for (;;) {
-      await user.send(request({ command: "put", path, wait: true, resume: true }));
-      const frame = await user.peer.receive();
-      if (frame?.kind === "error") {
-        await user.send([["error", GIVEN_UP]]);
-        continue;
-      }
-      assertEquals(frame?.kind, "ready");
-      await user.send([["error", GIVEN_UP]]);
-      await user.answers(1);
-      return MESSAGES.readyToReceive(frame?.value, "ready").kept?.covered ?? 0;
+      const { outcome, fields } = await user.peer.ask({ command: "offer", path, size: 2 ** 20 });
+      if (outcome === "ok") return okCheck("offer")(fields, "ok").covered;
+      // Who has left it may be about to be noticed.
+      assertEquals(outcome, "Busy");
     }
   }
 

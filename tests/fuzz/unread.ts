@@ -26,6 +26,9 @@ const MEMORY_MIB = 256 + CLIENTS * 4.5 + 64;
 /** The server stands still when it has not worked for so long, in ms. */
 const STILL_MS = 150;
 
+/** It is enough when it has worked for so long, in ms: then all have been begun. */
+const BUSY_MS = 4_000;
+
 const MANY = request({ command: "dir", path: "many" });
 
 /** What is asked, and not read. */
@@ -114,7 +117,8 @@ class Unread extends Siege {
 
   /** Waits until the server has nothing to do but to wait for those who do not read. */
   async #standsStill(): Promise<void> {
-    for (let before = -1;;) {
+    const until = performance.now() + BUSY_MS;
+    for (let before = -1; performance.now() < until;) {
       const { busyMs } = this.server;
       // The other client that asks for a little all the time is heard.
       if (before >= 0 && busyMs - before < STILL_MS / 2) return;
