@@ -1,11 +1,12 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { assert, assertEquals } from "@std/assert";
+import { concat } from "../helpers/frames.ts";
 import { Grounds } from "../helpers/attack_grounds.ts";
 import { AttackedServer } from "../helpers/attack_server.ts";
 import { serverAccess } from "../helpers/process.ts";
 import type { Random } from "../helpers/random.ts";
-import { RawPeer, within } from "../helpers/raw.ts";
-import { Guest } from "./guest.ts";
+import { within } from "../helpers/raw.ts";
+import { Guest, request } from "./guest.ts";
 import { type Cases, Tally } from "./target.ts";
 
 /** A file that no attacker names, for another client to read. */
@@ -13,7 +14,7 @@ const STILL = "still";
 export const STILL_CONTENT = new TextEncoder().encode("nobody touches this");
 
 /** How long another client may wait for an answer while all of this goes on, and how long a case may take, in ms. */
-const ANSWER_MS = 5_000;
+const ANSWER_MS = 15_000;
 const CASE_MS = 60_000;
 
 /** How often another client asks for something, in ms. */
@@ -25,20 +26,20 @@ export abstract class Siege implements Cases {
   readonly grounds: Grounds;
   readonly server: AttackedServer;
   /** Another client, which was there before. */
-  readonly #neighbour: RawPeer;
+  readonly #neighbour: Guest;
 
-  protected constructor(grounds: Grounds, server: AttackedServer, neighbour: RawPeer) {
+  protected constructor(grounds: Grounds, server: AttackedServer, neighbour: Guest) {
     this.grounds = grounds;
     this.server = server;
     this.#neighbour = neighbour;
   }
 
   /** What a siege needs. */
-  static async prepare(): Promise<[Grounds, AttackedServer, RawPeer]> {
+  static async prepare(): Promise<[Grounds, AttackedServer, Guest]> {
     const grounds = await Grounds.create();
     Deno.writeFileSync(`${grounds.root}/${STILL}`, STILL_CONTENT);
     const server = await AttackedServer.start(grounds.root, grounds.log, { access: serverAccess(grounds.root) });
-    return [grounds, server, await RawPeer.greeted(server.address)];
+    return [grounds, server, await Guest.connect(server.address, grounds, () => {})];
   }
 
   /** Does one random thing to the server. */
@@ -88,18 +89,20 @@ export abstract class Siege implements Cases {
 
   /** Asks one thing as another client that was there before, within the time that an answer may take. */
   async #getStill(): Promise<void> {
-    const asked = this.#neighbour.ask({ command: "get", path: STILL });
-    const { outcome, data } = await within(asked, "the answer to another client", ANSWER_MS);
-    assertEquals(outcome, "ok");
-    assertEquals(data, STILL_CONTENT);
+    const data: Uint8Array[] = [];
+    const asked = this.#neighbour.ask(request({ command: "get", path: STILL }), ({ kind, payload }) => {
+      if (kind === "data") data.push(payload);
+    });
+    assertEquals(await within(asked, "the answer to another client", ANSWER_MS), "ok");
+    assertEquals(concat(...data), STILL_CONTENT);
   }
 
   /** Fails unless the server lives, answers old and new clients, and has had no trouble that clients must not cause. */
   async #check(): Promise<void> {
     await this.server.assertRuns();
     await this.#getStill();
-    using late = await RawPeer.greeted(this.server.address);
-    assertEquals((await late.ask({ command: "stat" })).outcome, "ok");
+    using late = await this.guest();
+    assertEquals(await late.ask(request({ command: "stat" })), "ok");
     for (const line of this.server.log.split("\n")) {
       const isTrouble = /"outcome":"Internal"/.test(line) || /"event":"warning"/.test(line);
       assert(!isTrouble, `the server says: ${line.slice(0, 1000)}`);
