@@ -6,7 +6,7 @@ import type { Upload } from "../storage/storage.ts";
 import type { Exchange } from "./exchange.ts";
 import { type LocalFile, localTarget, on } from "./local.ts";
 import type { TransferOptions } from "./options.ts";
-import type { Sink } from "./pending.ts";
+import { ProtocolViolation, type Sink } from "./pending.ts";
 import { StreamTarget, type Target } from "./target.ts";
 
 /** How often a download that was to go on begins again because the file has changed meanwhile. */
@@ -58,23 +58,27 @@ class Receiver implements Sink {
     return this.#ended && this.#moved === this.#expected;
   }
 
-  async ready(value: unknown): Promise<void> {
-    if (this.facts) throw new FerryError("BadRequest", "the server sent the size of the file twice");
+  ready(value: unknown): Promise<void> {
+    if (this.facts) throw new ProtocolViolation("BadRequest", "the server sent the size of the file twice");
     const facts: FileFacts = { kind: "file", ...MESSAGES.readyToSend(value, "ready") };
     this.facts = facts;
     this.#expected = this.#length ?? facts.size - this.#offset;
     if (this.#offset + this.#expected > facts.size) {
       throw new FerryError("Changed", "the file on the server has become shorter; try again");
     }
+    return this.#begin(facts);
+  }
+
+  async #begin(facts: FileFacts): Promise<void> {
     await on("write", this.#target.name, () => this.#target.begin(facts));
     this.#onProgress?.(this.#offset, facts.size);
   }
 
   data(bytes: Uint8Array): Promise<void> | void {
-    if (!this.facts) throw new FerryError("BadRequest", "the server sent data before the size of the file");
-    if (this.#ended) throw new FerryError("BadRequest", "the server sent data after the end of the file");
+    if (!this.facts) throw new ProtocolViolation("BadRequest", "the server sent data before the size of the file");
+    if (this.#ended) throw new ProtocolViolation("BadRequest", "the server sent data after the end of the file");
     if (bytes.length > this.#expected - this.#moved) {
-      throw new FerryError("BadRequest", "the server sent more than it had announced");
+      throw new ProtocolViolation("BadRequest", "the server sent more than it had announced");
     }
     this.#moved += bytes.length;
     this.#onProgress?.(this.#offset + this.#moved, this.facts.size);
@@ -87,7 +91,7 @@ class Receiver implements Sink {
   }
 
   end(size: number): void {
-    if (!this.facts || this.#ended) throw new FerryError("BadRequest", "the server sent the end of nothing");
+    if (!this.facts || this.#ended) throw new ProtocolViolation("BadRequest", "the server sent the end of nothing");
     if (size !== this.#moved) throw new FerryError("Corrupt", `${this.#moved} bytes arrived of ${size}`);
     this.#ended = true;
   }

@@ -8,7 +8,7 @@ import type { Connection } from "../net/connection.ts";
 import type { Exchange } from "./exchange.ts";
 import { type LocalFile, localSource, on } from "./local.ts";
 import type { PutOptions, TransferOptions } from "./options.ts";
-import type { BodySender, Exchanging } from "./pending.ts";
+import { type BodySender, type Exchanging, ProtocolViolation } from "./pending.ts";
 
 /** A file up to this size is sent together with the request; for a larger one the server is asked first. */
 const ASK_FIRST_BYTES = MAX_DATA_BYTES;
@@ -114,7 +114,7 @@ function bodyInParts(sendParts: PartsSender, offset: number): Exchanging {
   return {
     sink: {
       ready(value) {
-        if (isNamed) throw new FerryError("BadRequest", "the server named the upload twice");
+        if (isNamed) throw new ProtocolViolation("BadRequest", "the server named the upload twice");
         isNamed = true;
         resolve(MESSAGES.readyToReceive(value, "ready").upload);
       },

@@ -1,4 +1,4 @@
-import { count, type Fields, flag, listOf, object, oneOf, optional, text, time } from "./checks.ts";
+import { count, type Fields, flag, listOf, object, oneOf, optional, text, textOrNothing, time } from "./checks.ts";
 import { COMMANDS, isCommandName, type Request } from "./commands.ts";
 import { ERROR_CODES, FerryError } from "./errors.ts";
 import { MAX_CONTROL_BYTES } from "./limits.ts";
@@ -8,10 +8,13 @@ import { quote } from "./text.ts";
 export const MESSAGES = {
   /** The server's first frame: the versions it speaks, and random bytes (Base64) when it wants a proof. */
   serverHello: object({ ferry: listOf(count), nonce: optional(text) }),
-  /** The client's first frame: the version it chose from the server's list, and random bytes (Base64) of its own. */
-  clientHello: object({ ferry: count, nonce: optional(text) }),
+  /**
+   * The client's first frame: the version it chose from the server's list, and random bytes (Base64) of its own, which are
+   * as wrong as a wrong proof when they are no text.
+   */
+  clientHello: object({ ferry: count, nonce: textOrNothing }),
   /** The client's second frame when the server wants a proof (Base64) that it knows the secret. */
-  proof: object({ proof: text }),
+  proof: object({ proof: textOrNothing }),
   /**
    * The server's answer to the client's hello: what this session may do (see `RIGHTS`; later versions may have others),
    * how much at once, and the server's own proof.

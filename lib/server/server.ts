@@ -12,7 +12,6 @@ import { ROOT } from "../storage/path.ts";
 import type { Storage } from "../storage/storage.ts";
 import { Admission } from "./admission.ts";
 import type { ServerEvent } from "./events.ts";
-import { Guard } from "./guard.ts";
 import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
 import { type Policy, type Role, ROLES } from "./policy.ts";
 import { Session, type SessionOptions } from "./session.ts";
@@ -109,7 +108,6 @@ export class FerryServer implements AsyncDisposable {
       onEvent,
       credentials: { secrets: secrets.map(({ secret }) => secret), certificate: encryption?.certificate },
       roles: secrets.map(({ role }) => role),
-      guard: new Guard(),
       shared: new Map(),
     };
     this.#deadlines = setInterval(() => this.#checkDeadlines(), DEADLINE_CHECK_MS);

@@ -1,6 +1,7 @@
+import { setTimeout as delay } from "node:timers/promises";
 import type { Connection } from "../net/connection.ts";
 import { Turn } from "../net/turn.ts";
-import { greetClient, type ServerCredentials, unauthorized } from "../net/handshake.ts";
+import { greetClient, type ServerCredentials } from "../net/handshake.ts";
 import { errorMessage } from "../protocol/codec.ts";
 import { type Right, verbOf } from "../protocol/commands.ts";
 import { cannot, FerryError, toFerryError } from "../protocol/errors.ts";
@@ -8,10 +9,9 @@ import { FrameKind } from "../protocol/frames.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { Admission } from "./admission.ts";
 import { detailFor, type ServerEvent } from "./events.ts";
-import type { Guard } from "./guard.ts";
 import { handle, type SharedUpload } from "./handlers.ts";
 import { Inbox, type Job } from "./inbox.ts";
-import { type Limits, LINGER_MS } from "./limits.ts";
+import { type Limits, LINGER_MS, REFUSAL_DELAY_MS } from "./limits.ts";
 import { type Policy, rightsOf, type Role } from "./policy.ts";
 
 /** What all sessions of a server share. */
@@ -27,7 +27,6 @@ export interface SessionOptions {
   readonly credentials: ServerCredentials;
   /** What those may do who know each of the secrets. */
   readonly roles: readonly Role[];
-  readonly guard: Guard;
 }
 
 /**
@@ -92,6 +91,8 @@ export class Session {
     }
     this.#connection.close();
     await answering;
+    // What was being written gives its buffers back.
+    await this.#connection.flush().catch(() => {});
     this.#leave?.();
     clearTimeout(this.#linger);
     const durationMs = since(this.#began);
@@ -160,11 +161,10 @@ export class Session {
   }
 
   async #greet(): Promise<void> {
-    const { policy, limits, credentials, roles, guard, admission } = this.#options;
+    const { policy, limits, credentials, roles, admission } = this.#options;
     const { host } = this.#connection;
     try {
       const authenticated = await greetClient(this.#connection, credentials);
-      if (authenticated && guard.isBlocked(host)) throw unauthorized();
       if (this.#closing) throw new FerryError("Disconnected", "the connection is closed");
       this.#leave = admission.enter(host);
       this.#role = authenticated ? roles[authenticated.index] : "full";
@@ -174,7 +174,11 @@ export class Session {
       await this.#connection.send(FrameKind.ok, welcome);
       this.#greeted = true;
     } catch (error) {
-      if (toFerryError(error).code === "Unauthorized") await guard.fail(host, this.#inbox.signal);
+      if (toFerryError(error).code === "Unauthorized") {
+        const { signal } = this.#inbox;
+        // It stays among the strangers, of whom there is a limited number.
+        await delay(REFUSAL_DELAY_MS, undefined, { signal }).catch(() => {});
+      }
       throw error;
     }
   }
@@ -195,7 +199,8 @@ export class Session {
         const job = this.#inbox.take();
         if (job) {
           await this.#answer(job);
-          if (turn.isOver()) await turn.pass();
+          // What was sent ahead is not small, however small each of it is.
+          if (!this.#inbox.isIdle && turn.isOver(Infinity)) await turn.pass();
         } else if (this.#shuttingDown) {
           await this.#endOrderly();
         } else {
