@@ -286,4 +286,10 @@ class MemoryWatch {
 }
 
 /** No server makes a client hang, take memory without bound, or believe what is wrong. */
-export const IMPOSTOR: Target = { name: "impostor", share: 1, atOnce: 1, isTimed: true, open: () => Impostors.open() };
+export const IMPOSTOR: Target = {
+  name: "impostor",
+  share: 0.3,
+  atOnce: 1,
+  isTimed: true,
+  open: () => Impostors.open(),
+};

@@ -131,7 +131,7 @@ class Leftovers extends Siege {
 /** What is left of uploads keeps nobody from uploading, and does not pile up. */
 export const LEFTOVERS: Target = {
   name: "leftovers",
-  share: 1,
+  share: 0.05,
   atOnce: 1,
   isTimed: true,
   open: () => Leftovers.open(),

@@ -39,7 +39,7 @@ class Structure extends Siege {
 /** Nothing outside is touched or seen, in whatever order directories and links are moved, made, listed and removed. */
 export const STRUCTURE: Target = {
   name: "structure",
-  share: 1,
+  share: 0.2,
   atOnce: 1,
   isTimed: true,
   open: () => Structure.open(),

@@ -94,6 +94,7 @@ class Unread extends Siege {
     }
     await this.#standsStill();
     this.#checkMemory();
+    this.seen.add("not read");
     const moves = random.below(3) === 0;
     if (moves) Deno.renameSync(`${this.grounds.root}/many`, `${this.grounds.root}/moved`);
     try {
@@ -135,4 +136,4 @@ class Unread extends Siege {
 }
 
 /** Clients that do not read cost a bounded amount of memory, and what they read later is whole. */
-export const UNREAD: Target = { name: "unread", share: 1, atOnce: 1, isTimed: true, open: () => Unread.open() };
+export const UNREAD: Target = { name: "unread", share: 0.02, atOnce: 1, isTimed: true, open: () => Unread.open() };
