@@ -1,10 +1,10 @@
+import type { Client } from "../../lib/mod.ts";
 import { dirname, join } from "@std/path";
 import { DirectoryStorage } from "../../lib/storage/directory.ts";
 import { partialName } from "../../lib/storage/partial.ts";
 import { ROOT } from "../../lib/storage/path.ts";
 import type { Random } from "../helpers/random.ts";
 import { Collector } from "../helpers/raw.ts";
-import { harmed } from "./actions/sieges.ts";
 import { copy, isInTree, upload } from "./actions/action.ts";
 import { contentOf, sha256 } from "./contents.ts";
 import { type Model, Wrong } from "./model.ts";
@@ -68,9 +68,19 @@ async function resumeSome(worker: Worker, random: Random): Promise<void> {
   }
 }
 
+/** Removes what those have left who only do harm, however deep, and wherever links have led them. */
+async function removeHarmed(client: Client, root: string): Promise<void> {
+  const isTheirs = (name: string) => !/^w\d+$/.test(name);
+  for (const { name, isSymlink } of Array.from(Deno.readDirSync(root))) {
+    // One that leads outside by now does not exist for clients.
+    if (isTheirs(name) && isSymlink) Deno.removeSync(join(root, name));
+    else if (isTheirs(name)) await client.remove(name, { recursive: true });
+  }
+}
+
 /** Compares some files with what the server says and gives, then removes some, on the server and here. */
 async function compareAndRemove(worker: Worker, random: Random, removeAll: boolean): Promise<void> {
-  const { model, place: { local, remote, tally } } = worker;
+  const { model, place: { root, local, remote, tally } } = worker;
   const client = await worker.link.client();
   for (const name of model.names.values()) {
     const [state] = name.allowed;
@@ -88,9 +98,7 @@ async function compareAndRemove(worker: Worker, random: Random, removeAll: boole
   }
   for (const [path, { allowed }] of model.names) if (allowed.has(null)) model.names.delete(path);
   for (const path of filesIn(local)) Deno.removeSync(join(local, path));
-  // What those have left who only do harm, however deep.
-  await client.mkdir(harmed(remote), { parents: true });
-  await client.remove(harmed(remote), { recursive: true });
+  await removeHarmed(client, root);
   if (removeAll) await client.remove(remote, { recursive: true });
 }
 
