@@ -21,7 +21,7 @@ const CLIENTS = 24;
  * What the server may take: what its process takes before it serves anybody, with what V8 leaves lying about; for each
  * client its buffers; and the names that it holds for all listings together. In MiB; see `docs/security.md`.
  */
-const MEMORY_MIB = 256 + CLIENTS * 5.5 + 32;
+const MEMORY_MIB = 256 + CLIENTS * 6.5 + 32;
 
 /** The server stands still when it has not worked for so long, in ms. */
 const STILL_MS = 150;
