@@ -12,7 +12,7 @@ const CASES: Readonly<Record<string, number>> = {
   conversation: 500,
   greeting: 200,
   structure: 6,
-  depth: 3,
+  depth: 2,
   unread: 1,
   leftovers: 4,
   impostor: 40,
