@@ -12,7 +12,7 @@ import { ROOT } from "../storage/path.ts";
 import type { Storage } from "../storage/storage.ts";
 import { Admission } from "./admission.ts";
 import type { ServerEvent } from "./events.ts";
-import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
+import { DEFAULT_LIMITS, type Limits, STRANGER_LINGER_MS } from "./limits.ts";
 import { type Policy, type Role, ROLES } from "./policy.ts";
 import { Session, type SessionOptions } from "./session.ts";
 import { Strangers } from "./strangers.ts";
@@ -234,7 +234,7 @@ export class FerryServer implements AsyncDisposable {
     const own = rateLimit(this.#options.limits.connectionBytesPerSecond);
     const rates = [this.#rate, own].filter((limit) => limit !== undefined);
     const session = new Session(++this.#lastId, new Connection(conn, rates), this.#options);
-    this.#strangers.change(plain, (reason) => session.refuse(reason, 0));
+    this.#strangers.change(plain, (reason) => session.refuse(reason, STRANGER_LINGER_MS));
     const running = session.run(() => this.#strangers.delete(plain)).finally(() => {
       this.#strangers.delete(plain);
       this.#sessions.delete(session);
