@@ -1,38 +1,37 @@
-import { crc32 } from "node:zlib";
+import { createHash } from "node:crypto";
 import { assert, assertEquals, assertGreater, assertLess, assertRejects } from "@std/assert";
-import {
-  blockSizeFor,
-  BlockSummer,
-  type BlockSums,
-  decodeBlocks,
-  encodeBlocks,
-  matchingBytes,
-} from "../lib/protocol/blocks.ts";
+import { blockSizeFor, type BlockSums, decodeBlocks, encodeBlocks, matchingBytes } from "../lib/protocol/blocks.ts";
 import { encodeControl } from "../lib/protocol/codec.ts";
 import { MAX_CONTROL_BYTES } from "../lib/protocol/limits.ts";
-import { sumBlocks } from "../lib/storage/blocks.ts";
+import { BlockSummer, sumBlocks } from "../lib/storage/blocks.ts";
 import { assertThrowsCode } from "./helpers/failures.ts";
+import { concat, sameBytes } from "./helpers/frames.ts";
 import { bytes, Random, withRandom } from "./helpers/random.ts";
 
 const MIB = 1024 * 1024;
 
+function sha256(content: Uint8Array): Uint8Array {
+  return Uint8Array.from(createHash("sha256").update(content).digest());
+}
+
 /** The sums of `content`, made without the code under test. */
 function sumsOf(content: Uint8Array, blockSize = MIB): BlockSums {
-  const crcs: number[] = [];
-  for (let at = 0; at < content.length; at += blockSize) crcs.push(crc32(content.subarray(at, at + blockSize)));
-  return { covered: content.length, blockSize, crcs: Uint32Array.from(crcs) };
+  const hashes: Uint8Array[] = [];
+  for (let at = 0; at < content.length; at += blockSize) hashes.push(sha256(content.subarray(at, at + blockSize)));
+  return { covered: content.length, blockSize, hashes: concat(...hashes) };
 }
 
 /** A copy with one bit of one byte turned around. */
-function flipped(content: Uint8Array, at: number): Uint8Array {
+function flipped(content: Uint8Array, at: number): Uint8Array<ArrayBuffer> {
   const copy = content.slice();
   copy[at] = (copy[at] ?? 0) ^ 1;
   return copy;
 }
 
-/** Sums with these CRCs that cover whole blocks, except for what the last one lacks. */
-function sums(crcs: number[], { lacks = 0, blockSize = MIB }: { lacks?: number; blockSize?: number } = {}): BlockSums {
-  return { covered: crcs.length * blockSize - lacks, blockSize, crcs: Uint32Array.from(crcs) };
+/** Sums with hashes that end with these bytes and cover whole blocks, except for what the last one lacks. */
+function sums(ends: number[], { lacks = 0, blockSize = MIB }: { lacks?: number; blockSize?: number } = {}): BlockSums {
+  const hashes = concat(...ends.map((end) => new Uint8Array(32).fill(end, 31)));
+  return { covered: ends.length * blockSize - lacks, blockSize, hashes };
 }
 
 Deno.test("BlockSummer gives the same sums however the bytes are split", () => {
@@ -68,7 +67,7 @@ Deno.test("BlockSummer gives the same sums for random lengths, blocks and pieces
 });
 
 Deno.test("BlockSummer of nothing covers nothing", () => {
-  const nothing = { covered: 0, blockSize: MIB, crcs: new Uint32Array(0) };
+  const nothing = { covered: 0, blockSize: MIB, hashes: new Uint8Array(0) };
   assertEquals(new BlockSummer(MIB).finish(), nothing);
   const summer = new BlockSummer(MIB);
   summer.update(new Uint8Array(0));
@@ -105,12 +104,12 @@ Deno.test("sumBlocks() can be cancelled", async () => {
   assertLess(reads, 5);
 });
 
-Deno.test("blockSizeFor() gives powers of two from 1 MiB and at most 8,192 blocks", () => {
-  for (const size of [0, 1, MIB, 8192 * MIB, 8192 * MIB + 1, 2 ** 40 - 1, 2 ** 50, Number.MAX_SAFE_INTEGER]) {
+Deno.test("blockSizeFor() gives powers of two from 1 MiB and at most 1,024 blocks", () => {
+  for (const size of [0, 1, MIB, 1024 * MIB, 1024 * MIB + 1, 2 ** 40 - 1, 2 ** 50, Number.MAX_SAFE_INTEGER]) {
     const blockSize = blockSizeFor(size);
     assert(Number.isInteger(Math.log2(blockSize)) && blockSize >= MIB, `${size} bytes: blocks of ${blockSize}`);
-    assert(size / blockSize <= 8192, `${size} bytes: ${size / blockSize} blocks`);
-    assert(blockSize === MIB || size / (blockSize / 2) > 8192, `${size} bytes: blocks of ${blockSize} are too large`);
+    assert(size / blockSize <= 1024, `${size} bytes: ${size / blockSize} blocks`);
+    assert(blockSize === MIB || size / (blockSize / 2) > 1024, `${size} bytes: blocks of ${blockSize} are too large`);
   }
 });
 
@@ -119,21 +118,26 @@ Deno.test("decodeBlocks() gives back what encodeBlocks() was given, as it travel
     const original = sumsOf(bytes(size, size + 1));
     assertEquals(decodeBlocks(JSON.parse(JSON.stringify(encodeBlocks(original)))), original, `${size} bytes`);
   }
-  const extremes = sums([0, 1, 0x7fffffff, 0x80000000, 0xffffffff], { lacks: MIB - 1 });
+  const extremes = sums([0, 1, 0x7f, 0x80, 0xff], { lacks: MIB - 1 });
   assertEquals(decodeBlocks(encodeBlocks(extremes)), extremes);
 });
 
-Deno.test("encodeBlocks() pins the bytes: u32 big-endian in Base64", () => {
-  const fields = encodeBlocks(sums([0x01020304, 0xfffefdfc], { lacks: 1 }));
-  assertEquals(fields, { covered: 2 * MIB - 1, blockSize: MIB, crcs: "AQIDBP/+/fw=" });
+Deno.test("encodeBlocks() pins the bytes: whole SHA-256s, one after the other, in Base64", () => {
+  const summer = new BlockSummer(1);
+  summer.update(new TextEncoder().encode("ab"));
+  // `printf a | sha256sum`, and of b.
+  const hex = "ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb" +
+    "3e23e8160039594a33894f6564e1b1348bbd7a0088d42c4acb73eeaed59c009d";
+  const hashes = Uint8Array.fromHex(hex).toBase64();
+  assertEquals(encodeBlocks(summer.finish()), { covered: 2, blockSize: 1, hashes });
 });
 
 Deno.test("encodeBlocks() of the most blocks there may be fits into one frame", () => {
-  for (const size of [8192 * MIB, 8192 * MIB + 1, Number.MAX_SAFE_INTEGER]) {
+  for (const size of [1024 * MIB, 1024 * MIB + 1, Number.MAX_SAFE_INTEGER]) {
     const blockSize = blockSizeFor(size);
-    const crcs = new Uint32Array(Math.ceil(size / blockSize)).fill(0xffffffff);
+    const hashes = new Uint8Array(32 * Math.ceil(size / blockSize)).fill(0xff);
     const fields = {
-      ...encodeBlocks({ covered: size, blockSize, crcs }),
+      ...encodeBlocks({ covered: size, blockSize, hashes }),
       size,
       mtimeMs: 8.64e15,
       version: "v".repeat(99),
@@ -145,15 +149,16 @@ Deno.test("encodeBlocks() of the most blocks there may be fits into one frame", 
 
 Deno.test("decodeBlocks() refuses what does not fit together", () => {
   const good = encodeBlocks(sumsOf(bytes(2 * MIB + 1)));
-  assertEquals(decodeBlocks(good).crcs.length, 3);
+  assertEquals(decodeBlocks(good).hashes.length, 3 * 32);
   const hostile: Record<string, Partial<typeof good>> = {
-    "no sums": { crcs: "" },
-    "one sum too few": { crcs: "AAAAAAAAAAA=" },
-    "one sum too many": { crcs: "AAAAAAAAAAAAAAAAAAAAAA==" },
-    "half a sum": { crcs: "AAAAAAAAAAAAAAA=" },
-    "not Base64": { crcs: "*".repeat(16) },
-    "Base64 that is cut off": { crcs: good.crcs.slice(0, -1) },
-    "another alphabet": { crcs: "____AAAAAAAAAAAA" },
+    "no sums": { hashes: "" },
+    "one sum too few": { hashes: new Uint8Array(2 * 32).toBase64() },
+    "one sum too many": { hashes: new Uint8Array(4 * 32).toBase64() },
+    "half a sum": { hashes: new Uint8Array(2 * 32 + 16).toBase64() },
+    "a byte too much": { hashes: new Uint8Array(3 * 32 + 1).toBase64() },
+    "not Base64": { hashes: "*".repeat(128) },
+    "Base64 that is cut off": { hashes: good.hashes.slice(0, -1) },
+    "another alphabet": { hashes: "____".repeat(32) },
     "blocks of no bytes": { blockSize: 0 },
     "blocks of one byte": { blockSize: 1 },
     "blocks of less than 1 MiB": { blockSize: MIB - 1 },
@@ -167,7 +172,7 @@ Deno.test("decodeBlocks() refuses what does not fit together", () => {
   for (const [what, change] of Object.entries(hostile)) {
     assertThrowsCode("BadRequest", () => decodeBlocks({ ...good, ...change }), what);
   }
-  assertThrowsCode("BadRequest", () => decodeBlocks({ covered: 0, blockSize: 0, crcs: "" }), "no blocks of no bytes");
+  assertThrowsCode("BadRequest", () => decodeBlocks({ covered: 0, blockSize: 0, hashes: "" }), "no blocks of no bytes");
 });
 
 Deno.test("matchingBytes() ends with the last block before the first that differs", () => {
@@ -201,12 +206,19 @@ Deno.test("matchingBytes() counts a short last block only when both have the sam
   }
 });
 
-Deno.test("matchingBytes() is not misled by equal CRCs over different lengths", () => {
-  // The CRC-32 of some bytes followed by the right four is whatever one likes: lengths have to be compared, too.
+Deno.test("matchingBytes() is not misled by equal hashes over different lengths", () => {
+  // What the other end says may be a lie.
   assertEquals(matchingBytes(sums([7], { lacks: MIB - 10 }), sums([7], { lacks: MIB - 20 })), 0);
   assertEquals(matchingBytes(sums([7, 8], { lacks: 5 }), sums([7, 8])), MIB);
   assertEquals(matchingBytes(sums([7, 8], { lacks: 5 }), sums([7, 8, 9])), MIB);
   assertEquals(matchingBytes(sums([7, 8]), sums([7, 8, 9])), 2 * MIB);
+});
+
+Deno.test("matchingBytes() compares every byte of a hash", () => {
+  for (let at = 0; at < 32; at++) {
+    const other = { ...sums([1, 2]), hashes: flipped(sums([1, 2]).hashes, 32 + at) };
+    assertEquals(matchingBytes(sums([1, 2]), other), MIB, `byte ${at} differs`);
+  }
 });
 
 Deno.test("matchingBytes() of blocks of different sizes is nothing", () => {
@@ -224,7 +236,7 @@ Deno.test("matchingBytes() is never more than what both sides have", () => {
       b[at] = (b[at] ?? 0) ^ 0x80;
       const same = matchingBytes(sumsOf(a), sumsOf(b));
       assert(same <= a.length && same <= b.length && (at >= b.length || same <= at), `${same} bytes, ${at} differs`);
-      assertEquals(crc32(a.subarray(0, same)), crc32(b.subarray(0, same)));
+      assert(sameBytes(a.subarray(0, same), b.subarray(0, same)));
     }
   });
 });

@@ -55,7 +55,7 @@ interface Doing {
 }
 
 const BODY = bytes(1_000_000, 1);
-const PUT = { command: "put", path: "new", wait: true };
+const PUT = { command: "put", path: "new", shared: true };
 
 const CASES: Readonly<Record<string, Doing>> = {
   "in the middle of a put": {
@@ -71,9 +71,9 @@ const CASES: Readonly<Record<string, Doing>> = {
     outcomes: ["put Disconnected"],
   },
   "while the server compares what it has kept": {
-    frames: [["request", { ...PUT, path: "kept", resume: true }]],
+    frames: [["request", { command: "offer", path: "kept", size: HUGE_BYTES }]],
     open: [partialName("kept")],
-    outcomes: ["put Disconnected"],
+    outcomes: ["offer Disconnected"],
   },
   "in the middle of a get that it does not read": {
     frames: [["request", { command: "get", path: "huge" }]],
@@ -140,7 +140,7 @@ Deno.test("a client that goes away while its parts are received ends them, and a
   await using served = await Served.with();
   await using proxy = await FaultProxy.to(served.address);
   using main = await RawPeer.greeted(proxy.address);
-  await main.send("request", { ...PUT, size: 2 * BODY.length, shared: true });
+  await main.send("request", { ...PUT, size: 2 * BODY.length });
   const { upload } = (await main.receive())?.value as { upload: string };
   using other = await RawPeer.greeted(served.address);
   await other.sendAll(["request", { command: "part", upload, offset: 0 }], ["data", BODY]);

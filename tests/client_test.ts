@@ -503,8 +503,9 @@ Deno.test("put() of a stream that stands still fails when the server goes away",
   using _finish = { [Symbol.dispose]: finish };
   const put = client.put(source, "new");
   await within(began, "the end of the first chunk");
+  const failed = failsWith(put, "Disconnected");
   await served.server.shutdown(0);
-  await failsWith(put, "Disconnected");
+  await failed;
 });
 
 Deno.test("abort during dir() and sum(), or before, leaves the client usable", async () => {

@@ -1,5 +1,4 @@
 import { assert, assertEquals, assertLess } from "@std/assert";
-import { Guard } from "../lib/server/guard.ts";
 import { partialName } from "../lib/storage/partial.ts";
 import { ROOT } from "../lib/storage/path.ts";
 import { bytes } from "./helpers/random.ts";
@@ -27,7 +26,7 @@ for (const byMs of [HOUR_MS, -HOUR_MS, 50 * YEAR_MS, -50 * YEAR_MS]) {
     await using client = await served.connect();
     using silent = await RawPeer.connect(served.address);
     using putting = await RawPeer.greeted(served.address);
-    await putting.send("request", { command: "put", path: "slow", wait: true });
+    await putting.send("request", { command: "put", path: "slow", shared: true });
     assertEquals((await putting.receive())?.kind, "ready");
     await served.events.until("open", 3);
     using _clock = clockSet(byMs);
@@ -43,14 +42,6 @@ for (const byMs of [HOUR_MS, -HOUR_MS, 50 * YEAR_MS, -50 * YEAR_MS]) {
     // What is too late is still ended, whatever the clock says.
     for (const session of served.server.sessions) session.checkDeadlines(performance.now() + 11_000);
     await served.events.until("close");
-  });
-
-  Deno.test(`Guard.isBlocked() neither forgets nor keeps for longer when the clock jumps by ${what}`, async () => {
-    const guard = new Guard();
-    for (let i = 0; i < 5; i++) await guard.fail("192.0.2.1", AbortSignal.abort());
-    using _clock = clockSet(byMs);
-    assert(guard.isBlocked("192.0.2.1"));
-    assert(!guard.isBlocked("192.0.2.1", performance.now() + 61_000));
   });
 
   Deno.test(`DirectoryStorage gives no mixture of a file that changes after the clock has jumped by ${what}`, async () => {

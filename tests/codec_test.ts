@@ -43,10 +43,11 @@ const REQUESTS: { readonly [N in CommandName]: RequestOf<N> } = {
     mtimeMs: -1,
     overwrite: false,
     durable: true,
-    wait: true,
-    resume: false,
     shared: true,
+    offset: 2 ** 53 - 1,
+    kept: "state",
   },
+  offer: { command: "offer", path: "a", size: 1, overwrite: true },
   part: { command: "part", upload: "u", offset: 0 },
   sum: { command: "sum", path: "a" },
   blocks: { command: "blocks", path: "a", length: 10 },
@@ -65,7 +66,8 @@ const OKS: { readonly [N in CommandName]: OkOf<N> } = {
   put: { path: "a", size: 1, mtimeMs: 2, version: "v", durable: false },
   part: { size: 1 },
   sum: { sha256: "00", size: 1, version: "v" },
-  blocks: { covered: 1, blockSize: 2, crcs: "AAAAAA==", size: 1, mtimeMs: 2, version: "v" },
+  offer: { covered: 1, blockSize: 2, hashes: "AAAAAA==", kept: "state" },
+  blocks: { covered: 1, blockSize: 2, hashes: "AAAAAA==", size: 1, mtimeMs: 2, version: "v" },
   mkdir: {},
   rename: {},
   remove: {},
@@ -261,7 +263,7 @@ Deno.test("MESSAGES check every field and name it", () => {
     clientHello: { ferry: 1 },
     welcome: { allows: ["read"], window: 8 },
     readyToSend: { size: 1, mtimeMs: -2, version: "v" },
-    resume: { offset: 0 },
+    readyToReceive: { upload: "name" },
     end: { size: 0 },
     error: { code: "NotFound", message: "m", path: "p" },
     notice: { text: "t", reason: "shutdown" },
@@ -280,15 +282,6 @@ Deno.test("MESSAGES check every field and name it", () => {
     for (const value of [null, [], 1, "text", true]) {
       assertThrowsCode("BadRequest", () => decode(json(value)), `${name} ${JSON.stringify(value)}`);
     }
-  }
-});
-
-Deno.test("MESSAGES.readyToReceive() checks what was kept, if anything", () => {
-  const kept = { covered: 1, blockSize: 2, crcs: "AAAAAA==" };
-  assertEquals(MESSAGES.readyToReceive({ later: 1 }, "ready"), {});
-  assertEquals(MESSAGES.readyToReceive({ kept: { ...kept, later: 1 } }, "ready"), { kept });
-  for (const wrong of [null, [], "text", {}, { ...kept, covered: "1" }, { ...kept, crcs: 0 }]) {
-    assertThrowsCode("BadRequest", () => MESSAGES.readyToReceive({ kept: wrong }, "ready"), JSON.stringify(wrong));
   }
 });
 
@@ -316,7 +309,7 @@ Deno.test("okCheck() accepts the ok of every command, ignores unknown fields and
 Deno.test("COMMANDS says of each command what it needs and whether a body follows", () => {
   const needing = (right: string | undefined) => COMMAND_NAMES.filter((name) => needOf(name) === right);
   assertEquals(needing("read"), ["dir", "stat", "get", "sum", "blocks"]);
-  assertEquals(needing("add"), ["put", "part", "mkdir"]);
+  assertEquals(needing("add"), ["put", "offer", "part", "mkdir"]);
   assertEquals(needing("remove"), ["rename", "remove"]);
   assertEquals(needing(undefined), ["say", "close"]);
   assertEquals(COMMAND_NAMES.filter((name) => "body" in COMMANDS[name]), ["put", "part"]);

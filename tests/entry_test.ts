@@ -19,6 +19,7 @@ import {
 } from "./helpers/process.ts";
 import { FaultProxy } from "./helpers/proxy.ts";
 import { bytes } from "./helpers/random.ts";
+import { RawPeer } from "./helpers/raw.ts";
 import { TempDir, tempDir } from "./helpers/temp.ts";
 
 const TREE = join(PROJECT, "fixtures", "tree");
@@ -302,6 +303,36 @@ Deno.test("server.ts obeys its operator at the terminal", NO_TERMINAL, async () 
   await client.stderr.until("Server: the server is shutting down\n");
   assertEquals(await server.ended(AT_ONCE_MS), 0);
   assertNoTrace(server.stdout.text);
+});
+
+Deno.test("server.ts obeys its operator while a client does not read", NO_TERMINAL, async () => {
+  await using dir = await places({ "big.bin": "" });
+  await Deno.truncate(join(dir.served, "big.bin"), 64 * MIB);
+  await using server = serverInTerminal([dir.served, "--port", "0"], serverAccess(dir.served));
+  const [, hostname = "", port = ""] = / on (\S+):(\d+)/.exec(await server.stdout.until(/Serving .* on \S+\r\n/)) ?? [];
+  await using client = startClient([`${hostname}:${port}`]);
+  await client.type("pwd\n");
+  await client.type("dir\n");
+  await client.stdout.until("big.bin\n");
+  using deaf = await RawPeer.greeted({ hostname, port: Number(port) });
+  await deaf.send("request", { command: "get", path: "big.bin" });
+  const told = () => server.stdout.text.split("Sent to ").length - 1;
+  let probes = 0;
+  await eventually("its answer is stuck", async () => {
+    if (server.stdout.text.includes("did not take it")) return true;
+    probes++;
+    await server.type("say probe\n");
+    return false;
+  }, 200);
+  await eventually("the operator was told of each line", () => told() === probes);
+  await server.type("say one\nsay two\nfrob\n");
+  // Whatever it types next is obeyed at once.
+  await server.stdout.until("There is no command frob here.");
+  assertEquals(told(), probes, server.stdout.text);
+  await client.stderr.until("Server: one\nServer: two\n");
+  for (let i = 0; i < 2; i++) await server.stdout.until("Sent to 1 client; 1 did not take it, and may later.");
+  await server.type("quit\n");
+  await client.stderr.until("Server: the server is shutting down\n");
 });
 
 Deno.test("server.ts stops for Ctrl-C at its terminal", NO_TERMINAL, async () => {

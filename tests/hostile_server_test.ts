@@ -285,6 +285,9 @@ Deno.test("dir() of a server that answers wrongly fails", async (t) => {
   }
 });
 
+/** What a server answers to an `offer` when it has kept nothing. */
+const NOTHING_KEPT = { covered: 0, blockSize: 2 ** 20, hashes: "", kept: "" };
+
 Deno.test("put() fails when the receipt is not about what was sent", async (t) => {
   const receipt = { path: "f", size: 5, mtimeMs: 0, version: "v", durable: false };
   for (
@@ -296,18 +299,18 @@ Deno.test("put() fails when the receipt is not about what was sent", async (t) =
       "a text as size": { size: "5" },
     })
   ) {
-    for (const waits of [false, true]) {
-      await t.step(`${what}${waits ? ", after waiting" : ""}`, async () => {
+    for (const offers of [false, true]) {
+      await t.step(`${what}${offers ? ", after an offer" : ""}`, async () => {
         await using fake = FakeServer.welcoming(async (peer) => {
           await receiveRequest(peer);
-          if (waits) await peer.send("ready", {});
+          if (offers) await peer.send("ok", NOTHING_KEPT);
           for (let frame = await peer.receive(); frame?.kind !== "end"; frame = await peer.receive()) assert(frame);
           await peer.send("ok", { ...receipt, ...wrong });
         });
         await using local = await tempDir();
         await Deno.writeFile(local.join("source"), HELLO);
         await using client = await connect(fake.address);
-        const source = waits ? new Blob([HELLO]).stream() : local.join("source");
+        const source = offers ? new Blob([HELLO]).stream() : local.join("source");
         await failsWith(client.put(source, "f"), "BadRequest", "Corrupt");
       });
     }
@@ -316,7 +319,8 @@ Deno.test("put() fails when the receipt is not about what was sent", async (t) =
 
 Deno.test("put() does not believe a receipt that comes before the file was sent", async () => {
   const size = 3_000_000;
-  await using fake = answering(["ready", {}], ["ok", { path: "f", size, mtimeMs: 0, version: "v", durable: false }]);
+  const receipt = { path: "f", size, mtimeMs: 0, version: "v", durable: false };
+  await using fake = answering(["ok", NOTHING_KEPT], ["ok", receipt]);
   await using local = await tempDir();
   await Deno.writeFile(local.join("source"), bytes(size));
   await using client = await connect(fake.address);
@@ -327,7 +331,9 @@ Deno.test("put() of a server that refuses while the body comes stops sending", a
   let received = 0;
   await using fake = FakeServer.welcoming(async (peer) => {
     await receiveRequest(peer);
-    await peer.sendAll(["ready", {}], ["error", { code: "NoSpace", message: "no space left", path: "f" }]);
+    await peer.send("ok", NOTHING_KEPT);
+    await receiveRequest(peer);
+    await peer.send("error", { code: "NoSpace", message: "no space left", path: "f" });
     for (let frame = await peer.receive(); frame?.kind === "data"; frame = await peer.receive()) {
       received += frame.payload.length;
     }

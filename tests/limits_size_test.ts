@@ -40,8 +40,10 @@ for (const size of [10, 3 * MIB]) {
     assertEquals(allNames(served), ["fits"]);
     await failsWith(client.put(dir.join("large"), "fits"), "TooLarge");
     await assertFile(served.join("fits"), bytes(size));
-    const outcomes = served.events.of("command").map(({ path, outcome }) => [path, outcome]);
-    assertEquals(outcomes, [["fits", "ok"], ["large", "TooLarge"], ["fits", "TooLarge"]]);
+    const outcomes = served.events.of("command").map(({ command, path, outcome }) => `${command} ${path} ${outcome}`);
+    // What is large is offered first.
+    const [offered, refused] = size > MIB ? [["offer fits ok"], "offer"] : [[], "put"];
+    assertEquals(outcomes, [...offered, "put fits ok", `${refused} large TooLarge`, `${refused} fits TooLarge`]);
   });
 
   Deno.test(`put() of a stream stores exactly ${size} bytes where that is the limit, and no more`, async () => {
@@ -67,17 +69,18 @@ Deno.test("serve() refuses a resumed put that is larger than the limit, and one 
   await before.write(bytes(15));
   await before.abort();
   using peer = await RawPeer.greeted(served.address);
-  const resumed = { command: "put", path: "x", wait: true, resume: true };
-  assertEquals((await peer.ask({ ...resumed, size: 20 })).outcome, "TooLarge");
-  await peer.send("end", { size: 0 });
-  await peer.send("request", resumed);
-  assertEquals((await peer.receive())?.kind, "ready");
-  await peer.sendAll(["ready", { offset: 15 }], ["end", { size: 0 }]);
-  assertEquals((await peer.answer()).outcome, "TooLarge");
+  assertEquals((await peer.ask({ command: "offer", path: "x", size: 20 })).outcome, "TooLarge");
+  const { fields } = await peer.ask({ command: "offer", path: "x", size: 10 });
+  const { covered, kept } = fields as { covered: number; kept: string };
+  assertEquals(covered, 10);
+  for (const size of [20, undefined]) {
+    const request = { command: "put", path: "x", size, offset: 15, kept };
+    await peer.sendAll(["request", request], ["end", { size: 0 }]);
+    assertEquals((await peer.answer()).outcome, "TooLarge");
+  }
   assertEquals(await namesIn(served.join()), []);
-  await peer.send("request", { ...resumed, size: 10 });
-  assertEquals((await peer.receive())?.kind, "ready");
-  await peer.sendAll(["ready", { offset: 8 }], ["data", bytes(2)], ["end", { size: 2 }]);
+  const request = { command: "put", path: "x", size: 10, offset: 8, kept };
+  await peer.sendAll(["request", request], ["data", bytes(2)], ["end", { size: 2 }]);
   assertEquals((await peer.answer()).outcome, "ok");
   assertEquals(Deno.statSync(served.join("x")).size, 10);
 });
@@ -95,7 +98,7 @@ for (
   Deno.test(`serve() answers ${outcome} to a part ${what}, and both sessions go on`, async () => {
     await using served = await limited({ fileBytes: 10 });
     using peer = await RawPeer.greeted(served.address);
-    await peer.send("request", { command: "put", path: "x", wait: true, shared: true, ...announced });
+    await peer.send("request", { command: "put", path: "x", shared: true, ...announced });
     const { upload } = (await peer.receive())?.value as { upload: string };
     using other = await RawPeer.greeted(served.address);
     const { offset, length } = part;
@@ -156,7 +159,7 @@ Deno.test("serve() refuses what would not leave enough of the disk free, before 
   await assertFile(served.join("a.txt"), "abc");
   await client.mkdir("d");
   const outcomes = served.events.of("command").map(({ command, outcome }) => `${command} ${outcome}`);
-  assertEquals(outcomes, ["put NoSpace", "put NoSpace", "put NoSpace", "mkdir ok"]);
+  assertEquals(outcomes, ["offer NoSpace", "offer NoSpace", "offer NoSpace", "mkdir ok"]);
 });
 
 Deno.test("DirectoryUpload stops when the disk fills up in the middle, and the next succeeds when there is room", async () => {
@@ -185,7 +188,6 @@ Deno.test("DirectoryUpload stores what fits exactly, large as it is", async () =
   const size = 48 * MIB;
   // Room for what others do meanwhile, and less than would be refused if what is written already were counted twice.
   const upload = await storage.upload(at("x"), { size, keepFree: freeIn(dir.path) - size - 8 * MIB });
-  upload.startAt(0);
   for (let written = 0; written < size; written += MIB) await upload.write(new Uint8Array(MIB));
   assertEquals((await upload.commit()).size, size);
 });
@@ -197,12 +199,12 @@ Deno.test("DirectoryUpload counts what was kept as written, and looks for parts,
   await first.write(new Uint8Array(16 * MIB - 10));
   await first.abort();
   const keepFree = freeIn(dir.path) - 8 * MIB;
-  const again = await storage.upload(at("x"), { size: 16 * MIB, keepFree, resume: true });
-  again.startAt(16 * MIB - 10);
+  const offset = 16 * MIB - 10;
+  const { state: kept } = await storage.offer(at("x"), { size: 16 * MIB, keepFree });
+  const again = await storage.upload(at("x"), { size: 16 * MIB, keepFree, offset, kept });
   await again.write(new Uint8Array(10));
   assertEquals((await again.commit()).size, 16 * MIB);
   const shared = await storage.upload(at("y"), { keepFree });
-  shared.startAt(0);
   const part = shared.openPart(0);
   let error: unknown;
   try {

@@ -134,12 +134,12 @@ Deno.test("checkDeadlines() ends a client that stops reading in a get, and close
   await within(closed.promise, "the end of the reader");
 });
 
-for (const [what, request] of [["at once", {}], ["when the server has agreed", { wait: true }]] as const) {
+for (const [what, request] of [["of its own", {}], ["that is shared", { shared: true }]] as const) {
   Deno.test(`checkDeadlines() ends a client that stops sending in a put ${what}, and frees the name`, async () => {
     await using served = await Served.with();
     using peer = await RawPeer.greeted(served.address);
     await peer.send("request", { command: "put", path: "x.dat", size: 6, ...request });
-    if ("wait" in request) assertEquals((await peer.receive())?.kind, "ready");
+    if ("shared" in request) assertEquals((await peer.receive())?.kind, "ready");
     await peer.send("data", bytes(3));
     await busyWith(served, "put");
     await using client = await served.connect();
@@ -182,27 +182,23 @@ Deno.test("checkDeadlines() ends a client that stops in a body that nobody wants
 
 Deno.test("checkDeadlines() gives a client the idle time to compare what was kept", async () => {
   await using served = await Served.with();
-  const request = { command: "put", path: "x.dat", size: 6, wait: true, resume: true };
-  {
-    using peer = await RawPeer.greeted(served.address);
-    await peer.send("request", request);
-    await peer.receive();
-    await peer.sendAll(["data", bytes(3)], ["error", { code: "Cancelled", message: "" }]);
+  const request = { path: "x.dat", size: 6 };
+  const leave = async (peer: RawPeer) => {
+    const cancelled = { code: "Cancelled", message: "" };
+    await peer.sendAll(["request", { command: "put", ...request }], ["data", bytes(3)], ["error", cancelled]);
     assertEquals((await peer.answer()).outcome, "Cancelled");
-  }
+    const { fields } = await peer.ask({ command: "offer", ...request });
+    return fields as { covered: number; kept: string };
+  };
   using peer = await RawPeer.greeted(served.address);
-  await peer.send("request", request);
-  assert((await peer.receive())?.value);
+  const { covered: offset, kept } = await leave(peer);
+  assertEquals(offset, 3);
   assertEquals(checkLater(served, AFTER_STALL_MS), []);
-  await peer.sendAll(["ready", { offset: 3 }], ["data", bytes(3)], ["end", { size: 3 }]);
+  await peer.sendAll(["request", { command: "put", ...request, offset, kept }], ["data", bytes(3)], ["end", {
+    size: 3,
+  }]);
   assertEquals((await peer.answer()).outcome, "ok");
-  await peer.send("request", request);
-  // Nothing was kept this time, so that the data may come at once.
-  assertEquals((await peer.receive())?.kind, "ready");
-  await peer.sendAll(["data", bytes(3)], ["error", { code: "Cancelled", message: "" }]);
-  await peer.answer();
-  await peer.send("request", request);
-  assert((await peer.receive())?.value);
+  await leave(peer);
   assertEquals(checkLater(served, AFTER_IDLE_MS), [IDLE]);
   assertEquals((await peer.answer()).fields.message, IDLE);
 });
@@ -210,13 +206,13 @@ Deno.test("checkDeadlines() gives a client the idle time to compare what was kep
 Deno.test("checkDeadlines() lets a shared upload wait while its client shows that it is there", async () => {
   await using served = await Served.with({}, { limits: { stallMs: 3_000 } });
   using peer = await RawPeer.greeted(served.address);
-  await peer.send("request", { command: "put", path: "x.dat", size: 6, wait: true, shared: true });
+  await peer.send("request", { command: "put", path: "x.dat", size: 6, shared: true });
   const { upload } = (await peer.receive())?.value as { upload: string };
   using other = await RawPeer.greeted(served.address);
   const began = performance.now();
   for (let second = 2; second <= 8; second += 2) {
     // As if two seconds had passed since the last sign.
-    await peer.send("data", new Uint8Array());
+    await peer.send("alive");
     await other.ask({ command: "stat" });
     assertEquals(checkLater(served, 2_000), []);
   }

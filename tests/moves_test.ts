@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { FerryError } from "../lib/protocol/errors.ts";
-import { type Moments, Moving } from "./helpers/moving.ts";
-import { at } from "./helpers/storage.ts";
+import { INSIDE, type Moments, Moving } from "./helpers/moving.ts";
+import { at, namesOf } from "./helpers/storage.ts";
 
 /** Few files are read at once and dealt with in one step; many take many steps, and their directory is read in parts. */
 const SIZES: Readonly<Record<string, number>> = { "few files": 3, "many files": 3000 };
@@ -38,5 +38,59 @@ for (const [what, count] of Object.entries(SIZES)) {
         moving.assertUntouched();
       },
     });
+
+    Deno.test({
+      name: `DirectoryStorage.list() of ${what} shows nothing outside while directories are exchanged at ${moments}`,
+      ignore: Deno.build.os === "windows",
+      async fn() {
+        await using moving = await Moving.with(names(count));
+        for (const path of ["box/vic", "box/vic/precious", ""].map(at)) {
+          const sizes = new Set<number>();
+          await failureOf(() =>
+            moving.during(moments, async () => {
+              for await (const { kind, size } of moving.storage.list(path, { recursive: true })) {
+                if (kind === "file") sizes.add(size);
+              }
+            })
+          );
+          assertEquals([...sizes].filter((size) => size !== INSIDE.length), [], path);
+        }
+      },
+    });
+
+    Deno.test({
+      name: `DirectoryStorage.list() of ${what} is complete or fails while directories are exchanged at ${moments}`,
+      ignore: Deno.build.os === "windows",
+      async fn() {
+        await using moving = await Moving.with(names(count));
+        // A name that is only inside, which a reading of the directory outside would leave out.
+        Deno.writeTextFileSync(moving.served.inside("box/vic/precious/only inside"), INSIDE);
+        for (let i = 0; i < 5; i++) {
+          let listed: string[] = [];
+          const failure = await failureOf(async () => {
+            listed = await moving.during(moments, () => namesOf(moving.storage, "box/vic/precious", true));
+          });
+          if (failure) assertEquals(["Changed", "NotFound"].includes(failure.code), true, String(failure));
+          else assertEquals(listed.length, count + 3);
+        }
+      },
+    });
   }
 }
+
+Deno.test({
+  name: "DirectoryStorage.list() that waits for its reader fails when the directory is exchanged meanwhile",
+  ignore: Deno.build.os === "windows",
+  async fn() {
+    await using moving = await Moving.with(names(300));
+    const shown: number[] = [];
+    const failure = await failureOf(async () => {
+      for await (const { kind, size } of moving.storage.list(at("box/vic/precious"))) {
+        if (shown.length === 0) moving.exchange();
+        if (kind === "file") shown.push(size);
+      }
+    });
+    assertEquals(failure?.code, "Changed");
+    assertEquals(shown.filter((size) => size !== INSIDE.length), []);
+  },
+});

@@ -3,7 +3,6 @@ import type { ServeOptions } from "../lib/mod.ts";
 import { prove, Secret } from "../lib/net/secret.ts";
 import { type CommandName, COMMANDS, needOf, type Right, RIGHTS } from "../lib/protocol/commands.ts";
 import { authorize, type Policy, rightsOf, type Role, ROLES } from "../lib/server/policy.ts";
-import { partialName } from "../lib/storage/partial.ts";
 import { assertThrowsCode } from "./helpers/failures.ts";
 import { bytes } from "./helpers/random.ts";
 import { type Answer, assertFile, failsWith, namesIn, RawPeer, Served } from "./helpers/raw.ts";
@@ -18,6 +17,7 @@ const NEEDS: Record<CommandName, Right | undefined> = {
   sum: "read",
   blocks: "read",
   put: "add",
+  offer: "add",
   part: "add",
   mkdir: "add",
   rename: "remove",
@@ -95,6 +95,7 @@ async function attempt(peer: RawPeer, command: CommandName): Promise<Answer> {
     sum: { path: "a.txt" },
     blocks: { path: "a.txt", length: 3 },
     put: { path: "new.txt", size: 1 },
+    offer: { path: "newer.txt", size: 1 },
     part: { upload: "unknown", offset: 0 },
     mkdir: { path: "made" },
     rename: { path: "old.txt", to: "renamed.txt" },
@@ -228,38 +229,23 @@ Deno.test("serve() tells who may only add nothing of what is there, not even whe
   assertEquals(await namesIn(served.join()), ["a.txt", "dir", "old.txt", "useless.txt"]);
 });
 
-Deno.test("serve() gives what an earlier upload has left only to who may read", async () => {
-  const content = bytes(2 * MIB, 1);
-  for (const role of ["full", "upload"] as const) {
-    await using served = await Served.with({}, withRoles());
-    Deno.writeFileSync(served.join(partialName("film")), content.subarray(0, MIB));
-    const { peer } = await enter(served, role);
-    using _peer = peer;
-    await peer.send("request", { command: "put", path: "film", size: 2 * MIB, wait: true, resume: true });
-    const ready = await peer.receive();
-    assertEquals([ready?.kind, "kept" in (ready?.value as object)], ["ready", role === "full"]);
-    if (role === "full") continue;
-    await peer.sendAll(["data", content.subarray(0, MIB)], ["data", content.subarray(MIB)], ["end", { size: 2 * MIB }]);
-    assertEquals((await peer.answer()).outcome, "ok");
-    await assertFile(served.join("film"), content);
-  }
-});
-
 Deno.test("serve() refuses a large upload onto an existing file before its body", async () => {
   await using served = await Served.with(FILES, withRoles());
   const { peer } = await enter(served, "upload");
   using _peer = peer;
-  const { outcome, frames } = await peer.ask({ command: "put", path: "a.txt", size: 2 * MIB, wait: true });
-  assertEquals([outcome, frames], ["AlreadyExists", []]);
+  for (const command of ["offer", "put"]) {
+    const { outcome, frames } = await peer.ask({ command, path: "a.txt", size: 2 * MIB });
+    assertEquals([outcome, frames], ["AlreadyExists", []]);
+  }
   await peer.send("error", { code: "Cancelled", message: "" });
   assertEquals((await peer.ask({ command: "mkdir", path: "d" })).outcome, "ok");
 });
 
-Deno.test("serve() takes parts of a shared upload from who may add and knows its name, and from nobody else", async () => {
+Deno.test("serve() takes parts of a shared upload from its owner who knows its name, and from nobody else", async () => {
   await using served = await Served.with({}, withRoles());
   const { peer: owner } = await enter(served, "full");
   using _owner = owner;
-  await owner.send("request", { command: "put", path: "f", size: 4, wait: true, shared: true });
+  await owner.send("request", { command: "put", path: "f", size: 4, shared: true });
   const { upload } = (await owner.receive())?.value as { upload: string };
   assert(/^[0-9a-f-]{36}$/.test(upload), upload);
   const send = async (role: Role, name: string) => {
@@ -274,8 +260,9 @@ Deno.test("serve() takes parts of a shared upload from who may add and knows its
   assertEquals((await send("read", upload)).outcome, "Refused");
   const other = crypto.randomUUID();
   assertNotEquals(other, upload);
-  assertEquals((await send("upload", other)).outcome, "NotFound");
-  assertEquals((await send("upload", upload)).outcome, "ok");
+  for (const name of [other, upload]) assertEquals((await send("upload", name)).outcome, "NotFound");
+  assertEquals((await send("full", other)).outcome, "NotFound");
+  assertEquals((await send("full", upload)).outcome, "ok");
   await owner.send("end", { size: 0 });
   assertEquals((await owner.answer()).outcome, "ok");
   await assertFile(served.join("f"), new Uint8Array(4));

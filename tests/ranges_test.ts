@@ -36,7 +36,7 @@ for (const direction of ["get", "put"] as const) {
 /** Sends parts of a file of 6 bytes, each on a connection of its own; gives the answers and that to the whole. */
 async function putParts(served: Served, parts: readonly [offset: number, text: string][]): Promise<string[]> {
   using host = await RawPeer.greeted(served.address);
-  await host.send("request", { command: "put", path: "f", size: 6, wait: true, shared: true });
+  await host.send("request", { command: "put", path: "f", size: 6, shared: true });
   const { upload } = (await host.receive())?.value as { upload: string };
   const outcomes: string[] = [];
   for (const [offset, text] of parts) {

@@ -1,14 +1,18 @@
 import { assert, assertEquals } from "@std/assert";
 import { connect, FerryError } from "../lib/mod.ts";
 import { encodeBlocks } from "../lib/protocol/blocks.ts";
+import { FrameKind } from "../lib/protocol/frames.ts";
 import { sumBlocks } from "../lib/storage/blocks.ts";
 import { partialName } from "../lib/storage/partial.ts";
-import { concat } from "./helpers/frames.ts";
-import { assertFile, failsWith, FakeServer, type RawFrame, RawPeer, within } from "./helpers/raw.ts";
+import { concat, frameBytes } from "./helpers/frames.ts";
+import { assertFile, failsWith, FakeServer, type Kind, type RawFrame, RawPeer, Served, within } from "./helpers/raw.ts";
 import { allNames, CONTENT, flipped, MIB, Resuming } from "./helpers/resuming.ts";
 import { type TempDir, tempDir } from "./helpers/temp.ts";
 
 const SIZE = CONTENT.length;
+
+/** A name that fills a frame. */
+const LONG_NAME = { upload: "n".repeat(60_000) };
 
 /** The fields that carry the sums of the blocks of `content`. */
 async function fieldsOf(content: Uint8Array, blockSize = MIB) {
@@ -83,9 +87,9 @@ const NONSENSE: Record<string, unknown> = {
   "null": null,
   "a list": [],
   "nothing": {},
-  "no sums": { ...GOOD, crcs: "" },
-  "sums of another kind": { ...GOOD, crcs: [1, 2] },
-  "not Base64": { ...GOOD, crcs: "{}" },
+  "no sums": { ...GOOD, hashes: "" },
+  "sums of another kind": { ...GOOD, hashes: [1, 2] },
+  "not Base64": { ...GOOD, hashes: "{}" },
   "a negative length": { ...GOOD, covered: -1 },
   "a fractional length": { ...GOOD, covered: 1.5 },
   "a length that no file has": { ...GOOD, covered: 2 ** 60 },
@@ -113,12 +117,17 @@ const LARGE_BLOCKS = await fieldsOf(CONTENT.subarray(0, 2 * MIB), 2 * MIB);
 
 /** Lies that cannot be known for what they are, but do no harm. */
 const HARMLESS: Record<string, unknown> = {
-  "no blocks": { ...FACTS, covered: 0, blockSize: MIB, crcs: "" },
+  "no blocks": { ...FACTS, covered: 0, blockSize: MIB, hashes: "" },
   "fewer blocks": { ...FACTS, ...FEW },
   "wrong sums": { ...FACTS, ...WRONG },
   "more blocks than were asked for": { ...FACTS, ...MANY },
   "larger blocks": { ...FACTS, ...LARGE_BLOCKS },
-  "one block as large as numbers go": { ...FACTS, covered: 2 ** 53 - 1, blockSize: 2 ** 53 - 1, crcs: "AAAAAA==" },
+  "one block as large as numbers go": {
+    ...FACTS,
+    covered: 2 ** 53 - 1,
+    blockSize: 2 ** 53 - 1,
+    hashes: new Uint8Array(32).toBase64(),
+  },
   "another version": { ...GOOD, version: "w" },
 };
 
@@ -163,70 +172,85 @@ Deno.test("get() keeps what it has when the server refuses to say its blocks", a
   assertEquals((await Deno.stat(local.join(partialName("f")))).size, MIB);
 });
 
-/** What a client sends for a large `put`, given the server's `ready`, up to its end. */
-async function bodyAfter(peer: RawPeer, ready: unknown): Promise<{ offset: number; bytes: number; end: string }> {
+/** What the client says in answer to an `offer`. */
+interface Sent {
+  readonly offset: number | undefined;
+  readonly kept: string | undefined;
+  readonly bytes: number;
+  readonly end: string;
+}
+
+/** What a client sends for a large `put`, given the server's answer to `offer`, up to its end. */
+async function bodyAfter(peer: RawPeer, offered: unknown): Promise<Sent> {
   await peer.receive();
-  await peer.send("ready", ready);
-  let [offset, bytes] = [0, 0];
-  for (;;) {
-    const frame = await peer.receive();
-    if (frame?.kind === "ready") offset = (frame.value as { offset: number }).offset;
-    else if (frame?.kind === "data") bytes += frame.payload.length;
-    else return { offset, bytes, end: frame?.kind ?? "closed" };
+  await peer.send("ok", offered);
+  const request = await peer.receive();
+  const { offset, kept } = (asked(request) ?? {}) as { offset?: number; kept?: string };
+  let bytes = 0;
+  for (let frame = request;; bytes += frame.payload.length) {
+    frame = await peer.receive();
+    if (frame?.kind !== "data") return { offset, kept, bytes, end: frame?.kind ?? "closed" };
   }
 }
 
-const PUT_NONSENSE: Record<string, unknown> = {
+const OFFERED = { ...MANY, kept: "state" };
+
+const OFFER_NONSENSE: Record<string, unknown> = {
   "null": null,
   "a list": [],
   "text": "5",
-  "sums of another kind": { kept: 5 },
-  "no sums": { kept: {} },
-  "null sums": { kept: null },
-  "not Base64": { kept: { ...MANY, crcs: "~" } },
-  "too few sums": { kept: { ...MANY, crcs: "AAAA" } },
-  "a negative length": { kept: { ...MANY, covered: -5 } },
-  "blocks of nothing": { kept: { ...MANY, blockSize: 0 } },
+  "nothing": {},
+  "sums of another kind": { ...OFFERED, hashes: 5 },
+  "no sums": { ...OFFERED, hashes: "" },
+  "not Base64": { ...OFFERED, hashes: "~" },
+  "too few sums": { ...OFFERED, hashes: new Uint8Array(32).toBase64() },
+  "a negative length": { ...OFFERED, covered: -5 },
+  "blocks of nothing": { ...OFFERED, blockSize: 0 },
+  "no state": { ...OFFERED, kept: undefined },
+  "a state of another kind": { ...OFFERED, kept: 5 },
 };
 
-Deno.test("put() fails with BadRequest when the server's ready is nonsense, and ends its body", async (t) => {
-  for (const [what, ready] of Object.entries(PUT_NONSENSE)) {
+Deno.test("put() fails with BadRequest when the server's answer to offer is nonsense, and sends nothing", async (t) => {
+  for (const [what, offered] of Object.entries(OFFER_NONSENSE)) {
     await t.step(what, async () => {
-      const seen = Promise.withResolvers<{ bytes: number; end: string }>();
+      const seen = Promise.withResolvers<(string | undefined)[]>();
       await using server = FakeServer.welcoming(async (peer) => {
-        seen.resolve(await bodyAfter(peer, ready));
-        await peer.send("error", { code: "Cancelled", message: "you gave up" });
-        await peer.receive();
+        const first = asked(await peer.receive())?.command;
+        await peer.send("ok", offered);
+        // The next thing is the end of the connection, or of the session.
+        const next = await peer.receive().catch(() => undefined);
+        seen.resolve([first, asked(next)?.command ?? "close"]);
       });
       await using local = await tempDir();
       await Deno.writeFile(local.join("f"), CONTENT);
-      await using client = await connect(server.address);
-      await failsWith(client.put(local.join("f"), "f"), "BadRequest");
-      const { bytes, end } = await within(seen.promise);
-      assertEquals([bytes, end], [0, "error"]);
+      {
+        await using client = await connect(server.address);
+        await failsWith(client.put(local.join("f"), "f"), "BadRequest");
+      }
+      assertEquals(await within(seen.promise), ["offer", "close"]);
     });
   }
 });
 
 Deno.test("put() sends all that the server cannot have, whatever the server says that it has", async (t) => {
-  const cases: [string, Awaited<ReturnType<typeof fieldsOf>>, number][] = [
-    ["nothing", { covered: 0, blockSize: MIB, crcs: "" }, 0],
+  const cases: [string, Awaited<ReturnType<typeof fieldsOf>>, number | undefined][] = [
+    ["nothing", { covered: 0, blockSize: MIB, hashes: "" }, undefined],
     ["two blocks", await fieldsOf(CONTENT.subarray(0, 2 * MIB)), 2 * MIB],
-    ["wrong blocks", WRONG, 0],
+    ["wrong blocks", WRONG, undefined],
     ["everything", MANY, SIZE],
     ["everything and more", await fieldsOf(concat(CONTENT, CONTENT)), 3 * MIB],
     ["a block as large as numbers go", {
       covered: 2 ** 53 - 1,
       blockSize: 2 ** 53 - 1,
-      crcs: MANY.crcs.slice(0, 5) + "A==",
-    }, 0],
+      hashes: Uint8Array.fromBase64(MANY.hashes).subarray(0, 32).toBase64(),
+    }, undefined],
     ["larger blocks", LARGE_BLOCKS, 2 * MIB],
   ];
-  for (const [what, kept, wanted] of cases) {
+  for (const [what, fields, offset] of cases) {
     await t.step(what, async () => {
-      const seen = Promise.withResolvers<{ offset: number; bytes: number; end: string }>();
+      const seen = Promise.withResolvers<Sent>();
       await using server = FakeServer.welcoming(async (peer) => {
-        seen.resolve(await bodyAfter(peer, { kept }));
+        seen.resolve(await bodyAfter(peer, { ...fields, kept: "state" }));
         await peer.send("ok", { path: "f", durable: false, ...FACTS });
         await peer.receive();
       });
@@ -234,7 +258,8 @@ Deno.test("put() sends all that the server cannot have, whatever the server says
       await Deno.writeFile(local.join("f"), CONTENT);
       await using client = await connect(server.address);
       await within(client.put(local.join("f"), "f"));
-      assertEquals(await seen.promise, { offset: wanted, bytes: SIZE - wanted, end: "end" });
+      const kept = offset === undefined ? undefined : "state";
+      assertEquals(await seen.promise, { offset, kept, bytes: SIZE - (offset ?? 0), end: "end" });
     });
   }
 });
@@ -242,7 +267,7 @@ Deno.test("put() sends all that the server cannot have, whatever the server says
 Deno.test("put() fails when the server is content before the end of the body", async () => {
   await using server = FakeServer.welcoming(async (peer) => {
     await peer.receive();
-    await peer.sendAll(["ready", { kept: MANY }], ["ok", { path: "f", durable: false, ...FACTS }]);
+    await peer.sendAll(["ok", OFFERED], ["ok", { path: "f", durable: false, ...FACTS }]);
     await peer.ended();
   });
   await using local = await tempDir();
@@ -251,51 +276,149 @@ Deno.test("put() fails when the server is content before the end of the body", a
   await failsWith(client.put(local.join("f"), "f"), "BadRequest");
 });
 
-const PUT = { command: "put", path: "f", size: SIZE, wait: true, resume: true };
+Deno.test("put() in parts fails when the server names the upload twice, and holds nothing of what comes after", async () => {
+  const named = Promise.withResolvers<void>();
+  await using server = FakeServer.welcoming(async (peer) => {
+    await peer.receive();
+    await peer.send("ok", { covered: 0, blockSize: MIB, hashes: "", kept: "" });
+    await peer.receive();
+    await peer.send("ready", { upload: "name" });
+    await named.promise;
+    const many = concat(...Array.from({ length: 100 }, () => frameBytes(FrameKind.ready, JSON.stringify(LONG_NAME))));
+    for (let i = 0; i < 50; i++) await peer.sendBytes(many);
+    await peer.receive();
+  });
+  await using local = await tempDir();
+  await Deno.writeFile(local.join("f"), CONTENT);
+  await using client = await connect(server.address);
+  const names: string[] = [];
+  const sendParts = (upload: string, _offset: number, over: AbortSignal) => {
+    names.push(upload);
+    named.resolve();
+    return new Promise<void>((resolve) => over.addEventListener("abort", () => resolve()));
+  };
+  const before = Deno.memoryUsage().rss;
+  await failsWith(client.put(local.join("f"), "f", { sendParts }), "BadRequest");
+  assertEquals(names, ["name"]);
+  // 50 times 100 names of 60,000 bytes are 300 MB.
+  assert(Deno.memoryUsage().rss - before < 150 * MIB, `${(Deno.memoryUsage().rss - before) / MIB} MiB more`);
+});
 
-/** A server whose `f` was interrupted after two blocks, and a client that has asked to go on and was told of them. */
-async function askedToGoOn(scene: Resuming): Promise<RawPeer> {
+const PUT = { command: "put", path: "f", size: SIZE };
+
+interface Offered {
+  readonly covered: number;
+  readonly kept: string;
+}
+
+/** A server whose `f` was interrupted after two blocks, and a client that has asked what was kept. */
+async function askedToGoOn(scene: Resuming): Promise<{ peer: RawPeer; kept: string }> {
   const peer = await RawPeer.greeted(scene.served.address);
-  await peer.send("request", PUT);
-  const { kept } = (await peer.receive())?.value as { kept?: unknown };
-  assertEquals(kept, await fieldsOf(CONTENT.subarray(0, 2 * MIB)));
-  return peer;
+  const { fields } = await peer.ask({ command: "offer", path: "f", size: SIZE });
+  const { kept, ...sums } = fields as Offered;
+  assertEquals(sums, await fieldsOf(CONTENT.subarray(0, 2 * MIB)));
+  return { peer, kept };
+}
+
+/** Sends the body of a `put`; gives the outcome. */
+async function putBody(peer: RawPeer, request: object, body: Uint8Array): Promise<string> {
+  await peer.send("request", request);
+  for (let at = 0; at < body.length; at += MIB) await peer.send("data", body.subarray(at, at + MIB));
+  await peer.send("end", { size: body.length });
+  return (await peer.answer()).outcome;
 }
 
 Deno.test("a server refuses an offset that it has not offered, and goes on", async (t) => {
-  for (const offset of [2 * MIB + 1, SIZE, 2 ** 53 - 1]) {
+  const cases: [number, string][] = [[2 * MIB + 1, "Changed"], [SIZE, "Changed"], [2 ** 53 - 1, "BadRequest"]];
+  for (const [offset, wanted] of cases) {
     await t.step(`offset ${offset}`, async () => {
       await using scene = await Resuming.of("put", CONTENT, CONTENT.subarray(0, 2 * MIB));
-      using peer = await askedToGoOn(scene);
-      await peer.sendAll(["ready", { offset }], ["data", CONTENT.subarray(0, 10)], ["end", { size: 10 }]);
-      assertEquals((await peer.answer()).outcome, "BadRequest");
+      const { peer, kept } = await askedToGoOn(scene);
+      using _peer = peer;
+      assertEquals(await putBody(peer, { ...PUT, offset, kept }, CONTENT.subarray(0, 10)), wanted);
       assertEquals((await peer.ask({ command: "stat" })).outcome, "ok");
       scene.assertKept(2 * MIB);
     });
   }
 });
 
-Deno.test("a server ends the connection at an offset that is none, and stores nothing", async (t) => {
-  for (const ready of [{ offset: -1 }, { offset: 1.5 }, { offset: "5" }, { offset: 2 ** 53 }, {}, [], null, 5]) {
-    await t.step(JSON.stringify(ready), async () => {
+Deno.test("a server goes on only with the state that was compared, and leaves what is kept alone", async (t) => {
+  const change: Record<string, (scene: Resuming, state: string) => Promise<string | undefined>> = {
+    "another state": (_, state) => Promise.resolve(`${state}x`),
+    "no state": () => Promise.resolve(undefined),
+    "an empty state": () => Promise.resolve(""),
+    "a partial file that was written again": async (scene, state) => {
+      await Deno.writeFile(scene.partial, flipped(CONTENT.subarray(0, 2 * MIB), 0));
+      return state;
+    },
+    "a partial file that is gone": async (scene, state) => {
+      await Deno.remove(scene.partial);
+      return state;
+    },
+    "an upload that was begun again": async (scene, state) => {
+      using other = await RawPeer.greeted(scene.served.address);
+      const wrong = flipped(CONTENT.subarray(0, 2 * MIB), 0);
+      await other.sendAll(["request", PUT], ["data", wrong.subarray(0, MIB)], ["data", wrong.subarray(MIB)]);
+      await other.send("error", { code: "Cancelled", message: "" });
+      assertEquals((await other.answer()).outcome, "Cancelled");
+      return state;
+    },
+  };
+  for (const [what, make] of Object.entries(change)) {
+    await t.step(what, async () => {
       await using scene = await Resuming.of("put", CONTENT, CONTENT.subarray(0, 2 * MIB));
-      using peer = await askedToGoOn(scene);
-      await peer.send("ready", ready);
-      assertEquals((await peer.answer()).outcome, "disconnect BadRequest");
-      assertEquals(await peer.ended(), "closed");
-      peer.conn.close();
-      await scene.served.events.until("close");
-      assert(!allNames(scene.targetDirectory).includes("f"));
+      const { peer, kept: state } = await askedToGoOn(scene);
+      using _peer = peer;
+      const kept = await make(scene, state);
+      const left = scene.partialBytes;
+      const outcome = await putBody(peer, { ...PUT, offset: 2 * MIB, kept }, CONTENT.subarray(2 * MIB));
+      assertEquals(outcome, kept === undefined ? "BadRequest" : "Changed");
+      scene.assertKept(left);
     });
   }
 });
 
-Deno.test("a server ends the connection at a ready that belongs to nothing", async () => {
-  await using scene = await Resuming.of("put", CONTENT);
-  using peer = await RawPeer.greeted(scene.served.address);
-  await peer.send("ready", { offset: 0 });
-  assertEquals((await peer.answer()).outcome, "disconnect BadRequest");
-  assertEquals(await peer.ended(), "closed");
+Deno.test("a server sees a change of what is kept within one tick of its clock", async () => {
+  for (let round = 0; round < 20; round++) {
+    await using scene = await Resuming.of("put", CONTENT);
+    using peer = await RawPeer.greeted(scene.served.address);
+    const begun: [Kind, unknown][] = [["request", PUT], ["data", CONTENT.subarray(0, 10)]];
+    await peer.sendAll(...begun, ["error", { code: "Cancelled", message: "" }]);
+    assertEquals((await peer.answer()).outcome, "Cancelled");
+    const { fields } = await peer.ask({ command: "offer", path: "f", size: SIZE });
+    const { covered: offset, kept } = fields as Offered;
+    assertEquals(offset, 10);
+    await Deno.writeFile(scene.partial, flipped(CONTENT.subarray(0, 10), 0), { create: false });
+    assertEquals(await putBody(peer, { ...PUT, offset, kept }, new Uint8Array(0)), "Changed");
+  }
+});
+
+Deno.test("a server answers an offset or a state that is none with BadRequest, and goes on", async (t) => {
+  const odd = [{ offset: -1 }, { offset: 1.5 }, { offset: "5" }, { offset: 2 ** 53 }, { offset: {} }, { kept: 5 }];
+  for (const fields of odd) {
+    await t.step(JSON.stringify(fields), async () => {
+      await using scene = await Resuming.of("put", CONTENT, CONTENT.subarray(0, 2 * MIB));
+      const { peer, kept } = await askedToGoOn(scene);
+      using _peer = peer;
+      assertEquals(await putBody(peer, { ...PUT, offset: MIB, kept, ...fields }, CONTENT), "BadRequest");
+      assertEquals((await peer.ask({ command: "stat" })).outcome, "ok");
+      scene.assertKept(2 * MIB);
+    });
+  }
+});
+
+Deno.test("a server ends the connection at a ready from the client", async (t) => {
+  for (const before of [[], [["request", PUT]]] as [Kind, unknown][][]) {
+    await t.step(`after ${before.length} requests`, async () => {
+      await using scene = await Resuming.of("put", CONTENT);
+      using peer = await RawPeer.greeted(scene.served.address);
+      await peer.sendAll(...before, ["ready", { offset: 0 }]);
+      let answer = await peer.answer();
+      if (answer.outcome === "Disconnected") answer = await peer.answer();
+      assertEquals(answer.outcome, "disconnect BadRequest");
+      assertEquals(await peer.ended(), "closed");
+    });
+  }
 });
 
 Deno.test("a server stores the offset's part and the body, or nothing", async (t) => {
@@ -305,45 +428,45 @@ Deno.test("a server stores the offset's part and the body, or nothing", async (t
     ["less than the rest", MIB, rest.subarray(1), "BadRequest"],
     ["more than the rest", MIB, concat(rest, Uint8Array.of(1)), "BadRequest"],
     ["nothing", 2 * MIB, new Uint8Array(0), "BadRequest"],
+    ["everything, from the beginning", 0, CONTENT, "ok"],
   ];
   for (const [what, offset, body, wanted] of cases) {
     await t.step(what, async () => {
       await using scene = await Resuming.of("put", CONTENT, CONTENT.subarray(0, 2 * MIB));
-      using peer = await askedToGoOn(scene);
-      await peer.send("ready", { offset });
-      for (let at = 0; at < body.length; at += MIB) await peer.send("data", body.subarray(at, at + MIB));
-      await peer.send("end", { size: body.length });
-      assertEquals((await peer.answer()).outcome, wanted);
+      const { peer, kept } = await askedToGoOn(scene);
+      using _peer = peer;
+      assertEquals(await putBody(peer, { ...PUT, offset, kept }, body), wanted);
       if (wanted === "ok") await assertFile(scene.target, CONTENT);
       else assert(!allNames(scene.targetDirectory).includes("f"));
     });
   }
 });
 
-Deno.test("a server takes the first word about the offset, and no later one", async (t) => {
-  await t.step("data, then ready", async () => {
-    await using scene = await Resuming.of("put", CONTENT, flipped(CONTENT.subarray(0, 2 * MIB), 0));
-    using peer = await RawPeer.greeted(scene.served.address);
-    await peer.send("request", PUT);
-    await peer.receive();
-    await peer.send("data", CONTENT.subarray(0, MIB));
-    await peer.send("ready", { offset: 2 * MIB });
-    for (let at = MIB; at < SIZE; at += MIB) await peer.send("data", CONTENT.subarray(at, at + MIB));
-    await peer.send("end", { size: SIZE });
-    const { outcome } = await peer.answer();
-    if (outcome === "ok") await assertFile(scene.target, CONTENT);
-    else assert(!allNames(scene.targetDirectory).includes("f"));
-  });
-  await t.step("ready twice", async () => {
-    await using scene = await Resuming.of("put", CONTENT, CONTENT.subarray(0, 2 * MIB));
-    using peer = await askedToGoOn(scene);
-    await peer.sendAll(["ready", { offset: MIB }], ["ready", { offset: 0 }]);
-    for (let at = MIB; at < SIZE; at += MIB) await peer.send("data", CONTENT.subarray(at, at + MIB));
-    await peer.send("end", { size: SIZE - MIB });
-    const { outcome } = await peer.answer();
-    if (outcome === "ok") await assertFile(scene.target, CONTENT);
-    else assert(!allNames(scene.targetDirectory).includes("f"));
-  });
+Deno.test("a server answers offer with the error that put would get", async () => {
+  await using served = await Served.with({ f: "old", "d/x": "" }, { limits: { fileBytes: 10 } });
+  using peer = await RawPeer.greeted(served.address);
+  const requests: [object, string][] = [
+    [{ path: "f", overwrite: false }, "AlreadyExists"],
+    [{ path: "d" }, "IsADirectory"],
+    [{ path: "d/../f" }, "InvalidPath"],
+    [{ path: "missing/f" }, "NotFound"],
+    [{ path: "new", size: 11 }, "TooLarge"],
+    [{ path: "new", size: -1 }, "BadRequest"],
+    [{ path: "" }, "InvalidPath"],
+    [{ path: "new", size: 10 }, "ok"],
+    [{ path: "new" }, "ok"],
+  ];
+  for (const [fields, wanted] of requests) {
+    const offer = await peer.ask({ command: "offer", ...fields });
+    await peer.send("request", { command: "put", ...fields });
+    await peer.send("error", { code: "Cancelled", message: "" });
+    const put = await peer.answer();
+    assertEquals(offer.outcome, wanted, JSON.stringify(fields));
+    assertEquals(put.outcome, wanted === "ok" ? "Cancelled" : wanted, JSON.stringify(fields));
+    if (wanted !== "ok") assertEquals(offer.fields, put.fields);
+    else assertEquals<object>(offer.fields, { covered: 0, blockSize: MIB, hashes: "", kept: "" });
+  }
+  assertEquals(allNames(served.join()), ["d", "f"]);
 });
 
 Deno.test("a server answers hostile requests for blocks with typed errors and goes on", async () => {

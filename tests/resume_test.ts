@@ -240,19 +240,29 @@ Deno.test("put() of a source that changes during the resumed transfer fails with
   await scene.assertDone(next);
 });
 
-Deno.test("put() keeps what was kept when the client goes away or gives up while it compares", async (t) => {
+Deno.test("put() keeps what was kept when the client goes away or gives up before it goes on", async (t) => {
   for (const how of ["goes away", "cancels", "gives up"] as const) {
-    await t.step(how, async () => {
-      await using scene = await Resuming.of("put", CONTENT, CONTENT.subarray(0, 2 * MIB));
-      using peer = await RawPeer.greeted(scene.served.address);
-      await peer.send("request", { command: "put", path: "f", size: SIZE, wait: true, resume: true });
-      assertEquals((await peer.receive())?.kind, "ready");
-      if (how === "goes away") peer.conn.close();
-      else if (how === "cancels") await peer.send("cancel");
-      else await peer.send("error", { code: "Cancelled", message: "the client gave up" });
-      await scene.served.events.until("command");
-      scene.assertKept(2 * MIB);
-    });
+    for (const when of ["while it compares", "before the body"] as const) {
+      await t.step(`${how} ${when}`, async () => {
+        await using scene = await Resuming.of("put", CONTENT, CONTENT.subarray(0, 2 * MIB));
+        using peer = await RawPeer.greeted(scene.served.address);
+        const { fields } = await peer.ask({ command: "offer", path: "f", size: SIZE });
+        const { covered: offset, kept } = fields as { covered: number; kept: string };
+        assertEquals(offset, 2 * MIB);
+        const begins = when === "before the body";
+        if (begins) {
+          await peer.send("request", { command: "put", path: "f", size: SIZE, offset, kept, shared: true });
+          assertEquals((await peer.receive())?.kind, "ready");
+        }
+        if (how === "goes away") peer.conn.close();
+        else if (how === "cancels") await peer.send("cancel");
+        else if (begins) await peer.send("error", { code: "Cancelled", message: "the client gave up" });
+        if (begins) await scene.served.events.until("command", 2);
+        else if (how === "goes away") await scene.served.events.until("close");
+        else assertEquals((await peer.ask({ command: "stat" })).outcome, "ok");
+        scene.assertKept(2 * MIB);
+      });
+    }
   }
 });
 

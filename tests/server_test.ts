@@ -17,6 +17,7 @@ const SAMPLES: Record<string, Record<string, unknown>> = {
   stat: { path: "a.txt" },
   get: { path: "a.txt" },
   put: { path: "new.txt" },
+  offer: { path: "new.txt", size: 3 },
   sum: { path: "a.txt" },
   blocks: { path: "a.txt", length: 5 },
   part: { upload: "none", offset: 0 },
@@ -259,10 +260,10 @@ Deno.test("serve() goes on after a put that it refuses, and ignores the body", a
   }
 });
 
-Deno.test("serve() answers a put that waits at once when it refuses, and needs no body then", async () => {
+Deno.test("serve() answers a put at once when it refuses, and needs no body then", async () => {
   await using served = await Served.with();
   using peer = await RawPeer.greeted(served.address);
-  assertEquals((await peer.ask({ command: "put", path: "../x", wait: true })).outcome, "InvalidPath");
+  assertEquals((await peer.ask({ command: "put", path: "../x" })).outcome, "InvalidPath");
   await peer.send("error", { code: "Cancelled", message: "then not" });
   assertEquals((await peer.ask({ command: "stat" })).outcome, "ok");
 });
@@ -338,7 +339,7 @@ Deno.test("cancel during a get answers everything outstanding with Cancelled, an
   await peer.sendAll(
     ["request", { command: "get", path: "huge" }],
     ["request", { command: "stat", path: "a.txt" }],
-    ["request", { command: "put", path: "new", wait: true }],
+    ["request", { command: "put", path: "new" }],
     ["cancel"],
     ["request", { command: "get", path: "a.txt" }],
   );
@@ -366,7 +367,7 @@ Deno.test("cancel during a dir ends the listing", async () => {
 Deno.test("cancel during a put leaves the old file, and the next put works", async () => {
   await using served = await Served.with({ "a.txt": "old" });
   using peer = await RawPeer.greeted(served.address);
-  await peer.send("request", { command: "put", path: "a.txt", wait: true });
+  await peer.send("request", { command: "put", path: "a.txt", shared: true });
   assertEquals((await peer.receive())?.kind, "ready");
   await peer.sendAll(["data", bytes(100_000)], ["cancel"]);
   assertEquals((await peer.answer()).outcome, "Cancelled");
@@ -456,7 +457,7 @@ Deno.test("shutdown() lets a get finish, tells the client, and refuses what come
 Deno.test("shutdown() lets a put finish", async () => {
   await using served = await Served.with();
   using peer = await RawPeer.greeted(served.address);
-  await peer.send("request", { command: "put", path: "a.bin", size: 200_000, wait: true });
+  await peer.send("request", { command: "put", path: "a.bin", size: 200_000, shared: true });
   await peer.receive();
   const stopped = served.server.shutdown();
   assertEquals((await peer.receive())?.kind, "notice");
@@ -472,7 +473,7 @@ Deno.test("shutdown() ends a transfer that stands still when the time is over, a
   await using served = await Served.with();
   using silent = await RawPeer.connect(served.address);
   using peer = await RawPeer.greeted(served.address);
-  await peer.send("request", { command: "put", path: "a.bin", wait: true });
+  await peer.send("request", { command: "put", path: "a.bin", shared: true });
   await peer.receive();
   await peer.send("data", bytes(1000));
   await within(served.server.shutdown(50), "the end of shutdown()");
@@ -485,7 +486,7 @@ Deno.test("shutdown() ends a transfer that stands still when the time is over, a
 Deno.test("[Symbol.asyncDispose]() ends everything at once, also during a shutdown that waits", async () => {
   await using served = await Served.with();
   using peer = await RawPeer.greeted(served.address);
-  await peer.send("request", { command: "put", path: "a.bin", wait: true });
+  await peer.send("request", { command: "put", path: "a.bin", shared: true });
   await peer.receive();
   const stopped = served.server.shutdown(60_000);
   try {
@@ -640,7 +641,7 @@ for (const way of ["in order", "with a reset"] as const) {
       const by = way === "in order" ? "end" : "reset";
       await using proxy = await FaultProxy.to(served.address, { toServer: { cut: { after: 500_000, by } } });
       using peer = await RawPeer.greeted(proxy.address);
-      await peer.send("request", { command: "put", path: name, wait: true });
+      await peer.send("request", { command: "put", path: name, shared: true });
       assertEquals((await peer.receive())?.kind, "ready");
       await peer.sendAll(...Array.from({ length: 6 }, (_, i): [Kind, unknown] => ["data", bytes(100_000, i)]));
       const [close] = await served.events.until("close");
@@ -659,7 +660,7 @@ Deno.test("serve() lets only one client at a time write a name", async () => {
   await using served = await Served.with();
   using first = await RawPeer.greeted(served.address);
   using second = await RawPeer.greeted(served.address);
-  await first.send("request", { command: "put", path: "a", wait: true });
+  await first.send("request", { command: "put", path: "a", shared: true });
   assertEquals((await first.receive())?.kind, "ready");
   assertEquals((await askWithBody(second, "put", { path: "a" }, "second")).outcome, "Busy");
   await first.sendAll(["data", new TextEncoder().encode("first")], ["end", { size: 5 }]);
@@ -737,7 +738,7 @@ Deno.test("checkDeadlines() ends a session that stands still in the middle of so
   using silent = await RawPeer.connect(served.address);
   using idle = await RawPeer.greeted(served.address);
   using putting = await RawPeer.greeted(served.address);
-  await putting.send("request", { command: "put", path: "x", wait: true });
+  await putting.send("request", { command: "put", path: "x", shared: true });
   assertEquals((await putting.receive())?.kind, "ready");
   using halfway = await RawPeer.greeted(served.address);
   await halfway.ask({ command: "stat" });

@@ -128,7 +128,7 @@ for (const [what, replace] of Object.entries(REPLACEMENTS)) {
       for (const name of ["f", "d/f"]) await Deno.writeTextFile(`${beside}/${name}`, "secret");
       await using client = await served.connect();
       using peer = await RawPeer.greeted(served.address);
-      await peer.send("request", { command: "put", path: "half", wait: true });
+      await peer.send("request", { command: "put", path: "half", shared: true });
       assertEquals((await peer.receive())?.kind, "ready");
       const operations: Record<string, () => Promise<unknown>> = {
         "stat of all": () => client.stat(),

@@ -45,6 +45,28 @@ const ready = control(
   { size: 14, mtimeMs: 1767225600123, version: "q5u-1b-mjw1k9c0-mjw1k9c0" },
   MESSAGES.readyToSend,
 );
+const readyShared = control(
+  FrameKind.ready,
+  { upload: "1f0c6f2e-8d5b-4f57-9a53-0a8c1d2e3f40" },
+  MESSAGES.readyToReceive,
+);
+const file = { path: "天线15.doc", size: 14 };
+const kept = "q5w-7-mjw1k9c0-mjw1k9c0";
+const offer: Message = { kind: FrameKind.request, value: { command: "offer", ...file }, decode: decodeRequest };
+const hashes = "I0Kb2bqY3VFAMJu5sAlLOq1kJDD/9vs8ph8AjOZE80o=";
+const offered = control(FrameKind.ok, { covered: 7, blockSize: 2 ** 20, hashes, kept }, okCheck("offer"));
+const put: Message = {
+  kind: FrameKind.request,
+  value: { command: "put", ...file, mtimeMs: 1767225600123, offset: 7, kept },
+  decode: decodeRequest,
+};
+const rest: Message = { kind: FrameKind.data, value: new TextEncoder().encode("世界\n"), decode: (payload) => payload };
+const endOfRest = control(FrameKind.end, { size: 7 }, MESSAGES.end);
+const stored = control(
+  FrameKind.ok,
+  { ...file, mtimeMs: 1767225600123, version: "q5w-e-mjw1k9c3-mjw1k9c0", durable: false },
+  okCheck("put"),
+);
 const entries = control(FrameKind.entries, [
   { path: "pictures", kind: "directory", size: 0, mtimeMs: 1767225600000 },
   { path: "pictures/📡 antenna.png", kind: "file", size: 4096, mtimeMs: -1 },
@@ -78,6 +100,7 @@ const FILES: Readonly<Record<string, readonly Message[]>> = {
   "welcome.hex": [welcome],
   "request-get.hex": [get],
   "ready.hex": [ready],
+  "ready-shared.hex": [readyShared],
   "entries.hex": [entries],
   "data.hex": [data],
   "end.hex": [end],
@@ -88,6 +111,7 @@ const FILES: Readonly<Record<string, readonly Message[]>> = {
   "alive.hex": [alive],
   "disconnect.hex": [disconnect],
   "conversation-get.hex": [serverHello, clientHello, welcome, get, ready, data, end, ok, close, ok],
+  "conversation-put.hex": [offer, offered, put, rest, endOfRest, stored],
 };
 
 function readWire(name: string): Uint8Array<ArrayBuffer> {

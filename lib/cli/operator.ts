@@ -19,7 +19,8 @@ export async function runOperator(server: FerryServer, print: (line: string) => 
         break;
       case "say":
         if (rest === "") print("Say what? Write: say TEXT");
-        else sayTo(server, rest, print);
+        // Not waited for: clients that do not read must not hold up the console.
+        else void sayTo(server, rest, print);
         break;
       case "who":
         print(who(server));
@@ -35,10 +36,10 @@ export async function runOperator(server: FerryServer, print: (line: string) => 
   }
 }
 
-/** Not waited for: clients that do not read must not hold up the console. */
-function sayTo(server: FerryServer, text: string, print: (line: string) => void): void {
-  const clients = server.sessions.length;
-  void server.say(text).then(() => print(`Sent to ${clients} ${clients === 1 ? "client" : "clients"}.`));
+async function sayTo(server: FerryServer, text: string, print: (line: string) => void): Promise<void> {
+  const { taken, missed } = await server.say(text);
+  const rest = missed > 0 ? `; ${missed} did not take it, and may later` : "";
+  print(`Sent to ${taken} ${taken === 1 ? "client" : "clients"}${rest}.`);
 }
 
 function who(server: FerryServer): string {

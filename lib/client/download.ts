@@ -6,7 +6,7 @@ import type { Upload } from "../storage/storage.ts";
 import type { Exchange } from "./exchange.ts";
 import { type LocalFile, localTarget, on } from "./local.ts";
 import type { TransferOptions } from "./options.ts";
-import type { Sink } from "./pending.ts";
+import { ProtocolViolation, type Sink } from "./pending.ts";
 import { StreamTarget, type Target } from "./target.ts";
 
 /** How often a download that was to go on begins again because the file has changed meanwhile. */
@@ -41,6 +41,8 @@ class Receiver implements Sink {
   readonly #onProgress: TransferOptions["onProgress"];
   readonly #offset: number;
   readonly #length: number | undefined;
+  /** How many bytes may come. */
+  #expected = 0;
   #moved = 0;
   #ended = false;
 
@@ -53,19 +55,31 @@ class Receiver implements Sink {
 
   /** Whether all of it has arrived. */
   get complete(): boolean {
-    return this.#ended && this.#moved === (this.#length ?? (this.facts?.size ?? 0) - this.#offset);
+    return this.#ended && this.#moved === this.#expected;
   }
 
-  async ready(value: unknown): Promise<void> {
-    if (this.facts) throw new FerryError("BadRequest", "the server sent the size of the file twice");
-    this.facts = { kind: "file", ...MESSAGES.readyToSend(value, "ready") };
-    await on("write", this.#target.name, () => this.#target.begin(this.facts as FileFacts));
-    this.#onProgress?.(this.#offset, this.facts.size);
+  ready(value: unknown): Promise<void> {
+    if (this.facts) throw new ProtocolViolation("BadRequest", "the server sent the size of the file twice");
+    const facts: FileFacts = { kind: "file", ...MESSAGES.readyToSend(value, "ready") };
+    this.facts = facts;
+    this.#expected = this.#length ?? facts.size - this.#offset;
+    if (this.#offset + this.#expected > facts.size) {
+      throw new FerryError("Changed", "the file on the server has become shorter; try again");
+    }
+    return this.#begin(facts);
+  }
+
+  async #begin(facts: FileFacts): Promise<void> {
+    await on("write", this.#target.name, () => this.#target.begin(facts));
+    this.#onProgress?.(this.#offset, facts.size);
   }
 
   data(bytes: Uint8Array): Promise<void> | void {
-    if (!this.facts) throw new FerryError("BadRequest", "the server sent data before the size of the file");
-    if (this.#ended) throw new FerryError("BadRequest", "the server sent data after the end of the file");
+    if (!this.facts) throw new ProtocolViolation("BadRequest", "the server sent data before the size of the file");
+    if (this.#ended) throw new ProtocolViolation("BadRequest", "the server sent data after the end of the file");
+    if (bytes.length > this.#expected - this.#moved) {
+      throw new ProtocolViolation("BadRequest", "the server sent more than it had announced");
+    }
     this.#moved += bytes.length;
     this.#onProgress?.(this.#offset + this.#moved, this.facts.size);
     try {
@@ -77,6 +91,7 @@ class Receiver implements Sink {
   }
 
   end(size: number): void {
+    if (!this.facts || this.#ended) throw new ProtocolViolation("BadRequest", "the server sent the end of nothing");
     if (size !== this.#moved) throw new FerryError("Corrupt", `${this.#moved} bytes arrived of ${size}`);
     this.#ended = true;
   }
@@ -133,27 +148,29 @@ export async function downloadPart(
   }
 }
 
+/** How many bytes an earlier download has left. */
+export function keptBytes({ storage, name, shown }: LocalFile): Promise<number> {
+  return on("write", shown, () => storage.keptBytes(name));
+}
+
 /** Opens what an earlier download has left, and finds out how much of it is the beginning of the file as it is now. */
 export async function resumeDownload(
   exchange: Exchange,
   path: string,
-  { storage, name, shown }: LocalFile,
+  local: LocalFile,
   { signal, overwrite, durable }: TransferOptions,
 ): Promise<{ upload: Upload; start: Start }> {
-  const request = { command: "blocks", path, length: storage.keptBytes(name) } as const;
+  const { storage, name, shown } = local;
+  const length = await keptBytes(local);
+  const request = { command: "blocks", path, length } as const;
   const { size, mtimeMs, version, ...fields } = await exchange.request(request, { signal });
   const theirs = decodeBlocks(fields);
   return await on("write", shown, async () => {
-    const upload = await storage.upload(name, { size, mtimeMs, overwrite, durable, resume: true });
-    try {
-      const ours = await upload.keptSums({ length: theirs.covered, blockSize: theirs.blockSize, signal });
-      const offset = matchingBytes(ours, theirs);
-      upload.startAt(offset);
-      return { upload, start: { offset, version } };
-    } catch (error) {
-      await upload.abort();
-      throw error;
-    }
+    const options = { size, mtimeMs, overwrite, durable };
+    const { sums, state: kept } = await storage.offer(name, { ...options, signal });
+    const offset = matchingBytes(sums, theirs);
+    const upload = await storage.upload(name, { ...options, offset, kept });
+    return { upload, start: { offset, version } };
   });
 }
 
@@ -164,7 +181,7 @@ async function downloadToFile(
   options: TransferOptions,
 ): Promise<FileFacts> {
   const { resume: mayResume = true } = options;
-  for (let i = 0; mayResume && i < MAX_RESTARTS && local.storage.keptBytes(local.name) > 0; i++) {
+  for (let i = 0; mayResume && i < MAX_RESTARTS && await keptBytes(local) > 0; i++) {
     try {
       const { upload, start } = await resumeDownload(exchange, path, local, options);
       return await receive(exchange, path, fileTarget(local, options, upload), options, start);

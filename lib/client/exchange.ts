@@ -6,7 +6,7 @@ import { cannot, FerryError, toFerryError } from "../protocol/errors.ts";
 import { type Frame, FrameKind, frameName } from "../protocol/frames.ts";
 import { AbortWatch } from "./abort.ts";
 import { type Awaited, Heartbeat } from "./heartbeat.ts";
-import { type BodySender, type Exchanging, Pending, type Wait } from "./pending.ts";
+import { type BodySender, type Exchanging, Pending, ProtocolViolation, type Wait } from "./pending.ts";
 import { SendQueue } from "./send_queue.ts";
 
 /** How long the server may take to say what became of a request that was given up, in ms. */
@@ -296,6 +296,3 @@ export class Exchange {
 function closed(): FerryError {
   return new FerryError("Disconnected", "the connection was closed");
 }
-
-/** The server sent something that the protocol does not allow; nothing it says after that can be trusted. */
-class ProtocolViolation extends FerryError {}

@@ -85,3 +85,6 @@ export class Pending implements Sending {
     this.reject(this.givenUp ? new FerryError("Cancelled", doubt) : error);
   }
 }
+
+/** The server sent something that the protocol does not allow; nothing it says after that can be trusted. */
+export class ProtocolViolation extends FerryError {}

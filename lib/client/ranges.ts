@@ -2,9 +2,11 @@ import type { FileFacts } from "../protocol/commands.ts";
 import { cannot } from "../protocol/errors.ts";
 import type { Client } from "./client.ts";
 import type { Direction, Pair } from "./copy.ts";
+import { keptBytes } from "./download.ts";
 import type { Link } from "./link.ts";
 import { on } from "./local.ts";
 import type { TransferOptions } from "./options.ts";
+import type { PartsSender } from "./upload.ts";
 
 /** A smaller file is not worth being split, in bytes. */
 const MIN_SPLIT_BYTES = 64 * 1024 * 1024;
@@ -70,13 +72,12 @@ async function getInRanges(
 ): Promise<void> {
   const { overwrite, durable, signal, resume = true } = options;
   const { size, mtimeMs, version } = facts;
-  const kept = resume && file.storage.keptBytes(file.name) > 0;
+  const kept = resume && await keptBytes(file) > 0;
   const { upload, start } = kept ? await client.resumeDownload(path, file, options) : {
     upload: await on("write", file.shown, () => file.storage.upload(file.name, { size, mtimeMs, overwrite, durable })),
     start: { offset: 0, version },
   };
   try {
-    if (!kept) upload.startAt(0);
     await deal(links, [start.offset, size], options, (client, { offset, end }, onProgress) => {
       const range = { offset, length: end - offset, version: start.version };
       return client.getPart(path, file.shown, upload, range, { signal, onProgress: (n) => onProgress(n - offset) });
@@ -111,14 +112,15 @@ export async function transferInRanges(
     else await client.get(path, file, options);
     return;
   }
-  const sendParts = (upload: string, offset: number) =>
-    deal(
+  const sendParts: PartsSender = (upload, offset, over) => {
+    const signal = options.signal ? AbortSignal.any([options.signal, over]) : over;
+    return deal(
       links,
       [offset, facts.size],
-      options,
-      (client, range, onProgress) =>
-        client.putPart(file, { upload, ...range, facts }, { signal: options.signal, onProgress }),
+      { ...options, signal },
+      (client, range, onProgress) => client.putPart(file, { upload, ...range, facts }, { signal, onProgress }),
     );
+  };
   const own = isSplit ? { ...options, onProgress: undefined, sendParts } : options;
   await client.put({ ...file, facts }, path, own);
 }

@@ -1,16 +1,14 @@
-import { Bell } from "../protocol/bell.ts";
-import { type BlockSums, decodeBlocks, matchingBytes } from "../protocol/blocks.ts";
+import { decodeBlocks, matchingBytes } from "../protocol/blocks.ts";
 import { MESSAGES } from "../protocol/codec.ts";
 import type { FileFacts, Receipt } from "../protocol/commands.ts";
 import { cannot, FerryError } from "../protocol/errors.ts";
-import { FrameKind } from "../protocol/frames.ts";
 import { MAX_DATA_BYTES } from "../protocol/limits.ts";
 import type { Reader, ReadOptions } from "../storage/storage.ts";
 import type { Connection } from "../net/connection.ts";
 import type { Exchange } from "./exchange.ts";
 import { type LocalFile, localSource, on } from "./local.ts";
 import type { PutOptions, TransferOptions } from "./options.ts";
-import type { BodySender, Exchanging, Sending } from "./pending.ts";
+import { type BodySender, type Exchanging, ProtocolViolation } from "./pending.ts";
 
 /** A file up to this size is sent together with the request; for a larger one the server is asked first. */
 const ASK_FIRST_BYTES = MAX_DATA_BYTES;
@@ -18,19 +16,11 @@ const ASK_FIRST_BYTES = MAX_DATA_BYTES;
 /** What the server was told of the file. */
 type Announced = Pick<FileFacts, "size" | "mtimeMs">;
 
-/** What the server says before the body may come. */
-interface Consent {
-  /** What it has kept of an earlier attempt. */
-  readonly kept?: BlockSums | undefined;
-  /** The name under which other connections may send parts. */
-  readonly upload?: string | undefined;
-}
-
-/** Gives the body, when the server has agreed; `next` waits for what it says after that. */
-type BodyMaker = (consent: Consent, next: () => Promise<Consent>) => BodySender;
-
-/** Sends the bytes from `offset` on through other connections, as parts of the upload of that name. */
-export type PartsSender = (upload: string, offset: number) => Promise<void>;
+/**
+ * Sends the bytes from `offset` on through other connections, as parts of the upload of that name, and gives up when the
+ * signal is aborted.
+ */
+export type PartsSender = (upload: string, offset: number, signal: AbortSignal) => Promise<void>;
 
 /** How often a connection that waits in the middle of a body shows that it is alive, in ms. */
 const ALIVE_INTERVAL_MS = 10_000;
@@ -54,31 +44,28 @@ async function sendRest(
   return moved;
 }
 
-/** Tells the server where the body begins: where its part of the file ends, as far as that is the same as ours. */
-async function agree(
-  connection: Connection,
-  { storage, name, shown }: LocalFile,
-  kept: BlockSums,
-  signal: AbortSignal | undefined,
-): Promise<number> {
-  const { covered: length, blockSize } = kept;
-  const { sums } = await on("read", shown, () => storage.blocks(name, { length, blockSize, signal }));
-  const offset = matchingBytes(sums, kept);
-  await connection.send(FrameKind.ready, { offset });
-  return offset;
+/** Where in the file the body begins, and with which state of what the server has kept; nothing for the whole file. */
+interface Start {
+  readonly offset?: number;
+  readonly kept?: string;
 }
 
-/** Sends a file, or the rest of it. */
-function fileBody(file: LocalFile, facts: Announced, options: UploadOptions): BodyMaker {
-  return (consent, next) => async (connection, request) => {
-    const { kept } = consent;
-    const offset = kept ? await agree(connection, file, kept, options.signal) : 0;
-    if (options.sendParts) {
-      const { upload } = kept ? await next() : consent;
-      return await sendAsParts([connection, request], upload, offset, options.sendParts);
-    }
-    return await sendRange([connection, request], file, facts, { offset }, offset, options.onProgress);
-  };
+/** Asks whether the server would take a file, and compares what it has kept of an earlier attempt. */
+async function startOf(
+  exchange: Exchange,
+  path: string,
+  { storage, name, shown }: LocalFile,
+  size: number,
+  { overwrite, resume = true, signal }: UploadOptions,
+): Promise<Start> {
+  const request = { command: "offer", path, size, overwrite } as const;
+  const { kept, ...fields } = await exchange.request(request, { signal });
+  const theirs = decodeBlocks(fields);
+  const { covered: length, blockSize } = theirs;
+  if (!resume || length === 0) return {};
+  const { sums } = await on("read", shown, () => storage.blocks(name, { length, blockSize, signal }));
+  const offset = matchingBytes(sums, theirs);
+  return offset > 0 ? { offset, kept } : {};
 }
 
 /** Opens a range of a source that is still what the server was told, sends it, and closes it. */
@@ -112,7 +99,7 @@ async function openUnchanged(
 
 /** Waits, and shows the server meanwhile that we are there. */
 async function whileAlive<T>(connection: Connection, waiting: Promise<T>): Promise<T> {
-  const alive = setInterval(() => void connection.sendData(0, () => 0).catch(() => {}), ALIVE_INTERVAL_MS);
+  const alive = setInterval(() => void connection.sendAlive().catch(() => {}), ALIVE_INTERVAL_MS);
   try {
     return await waiting;
   } finally {
@@ -120,17 +107,27 @@ async function whileAlive<T>(connection: Connection, waiting: Promise<T>): Promi
   }
 }
 
-/** Lets other connections send everything. */
-async function sendAsParts(
-  [connection, request]: Parameters<BodySender>,
-  upload: string | undefined,
-  offset: number,
-  sendParts: PartsSender,
-): Promise<number> {
-  if (request.settled) return 0;
-  if (upload === undefined) throw new FerryError("BadRequest", "the server gave the upload no name");
-  await whileAlive(connection, sendParts(upload, offset));
-  return 0;
+/** Lets other connections send everything, as soon as the server has given the upload a name. */
+function bodyInParts(sendParts: PartsSender, offset: number): Exchanging {
+  const { promise: named, resolve } = Promise.withResolvers<string>();
+  let isNamed = false;
+  return {
+    sink: {
+      ready(value) {
+        if (isNamed) throw new ProtocolViolation("BadRequest", "the server named the upload twice");
+        isNamed = true;
+        resolve(MESSAGES.readyToReceive(value, "ready").upload);
+      },
+    },
+    async body(connection, request) {
+      const upload = await Promise.race([named, request.settling]);
+      if (upload === undefined || request.settled) return 0;
+      const over = new AbortController();
+      void request.settling.then(() => over.abort());
+      await whileAlive(connection, sendParts(upload, offset, over.signal));
+      return 0;
+    },
+  };
 }
 
 /** A range of a file, and the upload that it belongs to. */
@@ -177,29 +174,6 @@ function streamBody(stream: ReadableStream<Uint8Array>, { onProgress }: Transfer
   };
 }
 
-/** Sends nothing before the server has agreed; see `wait` in the command table. */
-function afterConsent(body: BodyMaker): Exchanging {
-  const answers: Consent[] = [];
-  const changed = new Bell();
-  const next = async (request: Sending): Promise<Consent> => {
-    while (answers.length === 0 && !request.settled) await Promise.race([changed.next, request.settling]);
-    return answers.shift() ?? {};
-  };
-  return {
-    sink: {
-      ready(value) {
-        const { kept, upload } = MESSAGES.readyToReceive(value, "ready");
-        answers.push({ kept: kept && decodeBlocks(kept), upload });
-        changed.ring();
-      },
-    },
-    async body(connection, request) {
-      const consent = await next(request);
-      return request.settled ? 0 : await body(consent, () => next(request))(connection, request);
-    },
-  };
-}
-
 /** The receipt, if it is about what was sent. */
 function checked(receipt: Receipt, path: string, size: number): Receipt {
   if (receipt.path === path && receipt.size === size) return receipt;
@@ -213,13 +187,15 @@ async function uploadStream(
   options: PutOptions,
 ): Promise<Receipt> {
   const { overwrite, durable, mtimeMs, signal } = options;
-  const request = { command: "put", path, overwrite, durable, mtimeMs, wait: true } as const;
+  const request = { command: "put", path, overwrite, durable, mtimeMs } as const;
   let sent = 0;
   const body: BodySender = async (...args) => sent = await streamBody(stream, options)(...args);
   try {
-    return checked(await exchange.request(request, { signal, ...afterConsent(() => body) }), path, sent);
+    // What a stream gives is gone when the server does not take it.
+    await exchange.request({ command: "offer", path, overwrite }, { signal });
+    return checked(await exchange.request(request, { signal, body }), path, sent);
   } finally {
-    // The body was not asked for: whoever gave us the stream must know that it is not needed.
+    // Nothing was taken from it: whoever gave us the stream must know that it is not needed.
     if (!stream.locked) stream.cancel().catch(() => {});
   }
 }
@@ -245,14 +221,19 @@ export async function upload(
 ): Promise<Receipt> {
   if (from instanceof ReadableStream) return await uploadStream(exchange, from, path, options);
   const file = typeof from === "string" ? localSource(from) : from;
-  const { overwrite, durable, signal, resume = true, sendParts } = options;
+  const { overwrite, durable, signal, onProgress, sendParts } = options;
   const facts = file.facts ?? await look(file);
+  const { size } = facts;
   const mtimeMs = options.mtimeMs ?? facts.mtimeMs;
-  const request = { command: "put", path, overwrite, durable, size: facts.size, mtimeMs } as const;
-  const body = fileBody(file, facts, options);
-  const shared = sendParts !== undefined;
-  const receipt = facts.size <= ASK_FIRST_BYTES && !shared
-    ? await exchange.request(request, { signal, body: body({}, () => Promise.resolve({})) })
-    : await exchange.request({ ...request, wait: true, resume, shared }, { signal, ...afterConsent(body) });
-  return checked(receipt, path, facts.size);
+  const asksFirst = size > ASK_FIRST_BYTES || sendParts !== undefined;
+  const start = asksFirst ? await startOf(exchange, path, file, size, options) : {};
+  const { offset = 0 } = start;
+  const request = { command: "put", path, overwrite, durable, size, mtimeMs, ...start } as const;
+  const receipt = sendParts
+    ? await exchange.request({ ...request, shared: true }, { signal, ...bodyInParts(sendParts, offset) })
+    : await exchange.request(request, {
+      signal,
+      body: (...sending) => sendRange(sending, file, facts, { offset }, offset, onProgress),
+    });
+  return checked(receipt, path, size);
 }

@@ -1,4 +1,3 @@
-import { setImmediate } from "node:timers/promises";
 import { Bell } from "../protocol/bell.ts";
 import { decodeControl, encodeControl } from "../protocol/codec.ts";
 import { FerryError, toFerryError } from "../protocol/errors.ts";
@@ -6,7 +5,7 @@ import { type Frame, FrameDecoder, FrameEncoder, FrameKind } from "../protocol/f
 import { MAX_CONTROL_BYTES } from "../protocol/limits.ts";
 import { formatAddress } from "./address.ts";
 import { type RateLimit, Throttle } from "./rate.ts";
-import { LARGE_BYTES, Turn } from "./turn.ts";
+import { endOfRound, LARGE_BYTES, Turn } from "./turn.ts";
 
 /** What is used of a `Deno.Conn`, plain or encrypted. */
 export type ByteConn = Pick<Deno.Conn, "remoteAddr" | "read" | "write" | "closeWrite" | "close">;
@@ -256,7 +255,7 @@ export class Connection {
     try {
       while (!this.#filling.empty) {
         // A write costs far more than a short wait in which more small frames may come.
-        if (this.#filling.bytes.length < EAGER_BYTES) await setImmediate();
+        if (this.#filling.bytes.length < EAGER_BYTES) await endOfRound();
         if (this.#reserved) {
           await this.#reserved;
           continue;

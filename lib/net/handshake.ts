@@ -1,9 +1,9 @@
 import { decodeControl, decodeError, MESSAGES, type Messages } from "../protocol/codec.ts";
 import { FerryError } from "../protocol/errors.ts";
-import { FrameKind } from "../protocol/frames.ts";
+import { type Frame, FrameKind } from "../protocol/frames.ts";
 import { PROTOCOL_VERSION } from "../protocol/limits.ts";
 import type { Connection } from "./connection.ts";
-import { newNonce, prove, type Secret, type Transcript, verify } from "./secret.ts";
+import { newNonce, ownerOf, prove, type Secret, type Transcript, verify } from "./secret.ts";
 
 /** What the client knows when a connection begins. */
 export interface Credentials {
@@ -27,16 +27,31 @@ export interface Authenticated {
   readonly index: number;
   /** The server's own proof (Base64) for the `ok`. */
   readonly proof: string;
+  /** Stands for those who know this secret; see `ownerOf`. */
+  readonly owner: string;
 }
 
 const encoder = new TextEncoder();
 
-/** Proofs and nonces are short; anything longer than this is no Base64 of one. */
-const MAX_TOKEN_CHARS = 64;
+/** The Base64 of a nonce or a proof, 32 bytes both, has so many characters. */
+const TOKEN_CHARS = 44;
 
-function decodeToken(text: string | undefined): Uint8Array<ArrayBuffer> {
+/** The bytes of a nonce or a proof, none when it is anything else than the Base64 (RFC 4648, section 4) of 32 bytes. */
+function decodeToken(token: string | undefined): Uint8Array<ArrayBuffer> {
+  if (token === undefined || token.length !== TOKEN_CHARS) return new Uint8Array();
   try {
-    return Uint8Array.fromBase64((text ?? "").slice(0, MAX_TOKEN_CHARS));
+    return Uint8Array.fromBase64(token, { lastChunkHandling: "strict" });
+  } catch {
+    return new Uint8Array();
+  }
+}
+
+/** The bytes of a client's proof, none when the frame has no proof in it, whatever is wrong with it. */
+function proofIn({ kind, payload }: Frame): Uint8Array<ArrayBuffer> {
+  try {
+    return kind === FrameKind.hello
+      ? decodeToken(MESSAGES.proof(decodeControl(payload), "proof").proof)
+      : new Uint8Array();
   } catch {
     return new Uint8Array();
   }
@@ -51,7 +66,8 @@ function bytesOf(hello: unknown): Uint8Array {
  * The server's side of the opening. Without the right proof the client learns nothing but the hello.
  *
  * @returns Undefined when no secret is needed.
- * @throws {FerryError} `Unauthorized` for a missing or wrong proof; `Unsupported`; `BadRequest`; `Disconnected`.
+ * @throws {FerryError} `Unauthorized` for whatever is wrong with the client's nonce or proof; `Unsupported`; `BadRequest`;
+ * `Disconnected`.
  */
 export async function greetClient(
   connection: Connection,
@@ -71,12 +87,13 @@ export async function greetClient(
   if (secrets.length === 0) return undefined;
   const clientNonce = decodeToken(nonce);
   if (clientNonce.length !== serverNonce.length) throw unauthorized();
-  const { proof } = MESSAGES.proof(await connection.receiveControl(FrameKind.hello), "proof");
+  const proof = await connection.receive();
+  if (!proof) throw notExpected(proof);
   const transcript = { serverHello: bytesOf(serverHello), clientHello, serverNonce, clientNonce, certificate };
-  const index = verify(secrets, "client", transcript, decodeToken(proof));
+  const index = verify(secrets, "client", transcript, proofIn(proof));
   const secret = index === undefined ? undefined : secrets[index];
   if (index === undefined || !secret) throw unauthorized();
-  return { index, proof: prove(secret, "server", transcript).toBase64() };
+  return { index, proof: prove(secret, "server", transcript).toBase64(), owner: ownerOf(secret) };
 }
 
 /**

@@ -140,6 +140,14 @@ export function prove(secret: Secret, role: Role, transcript: Transcript): Uint8
 }
 
 /**
+ * What stands for those who know a secret wherever they have to be told apart from others: the same in every run, and
+ * of no use for a proof. It stays on the server.
+ */
+export function ownerOf(secret: Secret): string {
+  return createHmac("sha256", secret.bytes).update("ferry/1 owner of uploads").digest("hex");
+}
+
+/**
  * Looks for the secret that a proof of the other end was made with. Every secret costs the same work, whether it or
  * another one matches, or none.
  *

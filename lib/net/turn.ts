@@ -1,19 +1,19 @@
-import { setImmediate, setTimeout } from "node:timers";
+import { setImmediate } from "node:timers";
 
 /** How long a round of the event loop may last before those who want more of it wait for their turn, in ms. */
 const MAX_ROUND_MS = 4;
 
 /**
- * How often the event loop rests, in ms. Deno looks for new input only when there is nothing else to do or 61 rounds
- * have passed (the event interval of Tokio), and `setImmediate` is something to do.
+ * How often the event loop rests at least, in ms. Deno looks for new input only when there is nothing else to do, or has
+ * been something to do for 61 rounds (the event interval of Tokio), and `setImmediate` is something to do.
  */
-const REST_INTERVAL_MS = 20;
+const REST_INTERVAL_MS = 10;
 
 /**
- * When so many wait, the event loop needs its rests. One alone stands still for its own peer often enough, and a rest,
- * which no timer makes shorter than 1 ms, would slow it down.
+ * A rest is so many rounds in which those who wait get no turn, so that it ends with a look for new input. It takes some
+ * 150 µs; a timer would take 1 to 2 ms, and what another thread does may be done before there is nothing else to do.
  */
-const CROWD = 2;
+const REST_ROUNDS = 61;
 
 /** A step that moves so many bytes is not small. */
 export const LARGE_BYTES = 64 * 1024;
@@ -24,6 +24,9 @@ let roundBegan = 0;
 let restedAt = 0;
 let counting = false;
 
+/** Those who wait for the end of the round; all of them go on then. */
+let ending: PromiseWithResolvers<void> | undefined;
+
 /** Those who wait for their turn; one of them goes on in each round. */
 const waiting: (() => void)[] = [];
 
@@ -31,11 +34,16 @@ function count(): void {
   if (counting) return;
   counting = true;
   roundBegan = performance.now();
-  if (waiting.length < CROWD || roundBegan - restedAt < REST_INTERVAL_MS) setImmediate(nextRound);
-  else setTimeout(nextRoundAfterRest, 0);
+  setImmediate(endRound);
 }
 
-function nextRoundAfterRest(): void {
+function endRound(): void {
+  if (performance.now() - restedAt < REST_INTERVAL_MS) nextRound();
+  else rest(REST_ROUNDS);
+}
+
+function rest(rounds: number): void {
+  if (rounds > 0) return void setImmediate(rest, rounds - 1);
   restedAt = performance.now();
   nextRound();
 }
@@ -43,10 +51,22 @@ function nextRoundAfterRest(): void {
 function nextRound(): void {
   counting = false;
   round++;
+  ending?.resolve();
+  ending = undefined;
   const next = waiting.shift();
   if (!next) return;
   count();
   next();
+}
+
+/**
+ * Waits until everybody whose input or output is ready has had it. Whoever waits for that with a `setImmediate` of its
+ * own keeps the event loop from its rests.
+ */
+export function endOfRound(): Promise<void> {
+  ending ??= Promise.withResolvers();
+  count();
+  return ending.promise;
 }
 
 /**

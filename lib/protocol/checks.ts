@@ -27,6 +27,10 @@ function bad(name: string, wanted: string): never {
 export const text: Check<string> = (value, name) =>
   typeof value === "string" && value.isWellFormed() ? value : bad(name, "a string");
 
+/** The same, or nothing when it is anything else, for what has one answer to whatever is wrong with it. */
+export const textOrNothing: Check<string | undefined> = (value) =>
+  typeof value === "string" && value.isWellFormed() ? value : undefined;
+
 /** True or false. */
 export const flag: Check<boolean> = (value, name) => typeof value === "boolean" ? value : bad(name, "true or false");
 

@@ -1,5 +1,4 @@
-import { BLOCK_FIELDS } from "./blocks.ts";
-import { count, type Fields, flag, listOf, object, oneOf, optional, text, time } from "./checks.ts";
+import { count, type Fields, flag, listOf, object, oneOf, optional, text, textOrNothing, time } from "./checks.ts";
 import { COMMANDS, isCommandName, type Request } from "./commands.ts";
 import { ERROR_CODES, FerryError } from "./errors.ts";
 import { MAX_CONTROL_BYTES } from "./limits.ts";
@@ -9,10 +8,13 @@ import { quote } from "./text.ts";
 export const MESSAGES = {
   /** The server's first frame: the versions it speaks, and random bytes (Base64) when it wants a proof. */
   serverHello: object({ ferry: listOf(count), nonce: optional(text) }),
-  /** The client's first frame: the version it chose from the server's list, and random bytes (Base64) of its own. */
-  clientHello: object({ ferry: count, nonce: optional(text) }),
+  /**
+   * The client's first frame: the version it chose from the server's list, and random bytes (Base64) of its own, which are
+   * as wrong as a wrong proof when they are no text.
+   */
+  clientHello: object({ ferry: count, nonce: textOrNothing }),
   /** The client's second frame when the server wants a proof (Base64) that it knows the secret. */
-  proof: object({ proof: text }),
+  proof: object({ proof: textOrNothing }),
   /**
    * The server's answer to the client's hello: what this session may do (see `RIGHTS`; later versions may have others),
    * how much at once, and the server's own proof.
@@ -20,13 +22,8 @@ export const MESSAGES = {
   welcome: object({ allows: listOf(text), window: count, proof: optional(text) }),
   /** Answers `get`: the facts of the file. */
   readyToSend: object({ size: count, mtimeMs: time, version: text }),
-  /**
-   * Answers a `put` with `wait`. With `kept`, what the server has of an earlier attempt, the client answers where it
-   * goes on; without it the body may come. `upload` is the name under which other connections may send parts.
-   */
-  readyToReceive: object({ kept: optional(object(BLOCK_FIELDS)), upload: optional(text) }),
-  /** The client's answer to `kept`: the body begins at this offset. */
-  resume: object({ offset: count }),
+  /** Answers a shared `put`: the name under which other connections may send parts. */
+  readyToReceive: object({ upload: text }),
   /** The body is complete; `size` is the number of bytes it had. */
   end: object({ size: count }),
   /** A request or a body failed. */

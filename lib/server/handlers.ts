@@ -6,16 +6,24 @@ import { FerryError } from "../protocol/errors.ts";
 import { FrameKind } from "../protocol/frames.ts";
 import { MAX_CONTROL_BYTES, MAX_DATA_BYTES } from "../protocol/limits.ts";
 import { parseRemotePath, type RemotePath, ROOT } from "../storage/path.ts";
-import type { Storage, Upload } from "../storage/storage.ts";
+import type { Storage, Upload, UploadOptions } from "../storage/storage.ts";
 import type { Body } from "./body.ts";
 import type { Limits } from "./limits.ts";
 import { authorize, refusal } from "./policy.ts";
+
+/** An upload that its owner's other connections may add parts to. */
+export interface SharedUpload {
+  readonly upload: Upload;
+  readonly owner: string;
+}
 
 /** What a handler may use to answer one request. */
 export interface Context {
   readonly storage: Storage;
   /** What the session may do. */
   readonly rights: readonly Right[];
+  /** Whose uploads the session's are; see `UploadOptions.owner`. */
+  readonly owner: string;
   readonly limits: Limits;
   /** Whether every upload is synced to the disk. */
   readonly durable: boolean;
@@ -25,7 +33,7 @@ export interface Context {
   /** The body that follows the request, for the commands that have one. */
   readonly body: Body;
   /** Uploads of this server that other connections may add parts to, by the name that they were given. */
-  readonly shared: Map<string, Upload>;
+  readonly shared: Map<string, SharedUpload>;
   /** Counts bytes of file content for the log. */
   moved(bytes: number): void;
   /** Shows a line to the operator. */
@@ -51,7 +59,7 @@ async function dir({ storage, connection, signal }: Context, request: RequestOf<
   let entries = 0;
   let batch: Entry[] = [];
   let batchBytes = 0;
-  for await (const entry of storage.list(parseOptional(request.path), { recursive: request.recursive })) {
+  for await (const entry of storage.list(parseOptional(request.path), { recursive: request.recursive, signal })) {
     signal.throwIfAborted();
     const bytes = entry.path.length * JSON_BYTES_PER_UNIT + ENTRY_OVERHEAD_BYTES;
     const isFirst = entries === batch.length;
@@ -91,38 +99,48 @@ async function get(context: Context, { path, offset, length, ifVersion }: Reques
   }
 }
 
-/** Opens the upload that a request asks for, within what the session may do and use. */
-async function openUpload(context: Context, request: RequestOf<"put">): Promise<Upload> {
-  const { rights, limits: { fileBytes: maxSize, keepFreeBytes: keepFree, depth: maxDepth } } = context;
-  const { path, wait, size, mtimeMs } = request;
-  const durable = request.durable || context.durable;
-  // What an earlier upload has left may be somebody else's, and its sums say something of what is in it.
-  const resume = wait && request.resume && rights.includes("read");
-  const mayReplace = rights.includes("overwrite");
-  const overwrite = request.overwrite !== false && mayReplace;
+/** Has the storage take, or look at, the upload that a request is about, within what the session may do and use. */
+async function toStore<T>(
+  context: Context,
+  request: RequestOf<"put"> | RequestOf<"offer">,
+  store: (path: RemotePath, options: UploadOptions) => Promise<T>,
+): Promise<T> {
+  const { rights, owner, limits: { fileBytes: maxSize, keepFreeBytes: keepFree, depth: maxDepth } } = context;
+  const overwrite = request.overwrite !== false && rights.includes("overwrite");
   try {
-    const options = { size, mtimeMs, overwrite, resume, durable, maxSize, keepFree, maxDepth };
-    return await context.storage.upload(parseRemotePath(path), options);
+    const options = { size: request.size, overwrite, owner, maxSize, keepFree, maxDepth };
+    return await store(parseRemotePath(request.path), options);
   } catch (error) {
     const exists = error instanceof FerryError && error.code === "AlreadyExists";
     throw exists && request.overwrite !== false ? refusal("overwrite", rights) : error;
   }
 }
 
+async function offer(context: Context, request: RequestOf<"offer">): Promise<OkOf<"offer">> {
+  const { storage, signal } = context;
+  const { sums, state } = await toStore(
+    context,
+    request,
+    (path, options) => storage.offer(path, { ...options, signal }),
+  );
+  return { ...encodeBlocks(sums), kept: state };
+}
+
 async function put(context: Context, request: RequestOf<"put">): Promise<OkOf<"put">> {
-  const { connection, signal, body, shared } = context;
-  const { wait, shared: isShared } = request;
-  const upload = await openUpload(context, request);
-  const name = wait && isShared ? crypto.randomUUID() : undefined;
+  const { connection, shared, owner } = context;
+  const { mtimeMs, offset, kept } = request;
+  const durable = request.durable || context.durable;
+  const upload = await toStore(
+    context,
+    request,
+    (path, options) => context.storage.upload(path, { ...options, mtimeMs, durable, offset, kept }),
+  );
+  const name = request.shared ? crypto.randomUUID() : undefined;
   try {
-    if (upload.kept > 0) {
-      await connection.send(FrameKind.ready, { kept: encodeBlocks(await upload.keptSums({ signal })) });
-      upload.startAt(await body.offset());
-    } else {
-      upload.startAt(0);
+    if (name !== undefined) {
+      shared.set(name, { upload, owner });
+      await connection.send(FrameKind.ready, { upload: name });
     }
-    if (name !== undefined) shared.set(name, upload);
-    if (wait && (upload.kept === 0 || name !== undefined)) await connection.send(FrameKind.ready, { upload: name });
     await pour(context, (bytes) => upload.write(bytes));
     return await upload.commit();
   } finally {
@@ -132,8 +150,8 @@ async function put(context: Context, request: RequestOf<"put">): Promise<OkOf<"p
 }
 
 async function part(context: Context, { upload: name, offset }: RequestOf<"part">): Promise<OkOf<"part">> {
-  const upload = context.shared.get(name);
-  if (!upload) throw new FerryError("NotFound", "the upload has ended");
+  const { upload, owner } = context.shared.get(name) ?? {};
+  if (!upload || owner !== context.owner) throw new FerryError("NotFound", "the upload has ended");
   const target = upload.openPart(offset);
   try {
     const size = await pour(context, (bytes) => target.write(bytes));
@@ -161,6 +179,7 @@ const HANDLERS: Handlers = {
   dir,
   get,
   put,
+  offer,
   part,
   stat: ({ storage }, { path }) => storage.stat(parseOptional(path)),
   async blocks({ storage, signal }, { path, length }) {

@@ -3,7 +3,7 @@ import { decodeControl, decodeRequest, MESSAGES } from "../protocol/codec.ts";
 import { COMMANDS, type Request } from "../protocol/commands.ts";
 import { FerryError, toFerryError } from "../protocol/errors.ts";
 import { type Frame, FrameKind, frameName } from "../protocol/frames.ts";
-import { Body } from "./body.ts";
+import { Body, ReadAhead } from "./body.ts";
 
 /** A request that waits for its turn, or the reason why it is refused when its turn comes. */
 export interface Job {
@@ -18,6 +18,9 @@ export interface Job {
 /** Queued requests take at most about this much memory; more are not received before some are answered. In bytes. */
 const MAX_QUEUED_BYTES = 1024 * 1024;
 
+/** Of the bodies of requests that wait, so much is received and kept. In bytes. */
+const MAX_AHEAD_BYTES = 1024 * 1024;
+
 /** What a client has sent and the server has not answered: requests in their order, and the body that is arriving. */
 export class Inbox {
   /** Rings when there is something new, or room. */
@@ -25,6 +28,7 @@ export class Inbox {
   readonly #maxUnanswered: number;
   readonly #queue: Job[] = [];
   #queuedBytes = 0;
+  readonly #ahead = new ReadAhead(MAX_AHEAD_BYTES);
   #isAnswering = false;
   /** The body that is being received; "ignored" after a request that was not understood. */
   #body: Body | "ignored" | undefined;
@@ -64,9 +68,6 @@ export class Inbox {
         return await this.#enqueue(payload);
       case FrameKind.data:
         if (body) return await body.deliver(payload);
-        break;
-      case FrameKind.ready:
-        if (body) return body.begin(MESSAGES.resume(decodeControl(payload), "ready").offset);
         break;
       case FrameKind.end:
         return this.#endBody(MESSAGES.end(decodeControl(payload), "end").size);
@@ -108,7 +109,8 @@ export class Inbox {
     if (unanswered >= this.#maxUnanswered) {
       throw new FerryError("BadRequest", `more than ${this.#maxUnanswered} requests are unanswered`);
     }
-    const job = { size: payload.length, body: new Body(), signal: this.#abort.signal };
+    const { signal } = this.#abort;
+    const job = { size: payload.length, body: new Body(this.#ahead, signal), signal };
     try {
       const request = decodeRequest(payload);
       this.#body = "body" in COMMANDS[request.command] ? job.body : undefined;

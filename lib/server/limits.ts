@@ -50,3 +50,6 @@ export const DEFAULT_LIMITS: Limits = {
 
 /** How long we wait for a peer to close its side after we have closed ours, in ms. */
 export const LINGER_MS = 2_000;
+
+/** How long a client waits for the answer to a wrong proof, whatever was wrong, in ms. */
+export const REFUSAL_DELAY_MS = 1_000;

@@ -12,7 +12,6 @@ import { ROOT } from "../storage/path.ts";
 import type { Storage } from "../storage/storage.ts";
 import { Admission } from "./admission.ts";
 import type { ServerEvent } from "./events.ts";
-import { Guard } from "./guard.ts";
 import { DEFAULT_LIMITS, type Limits } from "./limits.ts";
 import { type Policy, type Role, ROLES } from "./policy.ts";
 import { Session, type SessionOptions } from "./session.ts";
@@ -49,6 +48,9 @@ const ACCEPT_PAUSE_MS = 100;
 
 /** How often the operator is told that accepting fails, in ms. */
 const ACCEPT_WARNING_MS = 10_000;
+
+/** How long `say` waits for clients that do not read, in ms. */
+const SAY_PATIENCE_MS = 2_000;
 
 /** How often deadlines are checked, in ms. */
 const DEADLINE_CHECK_MS = 1_000;
@@ -106,7 +108,6 @@ export class FerryServer implements AsyncDisposable {
       onEvent,
       credentials: { secrets: secrets.map(({ secret }) => secret), certificate: encryption?.certificate },
       roles: secrets.map(({ role }) => role),
-      guard: new Guard(),
       shared: new Map(),
     };
     this.#deadlines = setInterval(() => this.#checkDeadlines(), DEADLINE_CHECK_MS);
@@ -120,9 +121,23 @@ export class FerryServer implements AsyncDisposable {
     return [...this.#sessions.keys()];
   }
 
-  /** Sends a line to every client. */
-  async say(text: string): Promise<void> {
-    await Promise.all(this.sessions.map((session) => session.notify(text)));
+  /**
+   * Sends a line to every client.
+   *
+   * @returns How many have taken it, and how many had not read anything two seconds later; they may yet.
+   */
+  async say(text: string): Promise<{ taken: number; missed: number }> {
+    const began = performance.now();
+    const late = new AbortController();
+    const deadline = delay(SAY_PATIENCE_MS, undefined, { signal: late.signal }).catch(() => {});
+    const sessions = this.sessions.filter(({ role }) => role !== undefined);
+    // Who is busy with an answer and reads it comes to the line in time.
+    const isTaken = (session: Session) =>
+      Promise.race([session.notify(text), deadline.then(() => session.progressAt > began)]);
+    const answers = await Promise.all(sessions.map(isTaken));
+    late.abort();
+    const taken = answers.filter((answer) => answer).length;
+    return { taken, missed: answers.length - taken };
   }
 
   /**

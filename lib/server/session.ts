@@ -1,17 +1,17 @@
+import { setTimeout as delay } from "node:timers/promises";
 import type { Connection } from "../net/connection.ts";
 import { Turn } from "../net/turn.ts";
-import { greetClient, type ServerCredentials, unauthorized } from "../net/handshake.ts";
+import { greetClient, type ServerCredentials } from "../net/handshake.ts";
 import { errorMessage } from "../protocol/codec.ts";
 import { type Right, verbOf } from "../protocol/commands.ts";
 import { cannot, FerryError, toFerryError } from "../protocol/errors.ts";
 import { FrameKind } from "../protocol/frames.ts";
-import type { Storage, Upload } from "../storage/storage.ts";
+import type { Storage } from "../storage/storage.ts";
 import type { Admission } from "./admission.ts";
 import { detailFor, type ServerEvent } from "./events.ts";
-import type { Guard } from "./guard.ts";
-import { handle } from "./handlers.ts";
+import { handle, type SharedUpload } from "./handlers.ts";
 import { Inbox, type Job } from "./inbox.ts";
-import { type Limits, LINGER_MS } from "./limits.ts";
+import { type Limits, LINGER_MS, REFUSAL_DELAY_MS } from "./limits.ts";
 import { type Policy, rightsOf, type Role } from "./policy.ts";
 
 /** What all sessions of a server share. */
@@ -23,11 +23,10 @@ export interface SessionOptions {
   readonly durable: boolean;
   readonly onEvent: (event: ServerEvent) => void;
   /** Uploads that several sessions work on. */
-  readonly shared: Map<string, Upload>;
+  readonly shared: Map<string, SharedUpload>;
   readonly credentials: ServerCredentials;
   /** What those may do who know each of the secrets. */
   readonly roles: readonly Role[];
-  readonly guard: Guard;
 }
 
 /**
@@ -45,6 +44,7 @@ export class Session {
   #greeted = false;
   #role: Role | undefined;
   #rights: readonly Right[] = [];
+  #owner = "";
   /** To be called when the session has ended. */
   #leave: (() => void) | undefined;
   #busyWith: string | undefined;
@@ -91,20 +91,34 @@ export class Session {
     }
     this.#connection.close();
     await answering;
+    // What was being written gives its buffers back.
+    await this.#connection.flush().catch(() => {});
     this.#leave?.();
     clearTimeout(this.#linger);
     const durationMs = since(this.#began);
     this.#options.onEvent({ event: "close", session: id, peer, durationMs, reason: this.#reason });
   }
 
-  /** Sends a line to the person at the other end. */
-  async notify(text: string, reason: "message" | "shutdown" = "message"): Promise<void> {
-    if (!this.#greeted) return;
+  /**
+   * Sends a line to the person at the other end.
+   *
+   * @returns Whether it was sent, and a message also taken, for which a client may take as long as it likes.
+   */
+  async notify(text: string, reason: "message" | "shutdown" = "message"): Promise<boolean> {
+    if (!this.#greeted) return false;
     try {
       await this.#connection.send(FrameKind.notice, { text, reason });
+      if (reason === "message") await this.#connection.flush();
+      return true;
     } catch {
       // The client is gone; its own loops notice that too.
+      return false;
     }
+  }
+
+  /** When bytes have moved last, on the clock of `performance.now()`. */
+  get progressAt(): number {
+    return this.#connection.progressAt;
   }
 
   /** Lets the command under way finish, refuses all others, then ends the session. */
@@ -139,8 +153,7 @@ export class Session {
     const still = now - this.#connection.progressAt;
     const { body, isIdle } = this.#inbox;
     const midway = this.#connection.midway || (body?.isAwaited && this.#connection.reading);
-    // A client that compares what was kept with its own file has nothing to send for as long as that takes.
-    const idle = this.#greeted && (body?.isChoosing || isIdle);
+    const idle = this.#greeted && isIdle;
     // Counted from the beginning: a byte now and then does not make it longer.
     if (!this.#greeted && now - this.#began > helloMs) late(`no hello within ${helloMs / 1000} s`);
     else if (midway && still > stallMs) late(`no progress within ${stallMs / 1000} s`);
@@ -148,20 +161,24 @@ export class Session {
   }
 
   async #greet(): Promise<void> {
-    const { policy, limits, credentials, roles, guard, admission } = this.#options;
+    const { policy, limits, credentials, roles, admission } = this.#options;
     const { host } = this.#connection;
     try {
       const authenticated = await greetClient(this.#connection, credentials);
-      if (authenticated && guard.isBlocked(host)) throw unauthorized();
       if (this.#closing) throw new FerryError("Disconnected", "the connection is closed");
       this.#leave = admission.enter(host);
       this.#role = authenticated ? roles[authenticated.index] : "full";
       this.#rights = this.#role ? rightsOf(this.#role, policy) : [];
+      this.#owner = authenticated?.owner ?? "";
       const welcome = { allows: this.#rights, window: limits.requests, proof: authenticated?.proof };
       await this.#connection.send(FrameKind.ok, welcome);
       this.#greeted = true;
     } catch (error) {
-      if (toFerryError(error).code === "Unauthorized") await guard.fail(host, this.#inbox.signal);
+      if (toFerryError(error).code === "Unauthorized") {
+        const { signal } = this.#inbox;
+        // It stays among the strangers, of whom there is a limited number.
+        await delay(REFUSAL_DELAY_MS, undefined, { signal }).catch(() => {});
+      }
       throw error;
     }
   }
@@ -182,7 +199,8 @@ export class Session {
         const job = this.#inbox.take();
         if (job) {
           await this.#answer(job);
-          if (turn.isOver()) await turn.pass();
+          // What was sent ahead is not small, however small each of it is.
+          if (!this.#inbox.isIdle && turn.isOver(Infinity)) await turn.pass();
         } else if (this.#shuttingDown) {
           await this.#endOrderly();
         } else {
@@ -211,6 +229,7 @@ export class Session {
       const context = {
         ...this.#options,
         rights: this.#rights,
+        owner: this.#owner,
         connection: this.#connection,
         signal,
         body,

@@ -7,9 +7,10 @@ import type { BlockSums } from "../protocol/blocks.ts";
 import { FerryError, toFerryError } from "../protocol/errors.ts";
 import { sumBlocks } from "./blocks.ts";
 import { DirectoryReader } from "./directory_reader.ts";
-import { DirectoryUpload } from "./directory_upload.ts";
+import { DirectoryUpload, offerUpload, type UploadTarget } from "./directory_upload.ts";
 import { listTree } from "./directory_list.ts";
 import { facts } from "./facts.ts";
+import { KeptFiles } from "./kept_files.ts";
 import {
   again,
   type Found,
@@ -31,6 +32,8 @@ import type {
   BlockOptions,
   Entry,
   FileFacts,
+  Kept,
+  ListOptions,
   MkdirOptions,
   Reader,
   ReadOptions,
@@ -73,6 +76,7 @@ export class DirectoryStorage implements Storage {
   /** The real path of the directory. */
   readonly root: string;
   readonly #root: Root;
+  readonly #kept = new KeptFiles();
 
   private constructor(root: string) {
     this.root = root;
@@ -100,13 +104,14 @@ export class DirectoryStorage implements Storage {
     );
   }
 
-  async *list(path: RemotePath, options: { recursive?: boolean | undefined } = {}): AsyncIterable<Entry> {
+  async *list(path: RemotePath, { recursive = false, signal }: ListOptions = {}): AsyncIterable<Entry> {
     const directory = guarded(() => {
       const { directory, name, info } = this.#find(path);
       if (!info.isDirectory) throw new FerryError("NotADirectory", "it is not a directory");
-      return join(directory, name);
+      return new PinnedDirectory(join(directory, name), info);
     });
-    yield* listTree(directory, options.recursive ?? false, (link) => this.#followLink(link)?.info);
+    const followLink = (link: string) => this.#followLink(link)?.info;
+    yield* listTree({ directory, path, recursive, followLink, signal });
   }
 
   async read(path: RemotePath, options: ReadOptions = {}): Promise<Reader> {
@@ -120,14 +125,12 @@ export class DirectoryStorage implements Storage {
     return reader;
   }
 
+  async offer(path: RemotePath, options: UploadOptions & { signal?: AbortSignal | undefined } = {}): Promise<Kept> {
+    return await offerUpload(guarded(() => this.#uploadTarget(path, options)), options);
+  }
+
   async upload(path: RemotePath, options: UploadOptions = {}): Promise<Upload> {
-    return guarded(() => {
-      const { directory, name, info } = this.#locate(path, (path) => this.#parentToAdd(path));
-      if (info?.isDirectory || path === ROOT) throw new FerryError("IsADirectory", "it is a directory");
-      this.#refuseDeeper(this.#root.depthOf(join(directory, name)), options.maxDepth);
-      if (info?.isSymlink) throw new FerryError("AlreadyExists", "it exists already");
-      return new DirectoryUpload({ directory, name, path, replaced: info }, options);
-    });
+    return guarded(() => new DirectoryUpload(this.#uploadTarget(path, options), options, this.#kept));
   }
 
   async mkdir(path: RemotePath, { parents = false, maxDepth }: MkdirOptions = {}): Promise<void> {
@@ -193,7 +196,7 @@ export class DirectoryStorage implements Storage {
   /** How many bytes an interrupted upload of `path` has left; 0 when there is nothing to resume. */
   keptBytes(path: RemotePath): number {
     return guarded(() => {
-      const { directory, name } = this.#parent(path);
+      const { directory, name } = this.#locate(path, (path) => this.#parent(path));
       const partial = join(directory, partialName(name));
       // Most often there is none, and this is the cheap way to find out.
       const info = existsSync(partial) ? lstatOrNothing(partial) : undefined;
@@ -236,6 +239,15 @@ export class DirectoryStorage implements Storage {
     }
     file.close();
     return undefined;
+  }
+
+  /** Where an upload goes: through a link, beside what that leads to. */
+  #uploadTarget(path: RemotePath, { maxDepth }: UploadOptions): UploadTarget {
+    const { directory, name, info } = this.#locate(path, (path) => this.#parentToAdd(path));
+    if (info?.isDirectory || path === ROOT) throw new FerryError("IsADirectory", "it is a directory");
+    this.#refuseDeeper(this.#root.depthOf(join(directory, name)), maxDepth);
+    if (info?.isSymlink) throw new FerryError("AlreadyExists", "it exists already");
+    return { directory, name, path, replaced: info };
   }
 
   /** The one name of a directory that shall be made, and the real directory in which it is missing. */

@@ -1,108 +1,217 @@
+import { Buffer } from "node:buffer";
 import { join } from "@std/path";
 import { takeTurn } from "../net/turn.ts";
 import { FerryError, toFerryError } from "../protocol/errors.ts";
+import { ENTRIES_PER_STEP, isSmall } from "./entries.ts";
 import { facts } from "./facts.ts";
-import { lstatOrNothing, realPathOrNothing } from "./lookup.ts";
-import { isReserved, MAX_PATH_DEPTH } from "./path.ts";
+import { lstatOrNothing } from "./lookup.ts";
+import { NameBudget } from "./name_budget.ts";
+import { isLonger, MAX_NAME_BYTES, MAX_PATH_BYTES, MAX_SYSTEM_PATH_BYTES } from "./path.ts";
+import { changed, PinnedDirectory } from "./pinned.ts";
+import { SortedNames } from "./sorted_names.ts";
 import type { Entry } from "./storage.ts";
 
-/** After so many entries other connections get their turn. */
-const ENTRIES_PER_TURN = 64;
+/** A synchronous step that has taken so long enters no more directories, in ms. */
+const MAX_STEP_MS = 4;
 
-/** So many names are sorted at once; enough for the first frame of a listing. */
-const NAMES_AT_ONCE = 2048;
-
-/** Of so many names from all over, the middle one divides the others. */
-const SAMPLE_SIZE = 9;
-
-/** Names in order, sorted piece by piece so that the first of very many need not wait for all of them. */
-function* inOrder(names: string[]): Generator<string> {
-  const pieces = [names];
-  for (let piece = pieces.pop(); piece; piece = pieces.pop()) {
-    const middle = piece.length <= NAMES_AT_ONCE ? undefined : middleOf(piece);
-    const [lower, upper]: [string[], string[]] = [[], []];
-    if (middle !== undefined) { for (const name of piece) (name < middle ? lower : upper).push(name); }
-    if (lower.length === 0) yield* piece.sort();
-    else pieces.push(upper, lower);
-  }
+/** What to list, and how. */
+export interface ListTreeOptions {
+  readonly directory: PinnedDirectory;
+  /** The path of it as a client writes it. */
+  readonly path: string;
+  readonly recursive: boolean;
+  /** Gives what a link leads to, or undefined when it does not exist for clients. */
+  readonly followLink: (link: string) => Deno.FileInfo | undefined;
+  readonly signal: AbortSignal | undefined;
 }
 
-/** A name that about half of the others come before. */
-function middleOf(names: string[]): string | undefined {
-  const step = names.length / SAMPLE_SIZE;
-  const sample = Array.from({ length: SAMPLE_SIZE }, (_, i) => names[Math.floor((i + Math.random()) * step)] ?? "");
-  return sample.sort()[SAMPLE_SIZE >> 1];
-}
-
-/** Names of what is in a directory, in order; Ferry's own left out. */
-function namesIn(directory: string): Generator<string> {
-  refuseLink(directory);
-  const names: string[] = [];
-  for (const { name } of Deno.readDirSync(directory)) if (!isReserved(name)) names.push(name);
-  refuseLink(directory);
-  return inOrder(names);
-}
-
-/** The same, or undefined for a directory that we may not list. */
-function namesUnlessRefused(directory: string): Generator<string> | undefined {
-  try {
-    return namesIn(directory);
-  } catch (error) {
-    if (toFerryError(error).code === "Refused") return undefined;
-    throw error;
-  }
-}
-
-/** Fails when someone has put a link in a directory's place, or on the way to it, since it was looked at. */
-function refuseLink(directory: string): void {
-  if (realPathOrNothing(directory) !== directory) throw new FerryError("NotFound", "no such file or directory");
-}
-
-/** Whether a failure only means that an entry or directory went away, or may not be looked at, while we listed. */
-function isSkippable(error: unknown): boolean {
-  return ["NotFound", "NotADirectory", "Refused", "InvalidPath"].includes(toFerryError(error).code);
+/** A directory that is being listed. */
+interface Level {
+  readonly directory: PinnedDirectory;
+  /** What the paths of its entries begin with. */
+  readonly prefix: string;
+  readonly names: SortedNames;
+  /** What is said of it before what is in it; nothing of the one at the top. */
+  entry: Entry | undefined;
+  /** Whether there is something in it that cannot be opened, since its path is too long. */
+  isIncomplete: boolean;
 }
 
 /**
  * Lists a real directory, and with `recursive` those in it, parents before children, sorted by name. Links to
  * directories are listed and not entered. Anything that is neither a file nor a directory is left out. A directory
- * that may not be read is listed as `unreadable`, so that nobody takes the listing for complete.
+ * of which not everything can be listed is `unreadable`, so that nobody takes the listing for complete.
  *
- * @param directory The real path of the directory.
- * @param followLink Gives what a link leads to, or undefined when it does not exist for clients.
+ * Entries are looked at in synchronous steps, which check the directory that they stand in.
+ *
+ * @throws {FerryError} `Changed` when a directory is moved or replaced before all in it was listed.
  */
-export async function* listTree(
-  directory: string,
-  recursive: boolean,
-  followLink: (link: string) => Deno.FileInfo | undefined,
-): AsyncGenerator<Entry> {
+export async function* listTree(options: ListTreeOptions): AsyncGenerator<Entry> {
+  const listing = new Listing(options);
   try {
-    if (recursive) await takeTurn();
-    const open = [{ directory, prefix: "", names: namesIn(directory) }];
-    for (let seen = 1; open.length > 0; seen++) {
-      if (seen % ENTRIES_PER_TURN === 0) await takeTurn();
-      const level = open[open.length - 1] ?? open[0];
-      const next = level?.names.next();
-      if (!level || !next || next.done) {
-        open.pop();
-        continue;
-      }
-      const real = join(level.directory, next.value);
-      const path = level.prefix + next.value;
-      try {
-        const own = lstatOrNothing(real);
-        const info = own?.isSymlink ? followLink(real) : own;
-        if (!info?.isFile && !info?.isDirectory) continue;
-        const { kind, size, mtimeMs } = facts(info);
-        const enters = recursive && own?.isDirectory && open.length < MAX_PATH_DEPTH;
-        const names = enters ? namesUnlessRefused(real) : undefined;
-        yield { path, kind, size, mtimeMs, ...(enters && !names ? { unreadable: true } : {}) };
-        if (names) open.push({ directory: real, prefix: `${path}/`, names });
-      } catch (error) {
-        if (!isSkippable(error)) throw error;
-      }
-    }
+    yield* listing.run();
   } catch (error) {
     throw toFerryError(error);
+  } finally {
+    listing.end();
   }
+}
+
+class Listing {
+  readonly #options: ListTreeOptions;
+  readonly #budget = new NameBudget();
+  readonly #levels: Level[] = [];
+  /** What was found and is not given out yet. */
+  #found: Entry[] = [];
+  /** Whether the directory at the top has something in it that cannot be opened. */
+  #isIncomplete = false;
+
+  constructor(options: ListTreeOptions) {
+    this.#options = options;
+  }
+
+  async *run(): AsyncGenerator<Entry> {
+    const { directory, recursive } = this.#options;
+    if (recursive) await takeTurn();
+    this.#enter(directory, directory.check(), undefined);
+    for (let level = this.#levels.at(-1); level; level = this.#levels.at(-1)) {
+      const isFull = this.#step();
+      const found = this.#found;
+      this.#found = [];
+      yield* found;
+      if (isFull) await takeTurn();
+      else await this.#prepare();
+    }
+    if (this.#isIncomplete) throw new FerryError("InvalidPath", "something in it has a path that is too long");
+  }
+
+  /** Gives the memory back. */
+  end(): void {
+    for (const { names } of this.#levels) names.drop();
+  }
+
+  /** One synchronous step. @returns Whether it has ended only since it has done enough. */
+  #step(): boolean {
+    this.#levels.at(-1)?.directory.check();
+    const began = performance.now();
+    for (let seen = 0; seen < ENTRIES_PER_STEP; seen++) {
+      const level = this.#levels.at(-1);
+      if (!level) return false;
+      const name = level.names.take();
+      if (name !== undefined) this.#look(level, name);
+      else if (!level.names.isEnded) return false;
+      else this.#leave(level);
+      if (this.#levels.at(-1) !== level && performance.now() - began > MAX_STEP_MS) return true;
+    }
+    return true;
+  }
+
+  #look({ directory, prefix }: Level, name: string): void {
+    const real = join(directory.path, name);
+    const found = this.#lookAt(real);
+    if (!found) return;
+    const { own, info } = found;
+    const { kind, size, mtimeMs } = facts(info);
+    const entry = { path: prefix + name, kind, size, mtimeMs };
+    if (this.#options.recursive && own.isDirectory) this.#enter(new PinnedDirectory(real, own), own, entry);
+    else this.#found.push(entry);
+  }
+
+  /** What is there, and where a link leads; undefined for what does not exist for clients. */
+  #lookAt(real: string): { own: Deno.FileInfo; info: Deno.FileInfo } | undefined {
+    try {
+      const own = lstatOrNothing(real);
+      const info = own?.isSymlink ? this.#options.followLink(real) : own;
+      return own && (info?.isFile || info?.isDirectory) ? { own, info } : undefined;
+    } catch (error) {
+      if (isSkippable(error)) return undefined;
+      throw error;
+    }
+  }
+
+  /** Goes on with what is in a directory. */
+  #enter(directory: PinnedDirectory, info: Deno.FileInfo, entry: Entry | undefined): void {
+    const level: Level = {
+      directory,
+      prefix: entry ? `${entry.path}/` : "",
+      names: new SortedNames(directory, {
+        budget: this.#budget,
+        leavesOut: this.#tooDeepIn(directory, entry, () => level.isIncomplete = true),
+        spare: () => this.#levels.some((other) => other !== level && other.names.drop()),
+        signal: this.#options.signal,
+      }),
+      entry,
+      isIncomplete: false,
+    };
+    const above = this.#levels.at(-1);
+    this.#levels.push(level);
+    // A large one is read between two steps.
+    if (!isSmall(info)) return;
+    try {
+      level.names.readAtOnce();
+      // Whether it was this directory that was read, and all above it were the same.
+      if (above) above.directory.checkSame();
+      else directory.check();
+      directory.checkInside();
+      this.#say(level);
+    } catch (error) {
+      this.#giveUp(level, error);
+    }
+  }
+
+  /** Reads names, between two steps. */
+  async #prepare(): Promise<void> {
+    const level = this.#levels.at(-1);
+    if (!level) return;
+    try {
+      await level.names.prepare();
+      this.#say(level);
+    } catch (error) {
+      this.#giveUp(level, error);
+    }
+  }
+
+  /** Says of a directory what is to be said when it was read. */
+  #say(level: Level): void {
+    const { entry, isIncomplete } = level;
+    if (entry) this.#found.push(isIncomplete ? { ...entry, unreadable: true } : entry);
+    else if (isIncomplete && this.#levels.length === 1) this.#isIncomplete = true;
+    level.entry = undefined;
+  }
+
+  /** Goes on without a directory that we may not list. */
+  #giveUp(level: Level, error: unknown): void {
+    const { code } = toFerryError(error);
+    // It was there when it was looked at.
+    if (code === "NotFound" || code === "NotADirectory") throw changed();
+    if (!level.entry || code !== "Refused") throw error;
+    this.#found.push({ ...level.entry, unreadable: true });
+    this.#leave(level);
+  }
+
+  #leave(level: Level): void {
+    level.names.drop();
+    this.#levels.pop();
+    this.#levels.at(-1)?.directory.checkSame();
+  }
+
+  /** What tells whether an entry of a directory lies too deep to be opened; it says so when one does. */
+  #tooDeepIn(directory: PinnedDirectory, entry: Entry | undefined, say: () => void): (name: string) => boolean {
+    const path = [this.#options.path, entry?.path].filter(Boolean).join("/");
+    const room = Math.min(
+      MAX_SYSTEM_PATH_BYTES - Buffer.byteLength(directory.path),
+      MAX_PATH_BYTES - Buffer.byteLength(path),
+    ) - "/".length;
+    if (room >= MAX_NAME_BYTES) return () => false;
+    return (name) => {
+      const isTooDeep = isLonger(name, room);
+      if (isTooDeep) say();
+      return isTooDeep;
+    };
+  }
+}
+
+/** Whether a failure only means that an entry went away, or may not be looked at, while we listed. */
+function isSkippable(error: unknown): boolean {
+  return ["NotFound", "NotADirectory", "Refused", "InvalidPath"].includes(toFerryError(error).code);
 }

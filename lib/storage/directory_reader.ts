@@ -1,15 +1,9 @@
-import { setTimeout } from "node:timers/promises";
 import { FerryError, toFerryError } from "../protocol/errors.ts";
 import { facts, mtimeMs } from "./facts.ts";
 import { PacedFile } from "./file.ts";
 import { lookAgain } from "./lookup.ts";
+import { settled } from "./settle.ts";
 import type { FileFacts, Reader, ReadOptions } from "./storage.ts";
-
-/**
- * Two writes within one tick of the file system's clock give the same time of change. The tick is at most 10 ms on
- * Linux (CONFIG_HZ=100), so a file is read only when its last change is longer ago than this.
- */
-const CLOCK_TICK_MS = 20;
 
 /** Whether the content of an open file may have changed between two looks at it. */
 function differs(before: Deno.FileInfo, after: Deno.FileInfo): boolean {
@@ -43,12 +37,9 @@ export class DirectoryReader implements Reader {
 
   /** Waits until a change from now on will be seen, then finds the place to begin. To be called once before `read`. */
   async settle(): Promise<void> {
-    const age = Date.now() - mtimeMs(this.#info);
-    if (age > -CLOCK_TICK_MS && age < CLOCK_TICK_MS) {
-      await setTimeout(CLOCK_TICK_MS);
-      this.#info = this.#file.file.statSync();
-      this.facts = facts(this.#info);
-    }
+    const info = await settled(this.#info, () => this.#file.file.statSync());
+    if (info !== this.#info) this.facts = facts(info);
+    this.#info = info;
     const { offset = 0, length, ifVersion } = this.#options;
     if (ifVersion !== undefined && ifVersion !== this.facts.version) {
       throw new FerryError("Changed", "it is not the version that was asked for");

@@ -1,15 +1,15 @@
 import { join } from "@std/path";
-import type { BlockSums } from "../protocol/blocks.ts";
 import { FerryError, toFerryError } from "../protocol/errors.ts";
-import { PacedFile } from "./file.ts";
 import { sumBlocks } from "./blocks.ts";
 import { mtimeMs as mtimeMsOf, versionOf } from "./facts.ts";
+import { PacedFile } from "./file.ts";
+import type { KeptFiles } from "./kept_files.ts";
 import { lookAgain, lstatOrNothing } from "./lookup.ts";
+import { Part } from "./part.ts";
 import { PartialFile, PERMISSION_BITS } from "./partial.ts";
 import type { RemotePath } from "./path.ts";
-import { Part } from "./part.ts";
 import { SpaceKeeper } from "./space.ts";
-import type { BlockOptions, Receipt, Upload, UploadOptions, UploadPart } from "./storage.ts";
+import type { Kept, Receipt, Upload, UploadOptions, UploadPart } from "./storage.ts";
 import { added } from "./watch.ts";
 
 /** Where an upload goes: a real directory, a name in it, and what had that name when the upload began. */
@@ -23,66 +23,87 @@ export interface UploadTarget {
 /** The most parts that are remembered; far fewer are enough for any file. */
 const MAX_PARTS = 10_000;
 
-async function syncDirectory(directory: string): Promise<void> {
-  // Windows does not open directories, and has no need to sync them.
-  if (Deno.build.os === "windows") return;
-  using handle = await Deno.open(directory, { read: true });
-  await handle.sync();
+/** Opens a directory to sync it. Windows does not open directories, and has no need to sync them. */
+async function openDirectory(directory: string): Promise<Deno.FsFile | undefined> {
+  return Deno.build.os === "windows" ? undefined : await Deno.open(directory, { read: true });
+}
+
+function checkSize(size: number, { maxSize = Infinity }: UploadOptions): void {
+  if (size > maxSize) throw new FerryError("TooLarge", `a file may have at most ${maxSize} bytes here`);
+}
+
+/** Refuses what can be refused before anything is opened. */
+function checkTarget({ replaced }: UploadTarget, options: UploadOptions): void {
+  if (replaced && options.overwrite === false) throw new FerryError("AlreadyExists", "it exists already");
+  checkSize(options.size ?? 0, options);
+}
+
+/** What an earlier upload has left, and whether one would be taken now; see `Storage.offer`. */
+export async function offerUpload(
+  target: UploadTarget,
+  options: UploadOptions & { signal?: AbortSignal | undefined },
+): Promise<Kept> {
+  const { size = 0, owner, keepFree = 0, signal } = options;
+  try {
+    checkTarget(target, options);
+    const partial = PartialFile.openKept(target.directory, target.name, owner);
+    try {
+      const length = Math.min(partial?.size ?? 0, size);
+      new SpaceKeeper(target.directory, keepFree).require(size - length);
+      if (length > 0) await partial?.settle();
+      const file = partial && new PacedFile(partial.file);
+      const sums = await sumBlocks((chunk) => file?.read(chunk) ?? null, { length, signal });
+      return { sums, state: length > 0 ? partial?.state ?? "" : "" };
+    } finally {
+      partial?.file.close();
+    }
+  } catch (error) {
+    throw toFerryError(error);
+  }
 }
 
 /** Writes a partial file beside the target and renames it when it is complete. */
 export class DirectoryUpload implements Upload {
   readonly #target: UploadTarget;
   readonly #options: UploadOptions;
+  readonly #keptFiles: KeptFiles;
   readonly #partial: PartialFile;
   readonly #file: PacedFile;
   readonly #space: SpaceKeeper;
   readonly #parts: Part[] = [];
-  readonly kept: number;
-  #size = 0;
-  #started = false;
+  #size: number;
+  /** Whether what is still a partial file has the time that the file shall have, and not that of its last change. */
+  #isDated = false;
   #open = true;
 
-  constructor(target: UploadTarget, options: UploadOptions) {
+  constructor(target: UploadTarget, options: UploadOptions, keptFiles: KeptFiles) {
     this.#target = target;
     this.#options = options;
-    if (target.replaced) this.#refuseToOverwrite();
-    if (options.size !== undefined) this.#checkSize(options.size);
-    this.#space = new SpaceKeeper(target.directory, options.keepFree ?? 0);
+    this.#keptFiles = keptFiles;
+    const { offset = 0, kept, size = offset, owner = "", keepFree = 0 } = options;
+    if (offset > size || offset > 0 && kept === undefined) {
+      throw new FerryError("BadRequest", `${offset} is not a place to go on at`);
+    }
+    checkTarget(target, options);
+    // What is left may be from a time when more was allowed.
+    checkSize(offset, options);
+    this.#size = offset;
+    this.#space = new SpaceKeeper(target.directory, keepFree);
     // Nobody may read the new content who could not read the old.
     const mode = target.replaced?.mode;
-    this.#partial = PartialFile.open(target.directory, target.name, mode ? mode & PERMISSION_BITS : undefined);
+    const own = mode ? { owner, mode: mode & PERMISSION_BITS } : { owner };
+    this.#partial = PartialFile.open(target.directory, target.name, own);
     this.#file = new PacedFile(this.#partial.file);
-    this.kept = options.resume ? this.#partial.size : 0;
-  }
-
-  async keptSums(options: Partial<BlockOptions> = {}): Promise<BlockSums> {
-    const length = Math.min(options.length ?? Infinity, this.kept);
     try {
-      this.#file.file.seekSync(0, Deno.SeekMode.Start);
-      return await sumBlocks((chunk) => this.#file.read(chunk), { ...options, length });
+      this.#begin(offset, kept);
+      this.#space.require(size - offset);
     } catch (error) {
-      throw toFerryError(error);
-    }
-  }
-
-  startAt(offset: number): void {
-    if (this.#started || offset > this.kept) throw new FerryError("BadRequest", `${offset} is not a place to go on at`);
-    // What is left may be from a time when more was allowed.
-    this.#checkSize(offset);
-    this.#started = true;
-    this.#size = offset;
-    try {
-      if (this.#partial.size > offset) this.#partial.file.truncateSync(offset);
-      if (this.#partial.size > 0) this.#partial.file.seekSync(offset, Deno.SeekMode.Start);
-      this.#space.require((this.#options.size ?? offset) - offset);
-    } catch (error) {
-      throw toFerryError(error);
+      this.#leave();
+      throw error;
     }
   }
 
   write(bytes: Uint8Array): Promise<void> | void {
-    if (!this.#started) this.startAt(0);
     this.#size += bytes.length;
     this.#prepare(this.#size, bytes.length);
     try {
@@ -93,7 +114,6 @@ export class DirectoryUpload implements Upload {
   }
 
   openPart(offset: number): UploadPart {
-    if (!this.#started) throw new FerryError("BadRequest", "the upload has not begun");
     if (this.#parts.length >= MAX_PARTS) throw new FerryError("TooLarge", `a file has at most ${MAX_PARTS} parts`);
     this.#prepare(offset, 0);
     try {
@@ -107,27 +127,32 @@ export class DirectoryUpload implements Upload {
 
   async commit(): Promise<Receipt> {
     const { path, directory, name } = this.#target;
-    const { size, mtimeMs, durable = false } = this.#options;
+    const { size: wanted, durable = false, owner = "" } = this.#options;
     const { file, path: partial } = this.#partial;
     try {
       if (this.#parts.length > 0) await this.#endParts();
-      if (!this.#started) this.startAt(0);
-      this.#joinParts();
-      if (size !== undefined && this.#size !== size) {
-        throw new FerryError("BadRequest", `${this.#size} of the announced ${size} bytes were sent`);
+      const size = this.#sizeWith(this.#parts.filter((part) => part.isFinished));
+      if (wanted !== undefined && size !== wanted) {
+        throw new FerryError("BadRequest", `${size} of the announced ${wanted} bytes were sent`);
       }
-      if (mtimeMs !== undefined) file.utimeSync(new Date(mtimeMs), new Date(mtimeMs));
       const destination = join(directory, name);
+      // Whether it can be opened has to be known before there is a file in it.
+      using parent = durable ? await openDirectory(directory) : undefined;
+      this.#date();
       if (durable) await file.sync();
       // After everything that takes time: meanwhile something else may have been given that name.
-      if (this.#options.overwrite === false && lstatOrNothing(destination)) this.#refuseToOverwrite();
+      if (this.#options.overwrite === false && lstatOrNothing(destination)) {
+        throw new FerryError("AlreadyExists", "it exists already");
+      }
       // A directory on the way may have been renamed, and another made, with the partial file of somebody else.
       const written = this.#partial.inPlace();
       if (!written) throw new FerryError("Changed", "the directory was replaced meanwhile; try again");
-      if (written.size !== this.#size) throw new FerryError("Changed", "the partial file was changed by others");
+      if (written.size !== size) throw new FerryError("Changed", "the partial file was changed by others");
       Deno.renameSync(partial, destination);
       added(destination);
-      if (durable) await syncDirectory(directory);
+      this.#isDated = false;
+      this.#keptFiles.delete(owner, partial);
+      await parent?.sync();
       const info = lookAgain(file, destination, written);
       this.#close();
       return { path, size: info.size, mtimeMs: mtimeMsOf(info), version: versionOf(info), durable };
@@ -140,13 +165,25 @@ export class DirectoryUpload implements Upload {
     if (!this.#open) return;
     if (this.#parts.length > 0) await this.#endParts();
     try {
-      // While the lock is held the name cannot belong to another upload.
-      if (this.#partial.inPlace()?.size === 0) Deno.removeSync(this.#partial.path);
+      const size = this.#sizeWith(this.#parts);
+      // What lies behind a gap is of no use to whoever goes on, and may be very far away.
+      if (this.#parts.length > 0 && this.#partial.file.statSync().size > size) this.#partial.file.truncateSync(size);
+      if (this.#isDated) this.#partial.file.utimeSync(new Date(), new Date());
     } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw toFerryError(error);
+      throw toFerryError(error);
     } finally {
-      this.#close();
+      this.#leave();
     }
+  }
+
+  /** Takes over what was kept, up to `offset`. */
+  #begin(offset: number, kept: string | undefined): void {
+    const partial = this.#partial;
+    if (offset > 0 && (kept !== partial.state || offset > partial.size)) {
+      throw new FerryError("Changed", "what was kept of an earlier upload is not what it was; try again");
+    }
+    if (partial.size > offset) partial.file.truncateSync(offset);
+    if (offset > 0) partial.file.seekSync(offset, Deno.SeekMode.Start);
   }
 
   /** Sees whether so many bytes may be written that end at a position of the file. */
@@ -155,29 +192,46 @@ export class DirectoryUpload implements Upload {
     if (size !== undefined && end > size) {
       throw new FerryError("BadRequest", `what was sent goes beyond the announced ${size} bytes`);
     }
-    this.#checkSize(end);
+    checkSize(end, this.#options);
     this.#space.require(bytes);
-  }
-
-  #checkSize(size: number): void {
-    const { maxSize = Infinity } = this.#options;
-    if (size > maxSize) throw new FerryError("TooLarge", `a file may have at most ${maxSize} bytes here`);
   }
 
   async #endParts(): Promise<void> {
     await Promise.all(this.#parts.map((part) => part.end()));
   }
 
-  /** Counts the parts up to the first gap. One that was sent again, since its answer was lost, counts once. */
-  #joinParts(): void {
-    const received = this.#parts.filter((part) => part.isFinished).sort((a, b) => a.offset - b.offset);
-    for (const { offset, size } of received) {
-      if (offset <= this.#size) this.#size = Math.max(this.#size, offset + size);
+  /** How far the file goes with these parts, up to the first gap. One that was sent again counts once. */
+  #sizeWith(parts: readonly Part[]): number {
+    let size = this.#size;
+    for (const { offset, received } of parts.toSorted((a, b) => a.offset - b.offset)) {
+      if (offset <= size) size = Math.max(size, offset + received);
     }
+    return size;
   }
 
-  #refuseToOverwrite(): void {
-    if (this.#options.overwrite === false) throw new FerryError("AlreadyExists", "it exists already");
+  /** Gives the partial file the time that the file shall have. */
+  #date(): void {
+    const { mtimeMs } = this.#options;
+    if (mtimeMs === undefined) return;
+    this.#isDated = true;
+    this.#partial.file.utimeSync(new Date(mtimeMs), new Date(mtimeMs));
+  }
+
+  /** Closes the partial file, which stays if there is something in it. */
+  #leave(): void {
+    const { path } = this.#partial;
+    const { owner = "" } = this.#options;
+    try {
+      // While the lock is held the name cannot belong to another upload.
+      const left = this.#partial.inPlace();
+      if (left && left.size > 0) return this.#keptFiles.add(owner, path, left);
+      this.#keptFiles.delete(owner, path);
+      if (left) Deno.removeSync(path);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw toFerryError(error);
+    } finally {
+      this.#close();
+    }
   }
 
   #close(): void {

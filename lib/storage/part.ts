@@ -12,6 +12,7 @@ export class Part implements UploadPart {
   readonly #file: PacedFile;
   readonly #prepare: (end: number, bytes: number) => void;
   #size = 0;
+  #received = 0;
   #isFinished = false;
   #writing: Promise<void> | undefined;
   #ended = false;
@@ -24,9 +25,9 @@ export class Part implements UploadPart {
     this.#prepare = prepare;
   }
 
-  /** How many bytes it has so far. */
-  get size(): number {
-    return this.#size;
+  /** How many bytes of it are in the file. */
+  get received(): number {
+    return this.#received;
   }
 
   /** Whether all of it has arrived. */
@@ -40,7 +41,12 @@ export class Part implements UploadPart {
     this.#prepare(this.offset + this.#size, bytes.length);
     try {
       const writing = this.#file.write(bytes);
-      if (writing) return this.#writing = writing.catch((error) => Promise.reject(toFerryError(error)));
+      if (!writing) {
+        this.#received += bytes.length;
+        return;
+      }
+      const written = () => void (this.#received += bytes.length);
+      return this.#writing = writing.then(written, (error) => Promise.reject(toFerryError(error)));
     } catch (error) {
       throw toFerryError(error);
     }

@@ -1,8 +1,10 @@
 import { hash } from "node:crypto";
-import { join } from "@std/path";
+import { dirname, join } from "@std/path";
 import { FerryError } from "../protocol/errors.ts";
+import { versionOf } from "./facts.ts";
 import { isSameFile, lstatOrNothing, realPathOrNothing } from "./lookup.ts";
 import { RESERVED_PREFIX } from "./path.ts";
+import { settled } from "./settle.ts";
 
 /** The permission bits of a file that are kept when it is replaced. */
 export const PERMISSION_BITS = 0o777;
@@ -14,32 +16,59 @@ const MAX_TRIES = 10;
 export const PARTIAL_NAME = /^\.ferry-[0-9a-f]{16}\.part$/;
 
 /**
- * The name of the partial file for `name`: it fits into any directory that `name` fits into, is the same every time
- * so that an interrupted upload can be found again, and says nothing.
+ * The name of an owner's partial file for `name`: it fits into any directory that `name` fits into, is the same every
+ * time so that an interrupted upload can be found again, and says nothing. Nobody else's file has it.
+ *
+ * @param owner See `UploadOptions.owner`.
  */
-export function partialName(name: string): string {
-  return `${RESERVED_PREFIX}${hash("sha256", name, "hex").slice(0, 16)}.part`;
+export function partialName(name: string, owner = ""): string {
+  return `${RESERVED_PREFIX}${hash("sha256", `${owner.length} ${owner}${name}`, "hex").slice(0, 16)}.part`;
 }
 
 const BUSY = "it is being written by someone else; try again later";
 
-/** Makes the file, or opens the one that is there, without ever following a link or opening anything else. */
-function openOrMake(path: string, mode: number | undefined): { file: Deno.FsFile; isNew: boolean } | undefined {
-  const access = { read: true, write: true };
-  try {
-    const file = Deno.openSync(path, { ...access, createNew: true, ...(mode === undefined ? {} : { mode }) });
-    return { file, isNew: true };
-  } catch (error) {
-    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
-  }
+const ACCESS = { read: true, write: true };
+
+interface Opened {
+  readonly file: Deno.FsFile;
+  readonly isNew: boolean;
+}
+
+/** Opens the file that is there, if there is one, without ever following a link or opening anything else. */
+function openThere(path: string): Opened | undefined {
   const info = lstatOrNothing(path);
   if (!info) return undefined;
   if (!info.isFile) throw new FerryError("Refused", "something that is not a file is in the way of the upload");
   try {
-    return { file: Deno.openSync(path, access), isNew: false };
+    return { file: Deno.openSync(path, ACCESS), isNew: false };
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw error;
+  }
+}
+
+/** Makes the file, or opens the one that is there. */
+function openOrMake(path: string, mode: number | undefined): Opened | undefined {
+  try {
+    const file = Deno.openSync(path, { ...ACCESS, createNew: true, ...(mode === undefined ? {} : { mode }) });
+    return { file, isNew: true };
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+  }
+  return openThere(path);
+}
+
+/** Removes a partial file that is still what it was, and that nobody is writing. Whatever goes wrong, it stays. */
+export function removeLeft(path: string, left: Deno.FileInfo): void {
+  try {
+    // Someone may have put a link in the directory's place.
+    if (realPathOrNothing(dirname(path)) !== dirname(path)) return;
+    const named = lstatOrNothing(path);
+    if (!named?.isFile || !isSameFile(named, left)) return;
+    using file = Deno.openSync(path, ACCESS);
+    if (file.tryLockSync(true) && isSameFile(named, file.statSync())) Deno.removeSync(path);
+  } catch {
+    // The sweep tries again.
   }
 }
 
@@ -47,52 +76,80 @@ function openOrMake(path: string, mode: number | undefined): { file: Deno.FsFile
 export class PartialFile {
   readonly file: Deno.FsFile;
   readonly path: string;
-  /** How many bytes it had when it was opened. */
-  readonly size: number;
-  /** What it was then. */
-  readonly #own: Deno.FileInfo;
+  /** What it was when it was opened. */
+  #own: Deno.FileInfo;
 
   private constructor(file: Deno.FsFile, path: string) {
     this.file = file;
     this.path = path;
     this.#own = file.statSync();
-    this.size = this.#own.size;
+  }
+
+  /** How many bytes it had when it was opened. */
+  get size(): number {
+    return this.#own.size;
+  }
+
+  /** Names what was in it when it was opened; see `settle`. */
+  get state(): string {
+    return versionOf(this.#own);
+  }
+
+  /** Waits until `state` is one that it cannot have again when its content changes. */
+  async settle(): Promise<void> {
+    this.#own = await settled(this.#own, () => this.file.statSync());
   }
 
   /**
-   * Opens or creates the partial file for `name` in `directory`, and locks it against every other writer, also one in
-   * another process. The lock ends when the file is closed, or with the process.
+   * Opens or creates an owner's partial file for `name` in `directory`, and locks it against every other writer, also
+   * one in another process. The lock ends when the file is closed, or with the process.
    *
    * @param directory A real path.
    * @param mode The permission bits that the file shall have, where they must not be the usual ones.
    * @throws {FerryError} `Busy` when another writer holds it; `NotFound` when the directory is gone.
    */
-  static open(directory: string, name: string, mode?: number): PartialFile {
-    const path = join(directory, partialName(name));
+  static open(directory: string, name: string, { owner, mode }: { owner?: string; mode?: number } = {}): PartialFile {
+    const path = join(directory, partialName(name, owner));
     for (let i = 0; i < MAX_TRIES; i++) {
       const opened = openOrMake(path, mode);
-      if (!opened) continue;
-      const { file, isNew } = opened;
-      try {
-        if (!file.tryLockSync(true)) throw new FerryError("Busy", BUSY);
-        const partial = new PartialFile(file, path);
-        // Someone may have put a link in the directory's place since it was looked at.
-        const isHere = realPathOrNothing(directory) === directory;
-        // The last holder may have renamed or removed the file between our open and our lock.
-        const isInPlace = partial.inPlace() !== undefined;
-        if (isHere && isInPlace) {
-          if (mode !== undefined) partial.#giveMode(mode);
-          return partial;
-        }
-        if (isNew && isInPlace) Deno.removeSync(path);
-        if (!isHere) throw new FerryError("NotFound", "no such file or directory");
-      } catch (error) {
-        file.close();
-        throw error;
-      }
-      file.close();
+      const partial = opened && PartialFile.#lock(directory, path, opened, mode);
+      if (partial) return partial;
     }
     throw new FerryError("Busy", BUSY);
+  }
+
+  /** The same for one that is there already; undefined when there is none. */
+  static openKept(directory: string, name: string, owner?: string): PartialFile | undefined {
+    const path = join(directory, partialName(name, owner));
+    for (let i = 0; i < MAX_TRIES; i++) {
+      const opened = openThere(path);
+      const partial = opened && PartialFile.#lock(directory, path, opened);
+      if (!opened || partial) return partial;
+    }
+    throw new FerryError("Busy", BUSY);
+  }
+
+  /** Takes the lock; gives undefined when the file was replaced meanwhile. */
+  static #lock(directory: string, path: string, { file, isNew }: Opened, mode?: number): PartialFile | undefined {
+    try {
+      if (!file.tryLockSync(true)) throw new FerryError("Busy", BUSY);
+      const partial = new PartialFile(file, path);
+      // Someone may have put a link in the directory's place since it was looked at.
+      const isHere = realPathOrNothing(directory) === directory;
+      // The last holder may have renamed or removed the file between our open and our lock.
+      const isInPlace = partial.inPlace() !== undefined;
+      if (isHere && isInPlace) {
+        if (mode !== undefined) partial.#giveMode(mode);
+        return partial;
+      }
+      if (isNew && isInPlace) Deno.removeSync(path);
+      if (!isHere) throw new FerryError("NotFound", "no such file or directory");
+    } catch (error) {
+      file.close();
+      throw error;
+    }
+    file.close();
+    return undefined;
   }
 
   /** Another handle on the same file. @throws {FerryError} `Changed` when the path leads elsewhere by now. */

@@ -1,5 +1,7 @@
+import { SEPARATOR } from "@std/path";
 import { FerryError } from "../protocol/errors.ts";
 import { isSameFile, lstatOrNothing, realPathOrNothing } from "./lookup.ts";
+import { isLonger, MAX_SYSTEM_PATH_BYTES } from "./path.ts";
 
 /**
  * A directory in which something is done in several steps. Between two steps it may be moved, and something else be put
@@ -35,12 +37,28 @@ export class PinnedDirectory {
    * this one. The real path of a deep directory takes much longer.
    */
   checkSame(): Deno.FileInfo {
-    const now = lstatOrNothing(this.path);
+    return this.#compare(this.path);
+  }
+
+  /**
+   * The same, and whether what is in it may be looked at: one that may only be read has names and nothing else.
+   *
+   * @throws The system's error when it may not.
+   */
+  checkInside(): Deno.FileInfo {
+    const inside = this.path + SEPARATOR + ".";
+    // Where that is too long, so is the path of everything in it.
+    return this.#compare(isLonger(inside, MAX_SYSTEM_PATH_BYTES) ? this.path : inside);
+  }
+
+  #compare(path: string): Deno.FileInfo {
+    const now = lstatOrNothing(path);
     if (!now?.isDirectory || !isSameFile(now, this.#info)) throw changed();
     return now;
   }
 }
 
-function changed(): FerryError {
+/** The failure of what has begun in a directory that is not there any more. */
+export function changed(): FerryError {
   return new FerryError("Changed", "the directory was moved or replaced meanwhile; try again");
 }

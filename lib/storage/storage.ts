@@ -23,8 +23,15 @@ export interface UploadOptions {
   readonly mtimeMs?: number | undefined;
   /** Whether a file of that name is replaced (the default) or the upload fails with `AlreadyExists`. */
   readonly overwrite?: boolean | undefined;
-  /** Whether what an earlier upload of that name has left may be used; see `Upload.kept`. */
-  readonly resume?: boolean | undefined;
+  /**
+   * Who uploads it; anything that does not change. What an upload leaves is its owner's: others do not go on with it,
+   * change it, hold it up, or see it.
+   */
+  readonly owner?: string | undefined;
+  /** How many bytes of what was kept the file begins with; none when absent. */
+  readonly offset?: number | undefined;
+  /** With `offset`, the state of what was kept in which these bytes were compared; see `Storage.offer`. */
+  readonly kept?: string | undefined;
   /** Whether file and directory are synced to the disk before `commit` is over. */
   readonly durable?: boolean | undefined;
   /** The largest size that the file may have, in bytes; any when absent. */
@@ -33,6 +40,13 @@ export interface UploadOptions {
   readonly keepFree?: number | undefined;
   /** The most names that its path may have, counted from the root and with links followed; any number when absent. */
   readonly maxDepth?: number | undefined;
+}
+
+/** What to list. */
+export interface ListOptions {
+  /** Whether what is in the directories below is listed, too. */
+  readonly recursive?: boolean | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** How to make a directory. */
@@ -96,21 +110,23 @@ export interface UploadPart {
   close(): void;
 }
 
+/** What an earlier upload has left of a file. It may be anything: compare the sums with the source. */
+export interface Kept {
+  /** The sums of its blocks, not beyond the size that the file is to have. */
+  readonly sums: BlockSums;
+  /** Names the state that it is in, for `UploadOptions.kept`; empty when there is nothing to go on with. */
+  readonly state: string;
+}
+
 /** A file that is being stored. Nothing is visible under its name before `commit`. */
 export interface Upload {
-  /** How many bytes an earlier upload has left. They may be anything: compare `keptSums` with the source. */
-  readonly kept: number;
-  /** The sums of the blocks that were left; of all, or of the first `length` bytes. */
-  keptSums(options?: Partial<BlockOptions>): Promise<BlockSums>;
-  /** Keeps the first `offset` bytes of what was left and goes on there. Without this call nothing is kept. */
-  startAt(offset: number): void;
   /** Appends bytes; the array may be reused as soon as the call is over. */
   write(bytes: Uint8Array): Promise<void> | void;
   /** Opens a place for bytes from `offset` on. Parts that were sent again count once, and must be the same. */
   openPart(offset: number): UploadPart;
   /** Checks the size and puts the file in place. */
   commit(): Promise<Receipt>;
-  /** Gives up, and leaves what has arrived for a later attempt; after `commit` it does nothing. */
+  /** Gives up, and leaves what has arrived in one piece for a later attempt; after `commit` it does nothing. */
   abort(): Promise<void>;
 }
 
@@ -118,8 +134,16 @@ export interface Upload {
 export interface Storage {
   stat(path: RemotePath): Promise<FileFacts>;
   /** The entries of a directory, each directory's sorted by name (UTF-16 code units), parents before children. */
-  list(path: RemotePath, options?: { recursive?: boolean | undefined }): AsyncIterable<Entry>;
+  list(path: RemotePath, options?: ListOptions): AsyncIterable<Entry>;
   read(path: RemotePath, options?: ReadOptions): Promise<Reader>;
+  /**
+   * Says what an earlier upload of the same owner has left of a file of the announced size, and that an upload of it
+   * would be taken now.
+   *
+   * @throws {FerryError} What `upload` would throw.
+   */
+  offer(path: RemotePath, options?: UploadOptions & { signal?: AbortSignal | undefined }): Promise<Kept>;
+  /** @throws {FerryError} `Changed` when what was kept is in another state by now. */
   upload(path: RemotePath, options?: UploadOptions): Promise<Upload>;
   mkdir(path: RemotePath, options?: MkdirOptions): Promise<void>;
   /** Gives something another path, never onto what exists. Nothing comes to lie so deep that it could not be used. */

@@ -132,6 +132,34 @@ export function testUploadFailures(define: Define): void {
     await storage.remove(at("old"));
   });
 
+  define(
+    "upload",
+    "goes on with what an earlier upload of the same owner has left, in the state it was offered",
+    async (storage) => {
+      const content = bytes(100_000, 8);
+      const first = await storage.upload(at("a"), { owner: "one", size: content.length });
+      await first.write(content.subarray(0, 60_000));
+      await first.abort();
+      const offer = (owner: string, size: number | undefined) => storage.offer(at("a"), { owner, size });
+      for (const [owner, size, covered] of [["two", 100_000, 0], ["one", undefined, 0], ["one", 50, 50]] as const) {
+        assertEquals((await offer(owner, size)).sums.covered, covered);
+      }
+      const { sums, state: kept } = await offer("one", content.length);
+      assertEquals(sums.covered, 60_000);
+      const options = { owner: "one", size: content.length, offset: 50_000, kept };
+      await assertFailsWith("Changed", () => storage.upload(at("a"), { ...options, kept: "another" }));
+      await assertFailsWith("Changed", () => storage.upload(at("a"), { ...options, owner: "two" }));
+      await assertFailsWith("BadRequest", () => storage.upload(at("a"), { ...options, kept: undefined }));
+      await assertFailsWith("BadRequest", () => storage.upload(at("a"), { ...options, size: 49_999 }));
+      const next = await storage.upload(at("a"), options);
+      await assertFailsWith("Busy", () => offer("one", content.length));
+      await next.write(content.subarray(50_000));
+      await next.commit();
+      assert(sameBytes(await contentOf(storage, "a"), content));
+      assertEquals(await namesOf(storage), ["a"]);
+    },
+  );
+
   define("upload", "abort() after commit() does nothing", async (storage) => {
     const upload = await storage.upload(at("a"));
     await upload.commit();

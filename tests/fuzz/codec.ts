@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
-import { blockSizeFor, decodeBlocks, encodeBlocks, matchingBytes } from "../../lib/protocol/blocks.ts";
+import { BLOCK_FIELDS, blockSizeFor, decodeBlocks, encodeBlocks, matchingBytes } from "../../lib/protocol/blocks.ts";
+import { object } from "../../lib/protocol/checks.ts";
 import { decodeControl, decodeError, decodeRequest, encodeControl, MESSAGES } from "../../lib/protocol/codec.ts";
 import { type CommandName, COMMANDS, okCheck } from "../../lib/protocol/commands.ts";
 import type { ErrorCode } from "../../lib/protocol/errors.ts";
@@ -92,16 +93,16 @@ function runEncode(random: Random): void {
 function runBlocks(random: Random, seen: Tally): void {
   const covered = random.below(random.pick([2, 2 ** 21, 2 ** 32])) * random.pick([1, 1024]);
   const blockSize = blockSizeFor(covered);
-  const crcs = Uint32Array.from({ length: Math.ceil(covered / blockSize) }, () => random.u32());
-  const fields = encodeBlocks({ covered, blockSize, crcs });
-  assertEquals(decodeBlocks(fields), { covered, blockSize, crcs });
+  const hashes = random.bytes(32 * Math.ceil(covered / blockSize));
+  const fields = encodeBlocks({ covered, blockSize, hashes });
+  assertEquals(decodeBlocks(fields), { covered, blockSize, hashes });
   const changed: unknown = JSON.parse(JSON.stringify(mutateValue(random, fields)));
-  const check = () => MESSAGES.readyToReceive({ kept: changed }, "ready").kept;
-  const sums = accepted(() => decodeBlocks(check() ?? fields), ["BadRequest"], seen);
+  const check = object(BLOCK_FIELDS);
+  const sums = accepted(() => decodeBlocks(check(changed, "blocks")), ["BadRequest"], seen);
   if (!sums) return;
-  assertEquals(sums.crcs.length, Math.ceil(sums.covered / sums.blockSize));
+  assertEquals(sums.hashes.length, 32 * Math.ceil(sums.covered / sums.blockSize));
   assertEquals(decodeBlocks(encodeBlocks(sums)), sums);
-  const other = { covered, blockSize, crcs };
+  const other = { covered, blockSize, hashes };
   const same = matchingBytes(sums, other);
   assertEquals(matchingBytes(other, sums), same);
   assert(same >= 0 && same <= Math.min(covered, sums.covered), `${same} bytes are the same`);

@@ -49,11 +49,9 @@ function randomParts(random: Random, { upload }: Scene): FrameCopy[] {
 /** A body of `size` bytes in a few pieces, now and then given up. */
 function randomBody(random: Random, size: number): FrameCopy[] {
   const frames: FrameCopy[] = [];
-  const offset = random.below(6) ? 0 : random.below(size + 1);
-  if (random.below(3) === 0) frames.push(jsonFrame(FrameKind.ready, { offset }));
   let sent = 0;
-  while (sent < size - offset) {
-    const n = Math.min(size - offset - sent, 1 + random.below(2 * size));
+  while (sent < size) {
+    const n = Math.min(size - sent, 1 + random.below(2 * size));
     frames.push(frame(FrameKind.data, random.bytes(n)));
     sent += n;
     if (random.below(8) === 0) frames.push(frame(FrameKind.data));

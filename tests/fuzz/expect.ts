@@ -8,8 +8,6 @@ import { referenceFrames } from "./reference.ts";
 /** A body as it travelled. */
 interface Body {
   readonly parts: Uint8Array[];
-  /** Where the client wanted it to begin, once it has said so. */
-  offset: number | undefined;
   isWhole: boolean;
 }
 
@@ -50,19 +48,12 @@ export class Expected {
 
   /** All contents that a file may have after these uploads. */
   get contents(): Uint8Array[] {
-    /** What uploads may have left for a later one to go on with. */
-    const left: Uint8Array[] = [];
     const whole: Uint8Array[] = [];
     for (const { request, body } of this.asked) {
-      if (request?.command !== "put") continue;
-      const { offset = 0 } = body;
+      // Nobody here knows the state of what was kept, so that nothing is gone on with.
+      if (request?.command !== "put" || !body.isWhole || request.offset) continue;
       const own = concat(...body.parts);
-      const resumed = left.filter(({ length }) => length >= offset).map((kept) =>
-        concat(kept.subarray(0, offset), own)
-      );
-      const possible = [own, ...(request.wait && request.resume ? resumed : [])];
-      left.push(...possible);
-      if (body.isWhole) whole.push(...possible.filter(({ length }) => length === (request.size ?? length)));
+      if (own.length === (request.size ?? own.length)) whole.push(own);
     }
     return whole;
   }
@@ -83,7 +74,7 @@ export class Expected {
 
   #ask(payload: Uint8Array): void {
     if (this.bodyIsOpen) throw refused();
-    const body: Body = { parts: [], offset: undefined, isWhole: false };
+    const body: Body = { parts: [], isWhole: false };
     try {
       const request = decodeRequest(payload);
       this.asked.push({ request, body });
@@ -96,13 +87,8 @@ export class Expected {
   }
 
   #addTo(body: Body, kind: number, payload: Uint8Array): void {
-    if (kind === FrameKind.ready) {
-      const { offset } = MESSAGES.resume(decodeControl(payload), "ready");
-      body.offset ??= offset;
-    } else if (kind === FrameKind.data) {
-      body.offset ??= 0;
-      body.parts.push(payload);
-    } else throw refused();
+    if (kind !== FrameKind.data) throw refused();
+    body.parts.push(payload);
   }
 
   #endBody(size: number): void {

@@ -69,7 +69,7 @@ function isGood(stream: Uint8Array, secret: Secret, serverHello: RawFrame): bool
   if (hello.kind !== FrameKind.hello || proof.kind !== FrameKind.hello) return false;
   try {
     if (MESSAGES.clientHello(decodeControl(hello.payload), "hello").ferry !== 1) return false;
-    const given = Uint8Array.fromBase64(MESSAGES.proof(decodeControl(proof.payload), "proof").proof);
+    const given = Uint8Array.fromBase64(MESSAGES.proof(decodeControl(proof.payload), "proof").proof ?? "");
     return sameBytes(given, proofFor("client", secret, serverHello, hello.payload));
   } catch (error) {
     assert(error instanceof FerryError || error instanceof SyntaxError, `threw ${Deno.inspect(error)}`);

@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assertEquals } from "@std/assert";
 import { MESSAGES } from "../../lib/protocol/codec.ts";
 import { concat } from "../helpers/frames.ts";
 import type { RawPeer } from "../helpers/raw.ts";
@@ -33,11 +33,9 @@ export class SharedUpload {
       path: SHARED_PATH,
       size: SIZE,
       mtimeMs: 1e12,
-      wait: true,
       shared: true,
     });
     const { upload } = MESSAGES.readyToReceive((await host.receive())?.value, "ready");
-    assert(upload !== undefined);
     return new SharedUpload(host, upload);
   }
 

@@ -288,12 +288,9 @@ export async function startServer(
   }
 }
 
-/** Starts a client. `access` changes the permissions that are documented. */
-export function startClient(
-  args: readonly string[],
-  { access = [], ...options }: ProcessOptions & { access?: readonly string[] } = {},
-): Process {
-  return new Process(DENO, ["run", ...CLIENT_ACCESS, ...access, CLIENT, ...args], options);
+/** Starts a client. */
+export function startClient(args: readonly string[], options: ProcessOptions = {}): Process {
+  return new Process(DENO, ["run", ...CLIENT_ACCESS, CLIENT, ...args], options);
 }
 
 /** Runs a server to its end, with the permissions in `access`. */
@@ -305,7 +302,7 @@ export async function runServer(args: readonly string[], access: readonly string
 /** Runs a client to its end. */
 export async function runClient(
   args: readonly string[],
-  { input = "", ...options }: ProcessOptions & { access?: readonly string[]; input?: string | Uint8Array } = {},
+  { input = "", ...options }: ProcessOptions & { input?: string | Uint8Array } = {},
 ): Promise<Outcome> {
   await using process = startClient(args, options);
   return await outcome(process, input);

@@ -54,11 +54,11 @@ async function sweep(directory: string): Promise<number> {
  * begin like it. Nothing may fail, and nothing may be left of them.
  */
 async function resumeSome(worker: Worker, random: Random): Promise<void> {
-  const { place: { root, tally }, model } = worker;
+  const { place: { root, server, tally }, model } = worker;
   const partials = new Set(partialsIn(root));
   for (const name of model.names.values()) {
     const { path, uploaded } = name;
-    const partial = join(dirname(path), partialName(path.slice(path.lastIndexOf("/") + 1)));
+    const partial = join(dirname(path), partialName(path.slice(path.lastIndexOf("/") + 1), server.owner));
     if (!uploaded || !partials.has(partial) || random.below(4) === 0) continue;
     const content = random.below(3) === 0 ? contentOf(random, uploaded.bytes.length) : uploaded;
     await upload(worker, name, content, (from) => copy(worker.link, "put", path, from, {}));

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { certificatePem } from "../../lib/net/certificate.ts";
+import { ownerOf } from "../../lib/net/secret.ts";
 import { decodeTicket, encodeTicket, type Ticket } from "../../lib/net/ticket.ts";
 import type { LinkOptions } from "../../lib/mod.ts";
 import { memoryOf } from "../../bench/helpers/memory.ts";
@@ -77,6 +78,11 @@ export class SoakServer implements AsyncDisposable {
   at(at: Address): LinkOptions {
     const { certificate, secret } = this.#ticket ?? {};
     return { ...at, secret, certificate: certificate && certificatePem(certificate) };
+  }
+
+  /** Whose the uploads of its clients are. */
+  get owner(): string {
+    return this.#ticket ? ownerOf(this.#ticket.secret) : "";
   }
 
   /** The same for the command line of a client. */

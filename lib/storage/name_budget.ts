@@ -1,0 +1,43 @@
+/** What names may take that are held for all listings of this process together, in bytes. */
+const SHARED_BYTES = 32 * 1024 * 1024;
+
+/** What each listing may hold beyond that, in bytes, so that it can always go on. */
+const OWN_BYTES = 1024 * 1024;
+
+/** What V8 needs for a string besides its characters, and for its places in arrays, in bytes. */
+const STRING_OVERHEAD_BYTES = 48;
+
+const IS_LATIN = /^[\0-\xff]*$/;
+
+/** What is left for all listings together. */
+let sharedLeft = SHARED_BYTES;
+
+/** About how many bytes of memory a name takes. */
+export function costOf(name: string): number {
+  return STRING_OVERHEAD_BYTES + name.length * (IS_LATIN.test(name) ? 1 : 2);
+}
+
+/** Counts the memory that the names held for one listing take. */
+export class NameBudget {
+  #held = 0;
+
+  /** Counts so many bytes more, or gives false when there is no room for them. */
+  take(bytes: number): boolean {
+    const shared = beyondOwn(this.#held + bytes) - beyondOwn(this.#held);
+    if (shared > sharedLeft) return false;
+    sharedLeft -= shared;
+    this.#held += bytes;
+    return true;
+  }
+
+  /** Says that so many bytes are not held any more. */
+  give(bytes: number): void {
+    sharedLeft += beyondOwn(this.#held) - beyondOwn(this.#held - bytes);
+    this.#held -= bytes;
+  }
+}
+
+/** How much of what a listing holds counts for all together. */
+function beyondOwn(held: number): number {
+  return Math.max(0, held - OWN_BYTES);
+}

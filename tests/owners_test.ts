@@ -1,0 +1,180 @@
+import { assert, assertEquals, assertNotEquals } from "@std/assert";
+import type { Client, ServeOptions } from "../lib/mod.ts";
+import { ownerOf, Secret } from "../lib/net/secret.ts";
+import { DirectoryStorage } from "../lib/storage/directory.ts";
+import { PARTIAL_NAME, PartialFile, partialName } from "../lib/storage/partial.ts";
+import { bytes } from "./helpers/random.ts";
+import { assertFile, namesIn, Served } from "./helpers/raw.ts";
+import { CONTENT, flipped, MIB } from "./helpers/resuming.ts";
+import { at } from "./helpers/storage.ts";
+import { tempDir } from "./helpers/temp.ts";
+
+const SECRETS = { full: Secret.create(), read: Secret.create(), upload: Secret.create() };
+const WITH_SECRETS: Partial<ServeOptions> = { secret: SECRETS };
+
+/** Begins an upload and gives it up, so that this much of it is kept. */
+async function leave(client: Client, path: string, content: Uint8Array): Promise<void> {
+  let sent = 0;
+  const source = new ReadableStream<Uint8Array>({
+    pull(controller) {
+      if (sent === content.length) return controller.error(new Error("the source failed"));
+      controller.enqueue(content.subarray(sent, sent += Math.min(MIB, content.length - sent)));
+    },
+  }, { highWaterMark: 0 });
+  await client.put(source, path).then(() => {
+    throw new Error("the upload was not given up");
+  }, () => {});
+  // With this answer it is known that the server is done with it.
+  await client.say("done");
+}
+
+/** Names of all partial files in a served directory. */
+function partials(served: Served): string[] {
+  return Array.from(Deno.readDirSync(served.join()), ({ name }) => name).filter((name) => PARTIAL_NAME.test(name))
+    .sort();
+}
+
+/** Puts a file. @returns How many bytes of content travelled. */
+async function travelled(served: Served, client: Client, content: Uint8Array, path: string): Promise<number> {
+  await using local = await tempDir();
+  await Deno.writeFile(local.join("f"), content);
+  await client.put(local.join("f"), path);
+  const puts = served.events.of("command").filter(({ command }) => command === "put");
+  return puts.at(-1)?.bytes ?? NaN;
+}
+
+Deno.test("what another owner has left is neither gone on with nor changed, whatever is in it", async () => {
+  await using served = await Served.with({}, WITH_SECRETS);
+  await using dropBox = await served.connect({ secret: SECRETS.upload });
+  await using full = await served.connect({ secret: SECRETS.full });
+  const forged = flipped(CONTENT.subarray(0, 2 * MIB), 7);
+  await leave(dropBox, "release.iso", forged);
+  const [left = "", ...others] = partials(served);
+  assertEquals(others, []);
+  const before = await Deno.stat(served.join(left));
+  assertEquals(await travelled(served, full, CONTENT, "release.iso"), CONTENT.length);
+  await assertFile(served.join("release.iso"), CONTENT);
+  const after = await Deno.stat(served.join(left));
+  assertEquals([after.ino, after.mtime], [before.ino, before.mtime]);
+  await assertFile(served.join(left), forged);
+});
+
+Deno.test("each owner goes on with what it has left itself, a drop box too, also on another server", async () => {
+  await using dir = await tempDir();
+  const options = { ...WITH_SECRETS, root: dir.path };
+  {
+    await using served = await Served.with({}, options);
+    await using dropBox = await served.connect({ secret: SECRETS.upload });
+    await using full = await served.connect({ secret: SECRETS.full });
+    await leave(dropBox, "film", CONTENT.subarray(0, MIB));
+    await leave(full, "film", CONTENT.subarray(0, 2 * MIB));
+  }
+  await using served = await Served.with({}, options);
+  await using dropBox = await served.connect({ secret: SECRETS.upload });
+  await using full = await served.connect({ secret: SECRETS.full });
+  assertEquals(await travelled(served, dropBox, CONTENT, "film"), CONTENT.length - MIB);
+  assertEquals(await travelled(served, full, CONTENT, "film"), CONTENT.length - 2 * MIB);
+  assertEquals(Array.from(Deno.readDirSync(dir.path), ({ name }) => name), ["film"]);
+});
+
+Deno.test("a secret that is another one goes on with nothing", async () => {
+  await using dir = await tempDir();
+  for (const secret of [Secret.create(), Secret.create()]) {
+    await using served = await Served.with({}, { secret, root: dir.path });
+    await using client = await served.connect({ secret });
+    await leave(client, "film", CONTENT.subarray(0, MIB));
+    const names = Array.from(Deno.readDirSync(dir.path), ({ name }) => name);
+    if (names.length === 1) continue;
+    assertEquals(names.length, 2);
+    assertEquals(await travelled(served, client, CONTENT, "film"), CONTENT.length - MIB);
+  }
+});
+
+Deno.test("two owners upload one name at once, and neither is Busy or gets bytes of the other", async () => {
+  await using served = await Served.with({}, WITH_SECRETS);
+  await using dropBox = await served.connect({ secret: SECRETS.upload });
+  await using full = await served.connect({ secret: SECRETS.full });
+  const [first, second] = [bytes(3 * MIB, 1), bytes(3 * MIB, 2)];
+  const lines = [first, second].map(() => new TransformStream<Uint8Array, Uint8Array>());
+  const writers = lines.map(({ writable }) => writable.getWriter());
+  const puts = lines.map(({ readable }, i) => (i === 0 ? dropBox : full).put(readable, "f"));
+  for (let offset = 0; offset < 3 * MIB; offset += MIB) {
+    for (const [i, content] of [first, second].entries()) {
+      await writers[i]?.write(content.subarray(offset, offset + MIB));
+    }
+  }
+  await writers[0]?.close();
+  await puts[0];
+  await assertFile(served.join("f"), first);
+  await writers[1]?.close();
+  await puts[1];
+  await assertFile(served.join("f"), second);
+  assertEquals(partials(served), []);
+});
+
+Deno.test("partialName() is another one for every owner and name, however they are put together", () => {
+  const pairs = [["f", ""], ["f", "a"], ["af", ""], ["1 f", ""], ["f", "1 "], ["f", "aa"], ["af", "a"], ["", "af"]];
+  const names = pairs.map(([name = "", owner]) => partialName(name, owner));
+  assertEquals(new Set(names).size, pairs.length);
+  for (const name of names) assert(PARTIAL_NAME.test(name), name);
+  assertEquals(partialName("f"), partialName("f", ""));
+});
+
+Deno.test("ownerOf() is the same for the same secret, another for another, and no part of it", () => {
+  const secret = Secret.create();
+  assertEquals(ownerOf(secret), ownerOf(Secret.fromBytes(secret.bytes)));
+  assertNotEquals(ownerOf(secret), ownerOf(Secret.create()));
+  assert(!ownerOf(secret).includes(secret.bytes.toHex()) && !ownerOf(secret).includes(secret.text));
+});
+
+/** Leaves a partial file of a byte for each of so many names of an owner. */
+async function flood(storage: DirectoryStorage, owner: string, count: number, from = 0): Promise<void> {
+  for (let i = from; i < from + count; i++) {
+    const upload = await storage.upload(at(`${i}`), { owner });
+    await upload.write(Uint8Array.of(1));
+    await upload.abort();
+  }
+}
+
+Deno.test("an owner leaves at most 1,000 partial files, of which the oldest go, and only its own", async () => {
+  await using dir = await tempDir();
+  const storage = DirectoryStorage.open(dir.path);
+  const isThere = (name: string, owner: string) => {
+    try {
+      return Deno.lstatSync(dir.join(partialName(name, owner))).isFile;
+    } catch {
+      return false;
+    }
+  };
+  await flood(storage, "other", 3);
+  await flood(storage, "own", 1000);
+  // What is left again is not the oldest any more; what was stored is not counted.
+  await flood(storage, "own", 1, 0);
+  await (await storage.upload(at("1"), { owner: "own" })).commit();
+  // One is being written, and one is another file by now.
+  const busy = PartialFile.open(dir.path, "2", { owner: "own" });
+  Deno.renameSync(dir.join(partialName("3", "own")), dir.join("moved"));
+  Deno.writeTextFileSync(dir.join(partialName("3", "own")), "somebody else's");
+  await flood(storage, "own", 4, 1000);
+  busy.file.close();
+  const left = ["0", "1", "2", "3", "4", "5", "1003"].filter((name) => isThere(name, "own"));
+  assertEquals(left, ["0", "2", "3", "5", "1003"]);
+  for (const name of ["0", "1", "2"]) assert(isThere(name, "other"), name);
+  assertEquals(await namesIn(dir.path), ["1", "moved"]);
+});
+
+Deno.test("a flood of small uploads that are given up leaves at most 1,000 partial files", async () => {
+  await using served = await Served.with({}, { uploadOnly: true });
+  await using client = await served.connect();
+  const begin = (i: number) => {
+    const source = new ReadableStream<Uint8Array>({
+      start: (controller) => controller.enqueue(Uint8Array.of(1)),
+      pull: (controller) => controller.error(new Error("given up")),
+    });
+    return client.put(source, `${i}`).catch(() => {});
+  };
+  for (let i = 0; i < 1500; i += 100) await Promise.all(Array.from({ length: 100 }, (_, j) => begin(i + j)));
+  await client.say("done");
+  const count = partials(served).length;
+  assert(count > 900 && count <= 1000, `${count} are left`);
+});
