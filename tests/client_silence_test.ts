@@ -172,7 +172,7 @@ Deno.test("a server that does not even say that a body was given up is noticed",
   const gotError = Promise.withResolvers<void>();
   await using server = FakeServer.welcoming(async (peer) => {
     await peer.receive();
-    await peer.send("ready", {});
+    await peer.send("ok", { covered: 0, blockSize: 1024 * 1024, hashes: "", kept: "" });
     for (let frame = await peer.receive(); frame; frame = await peer.receive()) {
       if (frame.kind === "error") gotError.resolve();
     }
