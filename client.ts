@@ -14,8 +14,8 @@ Usage: client.ts [OPTION...] SERVER COMMAND [ARGUMENT...]   run one command
        client.ts [OPTION...] SERVER                         open a prompt, or run the commands on standard input
        client.ts [OPTION...]                                ask for the server, then open a prompt
 
-SERVER is HOST, HOST:PORT, [IPV6]:PORT, the ticket (ferry:...) that the server has printed, or the path of a file with
-the ticket in it, such as ./ticket.
+SERVER is HOST, HOST:PORT, [IPV6]:PORT, the server's ticket (ferry:...), or the path of a file with the ticket in it, such
+as ./ticket, which keeps it out of the list of processes.
 
   --secret-file FILE  the server's secret is in FILE; without, it may be in FERRY_SECRET
   --ca FILE           trust also the authorities whose certificates are in FILE

@@ -258,6 +258,19 @@ Deno.test("DirectoryStorage.rename() and remove() of a link to a directory are h
   await assertFailsWith("NotFound", () => storage.stat(at("other/file")));
 });
 
+Deno.test("DirectoryStorage heeds at once that an upload has replaced a link to a directory", async () => {
+  await using served = await serveTemp();
+  const { storage, inside } = served;
+  await storage.mkdir(at("d"));
+  await store(storage, "d/file", "x");
+  await Deno.symlink("d", inside("link"));
+  const upload = await storage.upload(at("new"));
+  await storage.rename(at("link"), at("new"));
+  assertEquals((await storage.stat(at("new/file"))).size, 1);
+  await upload.commit();
+  await assertFailsWith("NotFound", () => storage.stat(at("new/file")));
+});
+
 /** What those who add may ask for: the answer, for each place, to a link that does not lead to anything in here. */
 const ADDITIONS: Readonly<Record<string, (storage: Storage, path: RemotePath) => Promise<unknown>>> = {
   upload: (storage, path) => storage.upload(path, { overwrite: false }),

@@ -89,8 +89,8 @@ Deno.test("execute() puts files and trees into a drop box, and asks for nothing 
   visit.write("large", bytes(3 * MIB, 1));
   await visit.run("put", "a.txt");
   await visit.run("put", "a.txt", "other.txt");
-  await visit.run("put", "a.txt", "b.txt", "box");
-  await visit.run("put", "*.txt", "matching");
+  await visit.run("put", "a.txt", "b.txt", "box/");
+  await visit.run("put", "*.txt", "matching/");
   await visit.run("put", "-r", "tree");
   await visit.run("put", "-r", "tree", "copy");
   await visit.run("put", "--connections", "2", "large");

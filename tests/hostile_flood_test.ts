@@ -67,10 +67,12 @@ Deno.test("endless frames that nobody asked for end with an error at once", asyn
   await t.step("ready for get", async () => {
     const { server, sent } = flooding(() => flood("ready", READY));
     await using _server = server;
+    const grown = growth();
     await using client = await connect(server.address);
     await failsWith(client.get("a", new Collector()), "BadRequest");
     assertEquals((await within(client.ended)).code, "BadRequest");
     assertLess(sent(), 32 * MIB);
+    assertLess(grown(), 100 * MIB);
   });
 });
 

@@ -1,9 +1,10 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { DEFAULT_LIMITS, type Limits } from "../lib/server/limits.ts";
-import { Admission } from "../lib/server/admission.ts";
+import { Admission, type Guest } from "../lib/server/admission.ts";
 import { createIdentity } from "../lib/net/certificate.ts";
 import { Secret } from "../lib/net/secret.ts";
 import { FerryError } from "../lib/protocol/errors.ts";
+import { Hostile } from "./helpers/attacks/hostile.ts";
 import { checkLater } from "./helpers/deadlines.ts";
 import { failsWith, RawPeer, Served, within } from "./helpers/raw.ts";
 
@@ -22,7 +23,7 @@ Deno.test("DEFAULT_LIMITS are what the documentation says", () => {
     unauthenticated: 256,
     helloMs: 10_000,
     idleMs: 3_600_000,
-    stallMs: 60_000,
+    stallMs: 360_000,
     requests: 1024,
     fileBytes: Infinity,
     keepFreeBytes: 0,
@@ -36,22 +37,75 @@ const IDENTITY = await createIdentity();
 
 // In all, and per address
 
+/** One that is idle since then, or at work. */
+function guest(idleSince?: number): Guest & { readonly reasons: string[] } {
+  const reasons: string[] = [];
+  return { idleSince, reasons, refuse: ({ code }) => void reasons.push(code) };
+}
+
+Deno.test("Admission lets somebody from elsewhere in when it is full, for the idlest of the largest crowd", () => {
+  const admission = new Admission({ connections: 8, connectionsPerAddress: 8 });
+  const idle = [guest(300), guest(100), guest(), guest(200), guest(400)];
+  const leaves = idle.map((each) => admission.enter("192.0.2.1", each));
+  const few = [guest(1), guest(2), guest(3)];
+  for (const each of few) admission.enter("192.0.2.2", each);
+  // The crowd itself, and those who would have half as many or more, have to wait.
+  assertThrows(() => admission.enter("192.0.2.1", guest()), FerryError, "8 connections");
+  assertThrows(() => admission.enter("192.0.2.2", guest()), FerryError, "8 connections");
+  admission.enter("192.0.2.3", guest());
+  assertEquals(idle.map(({ reasons }) => reasons.join()), ["", "Busy", "", "", ""]);
+  // Four are left, which is not more than twice as many as this one would have.
+  assertThrows(() => admission.enter("192.0.2.3", guest()), FerryError, "8 connections");
+  admission.enter("192.0.2.4", guest());
+  assertEquals(idle.map(({ reasons }) => reasons.join()), ["", "Busy", "", "Busy", ""]);
+  // Those that had to make room are not counted down again when they have ended.
+  for (const leave of leaves) leave();
+  for (let i = 0; i < 3; i++) admission.enter("192.0.2.5", guest());
+  assertEquals(few.flatMap(({ reasons }) => reasons), []);
+  admission.enter("192.0.2.6", guest());
+  assertEquals(few.map(({ reasons }) => reasons.join()), ["Busy", "", ""]);
+});
+
+Deno.test("Admission ends nobody who is at work", () => {
+  const admission = new Admission({ connections: 4, connectionsPerAddress: 4 });
+  const busy = Array.from({ length: 4 }, () => guest());
+  for (const each of busy) admission.enter("192.0.2.1", each);
+  assertThrows(() => admission.enter("192.0.2.2", guest()), FerryError, "4 connections");
+  assertEquals(busy.flatMap(({ reasons }) => reasons), []);
+});
+
+Deno.test("serve() lets a client from elsewhere in although one address has taken all sessions, and ends an idle one", async () => {
+  await using served = await limited({ connections: 4 });
+  const target = { ...served.address, from: ["127.0.0.2"] };
+  const crowd: Hostile[] = [];
+  for (let i = 0; i < 4; i++) crowd.push(await Hostile.greeted(target));
+  try {
+    await using client = await served.connect();
+    assertEquals((await client.stat("a.txt")).size, 3);
+    assertStringIncludes((await reasons(served, 1))[0] ?? "", "idle for longest");
+    await within(crowd[0]?.drain() ?? Promise.reject(), "the end of the idlest");
+    assertEquals(served.server.sessions.length, 4);
+  } finally {
+    for (const each of crowd) each.close();
+  }
+});
+
 Deno.test("Admission counts all and each network, and counts down", () => {
   const admission = new Admission({ connections: 3, connectionsPerAddress: 2 });
-  const leaves = ["192.0.2.1", "192.0.2.1"].map((address) => admission.enter(address));
-  const { code, message } = assertThrows(() => admission.enter("192.0.2.1"), FerryError);
+  const leaves = ["192.0.2.1", "192.0.2.1"].map((address) => admission.enter(address, guest()));
+  const { code, message } = assertThrows(() => admission.enter("192.0.2.1", guest()), FerryError);
   assertEquals([code, message], [
     "Busy",
     "the server's limit of 2 connections from one address is reached; try again later",
   ]);
-  leaves.push(admission.enter("2001:db8::1"));
+  leaves.push(admission.enter("2001:db8::1", guest()));
   assertStringIncludes(
-    assertThrows(() => admission.enter("192.0.2.9"), FerryError).message,
+    assertThrows(() => admission.enter("192.0.2.9", guest()), FerryError).message,
     "limit of 3 connections is reached",
   );
   for (const leave of leaves) leave();
-  const again = ["192.0.2.1", "192.0.2.1", "192.0.2.2"].map((address) => admission.enter(address));
-  assertThrows(() => admission.enter("192.0.2.3"), FerryError, "3 connections");
+  const again = ["192.0.2.1", "192.0.2.1", "192.0.2.2"].map((address) => admission.enter(address, guest()));
+  assertThrows(() => admission.enter("192.0.2.3", guest()), FerryError, "3 connections");
   for (const leave of again) leave();
 });
 

@@ -78,6 +78,16 @@ for (const [words, there, found] of ACCEPTED) {
   });
 }
 
+Deno.test("put of patterns that mean files of one name sends the first, and fails", async () => {
+  for (const [words, content] of [["x/* y/*", "x/same"], ["y/same x/*", "y/same"], ["y/* x/s*", "y/same"]]) {
+    await using place = await scene({}, HERE);
+    const { news } = await place.run(`put ${words} d1/* into/`, 1);
+    assertStringIncludes(news, 'Cannot put "same": an earlier source has this name, and was sent');
+    assertEquals(pathsIn(join(place.there, "into")), ["1", "same"]);
+    assertEquals(Deno.readTextFileSync(join(place.there, "into", "same")), content);
+  }
+});
+
 Deno.test("put to a drop box, where nobody may look, takes a directory by the / at its end", async () => {
   await using place = await scene({ into: null }, HERE, { uploadOnly: true });
   for (const words of ["put a b into", "put a b c", "put one.txt two.txt", "put *.txt into", "put p1.pdf *.txt"]) {

@@ -73,3 +73,38 @@ Deno.test("DirectoryStorage.sweep() stops when it is aborted, and fails for what
   assertEquals(left(served), PLACES);
   await assertFailsWith("NotFound", () => served.storage.sweep(at("nothing")));
 });
+
+Deno.test("DirectoryStorage.sweep() takes a time a week ahead for one that was given up, and no earlier one", async () => {
+  await using served = await serveLeftovers();
+  for (const [path, days] of [["old", -8], ["young", -6]] as const) setAge(served.inside(partialAt(path)), days);
+  await served.storage.sweep(ROOT);
+  assertEquals(left(served), ["young", "d/old", "d/e/old", "d/young"]);
+});
+
+Deno.test("DirectoryStorage.sweep() goes on after what it may not open, read or remove", async () => {
+  await using served = await serveLeftovers();
+  const refused = [served.inside(partialAt("old")), served.inside("d", "e")];
+  // The real thing needs two users.
+  const real = { ...Deno };
+  for (const name of ["openSync", "readDirSync"] as const) {
+    Reflect.set(Deno, name, (path: string, ...args: unknown[]) => {
+      if (refused.includes(path)) throw new Deno.errors.PermissionDenied("os error 13");
+      return (real[name] as (...args: unknown[]) => unknown)(path, ...args);
+    });
+  }
+  try {
+    await served.storage.sweep(ROOT, { recursive: true });
+  } finally {
+    for (const name of ["openSync", "readDirSync"] as const) Reflect.set(Deno, name, real[name]);
+  }
+  assertEquals(left(served), ["old", "young", "d/e/old", "d/young"]);
+});
+
+Deno.test("DirectoryStorage.sweep() leaves a directory alone that has the name of a partial file", async () => {
+  await using served = await serveTemp();
+  const directory = served.inside(partialName("d"));
+  Deno.mkdirSync(`${directory}/e`, { recursive: true });
+  setAge(directory, 8);
+  await served.storage.sweep(ROOT, { recursive: true });
+  assertEquals(Array.from(Deno.readDirSync(directory)).length, 1);
+});

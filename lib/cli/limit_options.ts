@@ -33,7 +33,7 @@ const LIMIT_OPTIONS = {
   },
   "hello-timeout": { limit: "helloMs", ...DURATION, help: "to say hello", usual: "10s" },
   "idle-timeout": { limit: "idleMs", ...DURATION, help: "without a request", usual: "1h" },
-  "stall-timeout": { limit: "stallMs", ...DURATION, help: "without progress in the middle of something", usual: "60s" },
+  "stall-timeout": { limit: "stallMs", ...DURATION, help: "without progress in the middle of something", usual: "6m" },
   "max-requests": { limit: "requests", ...count(REQUEST_WINDOW), help: "unanswered requests of one client" },
   "max-file-size": { limit: "fileBytes", ...SIZE, help: "of an uploaded file", usual: "any" },
   "keep-free": { limit: "keepFreeBytes", ...SIZE, help: "of the disk, which uploads leave free" },

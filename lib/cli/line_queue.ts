@@ -73,19 +73,21 @@ export class LineQueue {
   async #writeAll(): Promise<void> {
     // What is written one after the other in the same turn goes out together.
     await Promise.resolve();
+    let text = "";
     try {
       while (this.#waiting !== "") {
-        const bytes = encoder.encode(this.#waiting);
+        text = this.#waiting;
         this.#waiting = "";
+        const bytes = encoder.encode(text);
         for (let done = 0; done < bytes.length;) done += await this.#writer.write(bytes.subarray(done));
         this.#bytes -= bytes.length;
         if (this.#waiting === "" && this.#add(this.#notice())) this.#leftOut = 0;
       }
     } catch {
       // The reader is gone, or the disk is full. There is nobody to tell before it can be written to again.
+      this.#leftOut += (text + this.#waiting).split("\n").length - 1;
       this.#waiting = "";
       this.#bytes = 0;
-      this.#leftOut++;
     }
     this.#writing = undefined;
   }

@@ -179,9 +179,10 @@ export async function put(invocation: Invocation): Promise<void> {
   const { sources, remote, into, isNew } = await putTarget(invocation);
   if (isNew) await makeRemoteDirectory(invocation, remote);
   const failures: unknown[] = [];
+  const names = sources.length > 1 ? new Set<string>() : undefined;
   for (const source of sources) {
     try {
-      await putOne(invocation, shell.local(source), remote, into);
+      await putOne(invocation, shell.local(source), { remote, into, names });
     } catch (error) {
       if (sources.length === 1 || signal.aborted || !(error instanceof FerryError)) throw error;
       shell.output.inform(printable(error.message));
@@ -191,12 +192,19 @@ export async function put(invocation: Invocation): Promise<void> {
   if (failures.length > 0) throw failures[0];
 }
 
-/** @param into Whether `remote` is the directory that the source goes into, and not its new name. */
-async function putOne(invocation: Invocation, source: string, remote: string, into: boolean): Promise<void> {
+/** Where a source goes: `into` as in `PutTarget`; `names` are those that earlier sources have there, if there are several. */
+interface Place {
+  readonly remote: string;
+  readonly into: boolean;
+  readonly names: Set<string> | undefined;
+}
+
+async function putOne(invocation: Invocation, source: string, { remote, into, names }: Place): Promise<void> {
   const { flags } = invocation;
-  if (isLocalPattern(source)) return await putMatching(invocation, source, remote);
+  if (isLocalPattern(source)) return await putMatching(invocation, source, remote, names);
   const file = localSource(source);
   const name = basename(resolve(source));
+  names?.add(name);
   const path = into ? joinRemote(remote, name) : remote;
   const facts = await file.storage.stat(file.name).catch((error) => Promise.reject(cannot("read", source, error)));
   if (facts.kind === "file") return await transferFile(invocation, "put", { path, file });
@@ -206,7 +214,12 @@ async function putOne(invocation: Invocation, source: string, remote: string, in
   await transferTree(invocation, { direction: "put", local, shown: source, remote: path }, listLocal(local));
 }
 
-async function putMatching(invocation: Invocation, source: string, remote: string): Promise<void> {
+async function putMatching(
+  invocation: Invocation,
+  source: string,
+  remote: string,
+  names: Place["names"],
+): Promise<void> {
   const pattern = parsePattern(source.replaceAll(SEPARATOR, "/"));
   if (!pattern) return;
   const base = pattern.base || (source.startsWith("/") ? "/" : ".");
@@ -215,8 +228,19 @@ async function putMatching(invocation: Invocation, source: string, remote: strin
   await makeRemoteDirectory(invocation, remote);
   const recursive = pattern.recursive || invocation.flags.recursive;
   const entries = local.list(ROOT, { recursive });
-  const select = selector(pattern, invocation.flags.recursive);
+  const isMeant = selector(pattern, invocation.flags.recursive);
+  let twice: string | undefined;
+  const select = (entry: Entry) => {
+    if (!isMeant(entry)) return false;
+    const isNew = entry.kind === "directory" || !names?.has(entry.path);
+    if (isNew) names?.add(entry.path);
+    else twice ??= entry.path;
+    return isNew;
+  };
   const found = await transferTree(invocation, { direction: "put", local, shown: base, remote }, entries, select);
+  if (twice !== undefined) {
+    throw cannot("put", twice, new FerryError("AlreadyExists", "an earlier source has this name, and was sent"));
+  }
   if (found === 0) throw cannot("put", source, new FerryError("NotFound", "nothing matches it"));
 }
 

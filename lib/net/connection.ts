@@ -2,7 +2,7 @@ import { Bell } from "../protocol/bell.ts";
 import { decodeControl, encodeControl } from "../protocol/codec.ts";
 import { FerryError, toFerryError } from "../protocol/errors.ts";
 import { type Frame, FrameDecoder, FrameEncoder, FrameKind } from "../protocol/frames.ts";
-import { MAX_CONTROL_BYTES } from "../protocol/limits.ts";
+import { HEADER_BYTES, MAX_CONTROL_BYTES } from "../protocol/limits.ts";
 import { formatAddress } from "./address.ts";
 import { type RateLimit, Throttle } from "./rate.ts";
 import { endOfRound, LARGE_BYTES, Turn } from "./turn.ts";
@@ -55,6 +55,7 @@ export class Connection {
   #failure: FerryError | undefined;
   #reading = false;
   #progressAt = performance.now();
+  #workedAt = this.#progressAt;
   readonly #readTurn = new Turn();
   readonly #writeTurn = new Turn();
   readonly #throttle: Throttle | undefined;
@@ -73,6 +74,11 @@ export class Connection {
    */
   get progressAt(): number {
     return this.#progressAt;
+  }
+
+  /** The same, but that a frame which only shows that the other end is there does not count. */
+  get workedAt(): number {
+    return this.#workedAt;
   }
 
   /** Whether something is half done: a frame that has arrived in part, or a write that the peer does not take. */
@@ -98,9 +104,12 @@ export class Connection {
         // That it came is all it says; see `progressAt`.
         if (frame?.kind === FrameKind.alive && frame.payload.length === 0) continue;
         if (frame) {
+          this.#workedAt = this.#progressAt;
           if (this.#readTurn.isOver()) await this.#readTurn.pass();
           return frame;
         }
+        // The beginning of a frame that has a payload.
+        if (this.#decoder.pending > HEADER_BYTES) this.#workedAt = this.#progressAt;
         const space = this.#decoder.space();
         // Who waits for something small shall have it as soon as it comes.
         if (space.length >= LARGE_BYTES && this.#readTurn.isOver(space.length)) await this.#readTurn.pass();
@@ -252,6 +261,7 @@ export class Connection {
   /** Writes until nothing is queued. Never rejects: a failure is kept and thrown by whoever sends next. */
   async #drainQueue(): Promise<void> {
     this.#waits();
+    this.#workedAt = this.#progressAt;
     try {
       while (!this.#filling.empty) {
         // A write costs far more than a short wait in which more small frames may come.
@@ -284,6 +294,7 @@ export class Connection {
       const n = await this.#conn.write(this.#throttle?.slice(rest) ?? rest);
       done += n;
       const moved = this.#moved(n);
+      this.#workedAt = this.#progressAt;
       if (moved) await moved;
     }
   }

@@ -2,10 +2,18 @@ import { networkOf } from "../net/address.ts";
 import { FerryError } from "../protocol/errors.ts";
 import type { Limits } from "./limits.ts";
 
+/** A session that was let in, or wants to be. */
+export interface Guest {
+  /** Since when it has asked for nothing, on the clock of `performance.now()`, in ms; undefined while it works. */
+  readonly idleSince: number | undefined;
+  /** Ends it, for a reason that its client may hear. */
+  refuse(reason: FerryError): void;
+}
+
 /** Counts the sessions of a server, so that nobody takes all of it. */
 export class Admission {
   readonly #limits: Pick<Limits, "connections" | "connectionsPerAddress">;
-  readonly #sessions = new Map<string, number>();
+  readonly #guests = new Map<string, Set<Guest>>();
   #total = 0;
 
   constructor(limits: Pick<Limits, "connections" | "connectionsPerAddress">) {
@@ -13,27 +21,47 @@ export class Admission {
   }
 
   /**
-   * Counts a session of a client at `address`.
+   * Lets a session of a client at `address` in. When there are too many, and another network has more than twice as many
+   * as this one would have, the one of that network that has been idle for longest makes room.
    *
    * @returns What to call when it has ended.
    * @throws {FerryError} `Busy` when there are too many.
    */
-  enter(address: string): () => void {
+  enter(address: string, guest: Guest): () => void {
     const { connections, connectionsPerAddress } = this.#limits;
     const network = networkOf(address);
-    const count = this.#sessions.get(network) ?? 0;
-    if (this.#total >= connections) throw busy(`${connections} connections`);
+    const count = this.#guests.get(network)?.size ?? 0;
     if (count >= connectionsPerAddress) throw busy(`${connectionsPerAddress} connections from one address`);
+    if (this.#total >= connections && !this.#makeRoom(2 * (count + 1))) throw busy(`${connections} connections`);
     this.#total++;
-    this.#sessions.set(network, count + 1);
-    return () => this.#leave(network);
+    const guests = this.#guests.get(network) ?? new Set();
+    this.#guests.set(network, guests.add(guest));
+    return () => this.#leave(network, guest);
   }
 
-  #leave(network: string): void {
-    const count = this.#sessions.get(network) ?? 0;
+  /** Ends one session of the largest crowd, if that is larger than `most` and one of it is idle. */
+  #makeRoom(most: number): boolean {
+    let [crowded, crowd] = ["", new Set<Guest>()];
+    for (const [network, guests] of this.#guests) if (guests.size > crowd.size) [crowded, crowd] = [network, guests];
+    if (crowd.size <= most) return false;
+    let idlest: Guest | undefined;
+    let since = Infinity;
+    for (const guest of crowd) {
+      const { idleSince = Infinity } = guest;
+      if (idleSince < since) [idlest, since] = [guest, idleSince];
+    }
+    if (!idlest) return false;
+    this.#leave(crowded, idlest);
+    idlest.refuse(new FerryError("Busy", "the server is full, and this session was idle for longest; connect again"));
+    return true;
+  }
+
+  /** Does nothing for one that has left already. */
+  #leave(network: string, guest: Guest): void {
+    const guests = this.#guests.get(network);
+    if (!guests?.delete(guest)) return;
     this.#total--;
-    if (count > 1) this.#sessions.set(network, count - 1);
-    else this.#sessions.delete(network);
+    if (guests.size === 0) this.#guests.delete(network);
   }
 }
 

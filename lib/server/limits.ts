@@ -16,7 +16,10 @@ export interface Limits {
   readonly helloMs: number;
   /** How long a client may ask for nothing, in ms. */
   readonly idleMs: number;
-  /** How long a peer may stand still in the middle of something, in ms. */
+  /**
+   * How long a peer may stand still in the middle of something, in ms. One that shows that it is there may do so for
+   * `idleMs`.
+   */
   readonly stallMs: number;
   /** Requests that a client may have unanswered. */
   readonly requests: number;
@@ -32,14 +35,20 @@ export interface Limits {
   readonly connectionBytesPerSecond: number;
 }
 
-/** The limits of a server that is told nothing else. Together they allow ordinary use by many, and bound what it costs. */
+/**
+ * The limits of a server that is told nothing else. Together they allow ordinary use by many, and bound what it costs.
+ *
+ * A client that takes 8 KiB a second all the time must not seem to stand still. Linux says that more can be written when a
+ * third of the send buffer is free, which has up to 4 MiB, and an encrypted write of 1 MiB and 64 KiB is done when all of
+ * it is written: 2.4 MiB at 8 KiB/s are 307 s. A paused client of Ferry shows every 10 s that it is there.
+ */
 export const DEFAULT_LIMITS: Limits = {
   connections: 4096,
   connectionsPerAddress: 1024,
   unauthenticated: 256,
   helloMs: 10_000,
   idleMs: 3600_000,
-  stallMs: 60_000,
+  stallMs: 360_000,
   requests: REQUEST_WINDOW,
   fileBytes: Infinity,
   keepFreeBytes: 0,
@@ -47,6 +56,9 @@ export const DEFAULT_LIMITS: Limits = {
   bytesPerSecond: Infinity,
   connectionBytesPerSecond: Infinity,
 };
+
+/** How often a server that works on something long, and sends nothing meanwhile, shows that it is there, in ms. */
+export const ALIVE_INTERVAL_MS = 10_000;
 
 /** How long we wait for a peer to close its side after we have closed ours, in ms. */
 export const LINGER_MS = 2_000;

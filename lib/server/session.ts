@@ -11,8 +11,11 @@ import type { Admission } from "./admission.ts";
 import { detailFor, type ServerEvent } from "./events.ts";
 import { handle, type SharedUpload } from "./handlers.ts";
 import { Inbox, type Job } from "./inbox.ts";
-import { type Limits, LINGER_MS, REFUSAL_DELAY_MS } from "./limits.ts";
+import { ALIVE_INTERVAL_MS, type Limits, LINGER_MS, REFUSAL_DELAY_MS } from "./limits.ts";
 import { type Policy, rightsOf, type Role } from "./policy.ts";
+
+/** So many lines of the operator may wait to be sent to a client. */
+const MAX_NOTICES = 64;
 
 /** What all sessions of a server share. */
 export interface SessionOptions {
@@ -48,6 +51,10 @@ export class Session {
   /** To be called when the session has ended. */
   #leave: (() => void) | undefined;
   #busyWith: string | undefined;
+  /** When the answer under way was begun, or the client last shown that we are at work on it. */
+  #shownAt = 0;
+  /** Lines for the person at the other end that wait until they can be sent. */
+  #notices = 0;
   #shuttingDown = false;
   #closing = false;
   #reason: string | undefined;
@@ -102,10 +109,12 @@ export class Session {
   /**
    * Sends a line to the person at the other end.
    *
-   * @returns Whether it was sent, and a message also taken, for which a client may take as long as it likes.
+   * @returns Whether it was sent, and a message also taken, for which a client may take as long as it likes. No more than
+   * a few wait for one; another is not sent.
    */
   async notify(text: string, reason: "message" | "shutdown" = "message"): Promise<boolean> {
-    if (!this.#greeted) return false;
+    if (!this.#greeted || this.#notices >= MAX_NOTICES) return false;
+    this.#notices++;
     try {
       await this.#connection.send(FrameKind.notice, { text, reason });
       if (reason === "message") await this.#connection.flush();
@@ -113,7 +122,14 @@ export class Session {
     } catch {
       // The client is gone; its own loops notice that too.
       return false;
+    } finally {
+      this.#notices--;
     }
+  }
+
+  /** Since when the client has asked for nothing, on the clock of `performance.now()`; undefined while it is served. */
+  get idleSince(): number | undefined {
+    return this.#greeted && this.#inbox.isIdle ? this.#connection.workedAt : undefined;
   }
 
   /** When bytes have moved last, on the clock of `performance.now()`. */
@@ -146,18 +162,20 @@ export class Session {
     void this.#tell(error).catch(() => this.#connection.close());
   }
 
-  /** Ends the session when the client takes too long. To be called now and then. */
+  /** Ends the session when the client takes too long, and shows it that a long answer is on its way. */
   checkDeadlines(now: number): void {
     const { helloMs, stallMs, idleMs } = this.#options.limits;
     const late = (reason: string) => this.refuse(new FerryError("Timeout", reason));
-    const still = now - this.#connection.progressAt;
+    const { midway: isHalfDone, reading, progressAt, workedAt } = this.#connection;
     const { body, isIdle } = this.#inbox;
-    const midway = this.#connection.midway || (body?.isAwaited && this.#connection.reading);
+    const midway = isHalfDone || (body?.isAwaited && reading);
     const idle = this.#greeted && isIdle;
     // Counted from the beginning: a byte now and then does not make it longer.
     if (!this.#greeted && now - this.#began > helloMs) late(`no hello within ${helloMs / 1000} s`);
-    else if (midway && still > stallMs) late(`no progress within ${stallMs / 1000} s`);
-    else if (idle && !midway && still > idleMs) late(`no request within ${idleMs / 1000} s`);
+    else if (midway && now - progressAt > stallMs) late(`no progress within ${stallMs / 1000} s`);
+    else if (midway && now - workedAt > Math.max(idleMs, stallMs)) late(`no progress within ${idleMs / 1000} s`);
+    else if (idle && !midway && now - workedAt > idleMs) late(`no request within ${idleMs / 1000} s`);
+    else if (this.#busyWith !== undefined && !midway && now - this.#shownAt >= ALIVE_INTERVAL_MS) this.#showAlive(now);
   }
 
   async #greet(): Promise<void> {
@@ -166,7 +184,7 @@ export class Session {
     try {
       const authenticated = await greetClient(this.#connection, credentials);
       if (this.#closing) throw new FerryError("Disconnected", "the connection is closed");
-      this.#leave = admission.enter(host);
+      this.#leave = admission.enter(host, this);
       this.#role = authenticated ? roles[authenticated.index] : "full";
       this.#rights = this.#role ? rightsOf(this.#role, policy) : [];
       this.#owner = authenticated?.owner ?? "";
@@ -181,6 +199,12 @@ export class Session {
       }
       throw error;
     }
+  }
+
+  #showAlive(now: number): void {
+    this.#shownAt = now;
+    // A failure shows to whoever sends the answer.
+    this.#connection.sendAlive().catch(() => {});
   }
 
   async #receiveAll(): Promise<void> {
@@ -220,6 +244,7 @@ export class Session {
     let bytes = 0;
     let failure: FerryError | undefined;
     this.#busyWith = command;
+    this.#shownAt = began;
     try {
       if (failed) throw request;
       const say = (text: string) => this.#options.onEvent({ event: "say", session: this.id, peer: this.peer, text });

@@ -2,7 +2,7 @@ import { Buffer } from "node:buffer";
 import { join } from "@std/path";
 import { takeTurn } from "../net/turn.ts";
 import { FerryError, toFerryError } from "../protocol/errors.ts";
-import { ENTRIES_PER_STEP, isSmall } from "./entries.ts";
+import { ENTRIES_PER_STEP, isSmall, MAX_STEP_MS } from "./entries.ts";
 import { facts } from "./facts.ts";
 import { lstatOrNothing } from "./lookup.ts";
 import { NameBudget } from "./name_budget.ts";
@@ -10,9 +10,6 @@ import { isLonger, MAX_NAME_BYTES, MAX_PATH_BYTES, MAX_SYSTEM_PATH_BYTES } from 
 import { changed, PinnedDirectory } from "./pinned.ts";
 import { SortedNames } from "./sorted_names.ts";
 import type { Entry } from "./storage.ts";
-
-/** A synchronous step that has taken so long enters no more directories, in ms. */
-const MAX_STEP_MS = 4;
 
 /** What to list, and how. */
 export interface ListTreeOptions {
@@ -94,14 +91,13 @@ class Listing {
   #step(): boolean {
     this.#levels.at(-1)?.directory.check();
     const began = performance.now();
-    for (let seen = 0; seen < ENTRIES_PER_STEP; seen++) {
+    for (let seen = 0; seen < ENTRIES_PER_STEP && performance.now() - began < MAX_STEP_MS; seen++) {
       const level = this.#levels.at(-1);
       if (!level) return false;
       const name = level.names.take();
       if (name !== undefined) this.#look(level, name);
       else if (!level.names.isEnded) return false;
       else this.#leave(level);
-      if (this.#levels.at(-1) !== level && performance.now() - began > MAX_STEP_MS) return true;
     }
     return true;
   }

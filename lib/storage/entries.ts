@@ -3,6 +3,9 @@ import type { PinnedDirectory } from "./pinned.ts";
 /** After so many entries a synchronous step is over, so that others get their turn. */
 export const ENTRIES_PER_STEP = 64;
 
+/** And after so many milliseconds, where the disk is slow. */
+export const MAX_STEP_MS = 4;
+
 /**
  * A directory that is not larger, by what the system says, is read at once. How much one entry takes depends on the
  * file system: 20 to 40 bytes with most.

@@ -7,8 +7,8 @@ import { lstatOrNothing } from "./lookup.ts";
 import { PinnedDirectory } from "./pinned.ts";
 import { Watch } from "./watch.ts";
 
-/** The most directories that wait to be measured; far more than there are side by side in any tree of people. */
-const MAX_WAITING = 100_000;
+/** What the paths of directories that wait to be measured may take, in UTF-16 code units: enough for 100,000 of them. */
+const MAX_WAITING_LENGTH = 16 * 1024 * 1024;
 
 /** A directory that is measured; `depth` and `bytes` are those of its path, relative to the one where it all began. */
 interface Place {
@@ -21,6 +21,7 @@ interface Place {
 export class Measure implements Disposable {
   readonly directory: PinnedDirectory;
   readonly #watch: Watch;
+  #waitingLength: number;
   /** The most names in the path of anything in it, relative to it. */
   depth = 0;
   /** The most bytes that the path of anything in it has, relative to it. */
@@ -29,6 +30,7 @@ export class Measure implements Disposable {
   private constructor(directory: PinnedDirectory) {
     this.directory = directory;
     this.#watch = new Watch(directory.path);
+    this.#waitingLength = directory.path.length;
   }
 
   /**
@@ -61,9 +63,12 @@ export class Measure implements Disposable {
     let seen = 0;
     for (let place = waiting.pop(); place && this.holds; place = waiting.pop()) {
       this.directory.check();
+      this.#waitingLength -= place.path.length;
       for await (const part of partsOf(place.path)) {
         for (const entry of part) this.#add(place, entry, waiting);
-        if (waiting.length > MAX_WAITING) throw new FerryError("Busy", "there is too much in it to be moved deeper");
+        if (this.#waitingLength > MAX_WAITING_LENGTH) {
+          throw new FerryError("Busy", "there is too much in it to be moved deeper");
+        }
         seen += part.length;
         if (seen < ENTRIES_PER_STEP) continue;
         seen = 0;
@@ -78,7 +83,10 @@ export class Measure implements Disposable {
     const bytes = place.bytes + 1 + Buffer.byteLength(name);
     this.depth = Math.max(this.depth, depth);
     this.bytes = Math.max(this.bytes, bytes);
-    if (isDirectory) waiting.push({ path: join(place.path, name), depth, bytes });
+    if (!isDirectory) return;
+    const path = join(place.path, name);
+    this.#waitingLength += path.length;
+    waiting.push({ path, depth, bytes });
   }
 }
 

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { dirname, join } from "@std/path";
 import { takeTurn } from "../net/turn.ts";
 import { FerryError, toFerryError } from "../protocol/errors.ts";
-import { ENTRIES_PER_STEP, isSmall } from "./entries.ts";
+import { ENTRIES_PER_STEP, isSmall, MAX_STEP_MS } from "./entries.ts";
 import { lstatOrNothing } from "./lookup.ts";
 import { isLonger, MAX_NAME_BYTES, MAX_SYSTEM_PATH_BYTES, RESERVED_PREFIX } from "./path.ts";
 import { PinnedDirectory } from "./pinned.ts";
@@ -91,7 +91,8 @@ export class Removal {
   /** One synchronous step. */
   #step(): void {
     this.#levels.at(-1)?.directory.check();
-    for (let done = 0; done < ENTRIES_PER_STEP; done++) {
+    const began = performance.now();
+    for (let done = 0; done < ENTRIES_PER_STEP && performance.now() - began < MAX_STEP_MS; done++) {
       const level = this.#levels.at(-1);
       if (!level || !level.entries && !level.isSmall) return;
       level.entries ??= [...Deno.readDirSync(level.directory.path)].slice(0, this.#room());

@@ -24,9 +24,8 @@ async function sweepOne(root: string, path: string, below: string[], signal: Abo
   const directory = new PinnedDirectory(path, info);
   for await (const part of entriesOf(directory)) {
     for (const { name, isDirectory } of part) {
-      const entry = join(path, name);
-      if (ASIDE_NAME.test(name) || PARTIAL_NAME.test(name)) await sweepLeftover(root, directory, entry, signal);
-      else if (isDirectory) below.push(entry);
+      if (ASIDE_NAME.test(name) || PARTIAL_NAME.test(name)) await sweepLeftover(root, directory, name, signal);
+      else if (isDirectory) below.push(join(path, name));
     }
     await takeTurn();
     if (signal?.aborted) return;
@@ -37,15 +36,16 @@ async function sweepOne(root: string, path: string, below: string[], signal: Abo
 async function sweepLeftover(
   root: string,
   directory: PinnedDirectory,
-  path: string,
+  name: string,
   signal: AbortSignal | undefined,
 ): Promise<void> {
   directory.check();
+  const path = join(directory.path, name);
   try {
     const info = lstatOrNothing(path);
     if (!info || !isAbandoned(info)) return;
-    if (info.isFile) unlessHeld(path, () => Deno.removeSync(path));
-    else if (info.isDirectory) await new Removal(root, path, info).run(signal);
+    if (info.isFile && PARTIAL_NAME.test(name)) unlessHeld(path, () => Deno.removeSync(path));
+    else if (info.isDirectory && ASIDE_NAME.test(name)) await new Removal(root, path, info).run(signal);
   } catch {
     // It is somebody else's, or gone: there is nothing to do about it, and the others do not depend on it.
   }

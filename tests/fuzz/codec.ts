@@ -109,7 +109,7 @@ function runBlocks(random: Random, seen: Tally): void {
 }
 
 /** What is read from a control frame satisfies its checks and survives being sent again; anything else is refused. */
-export const CODEC = pureTarget("codec", 30, (random, seen) => {
+export const CODEC = pureTarget("codec", 29.4, (random, seen) => {
   const kind = random.below(10);
   if (kind === 0) runEncode(random);
   else if (kind === 1) runBlocks(random, seen);

@@ -9,6 +9,8 @@ export interface Target {
   readonly share: number;
   /** How many of its cases run side by side. */
   readonly atOnce: number;
+  /** Whether what happens in a case depends on the moment too, so that one that fails may succeed when it is tried again. */
+  readonly isTimed?: boolean;
   /** Prepares what its cases have in common. */
   open(): Promise<Cases>;
 }
@@ -77,10 +79,11 @@ export class FuzzFailure extends Error {
   override readonly name = "FuzzFailure";
   readonly seed: number;
 
-  constructor(target: string, seed: number, cause: unknown) {
+  constructor({ name, isTimed = false }: Target, seed: number, cause: unknown) {
     const reason = cause instanceof Error ? cause.message : Deno.inspect(cause);
-    const again = `deno task fuzz --only ${target} --seed ${seed} --cases 1`;
-    super(`${target} fails with seed ${seed}: ${reason}\nTry it again with: ${again}`, { cause });
+    const again = `deno task fuzz --only ${name} --seed ${seed} --cases 1`;
+    const often = isTimed ? "\nIt depends on the moment too, so it may take some tries." : "";
+    super(`${name} fails with seed ${seed}: ${reason}\nTry it again with: ${again}${often}`, { cause });
     this.seed = seed;
   }
 }
@@ -122,7 +125,7 @@ export async function fuzz(target: Target, seed: number, cases: number): Promise
       await opened.run(new Random(seed));
       rejections.check();
     } catch (cause) {
-      throw new FuzzFailure(target.name, seed, cause);
+      throw new FuzzFailure(target, seed, cause);
     }
   };
   for (let done = 0; done < cases; done += target.atOnce) {

@@ -1,4 +1,4 @@
-import { assert } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { setTimeout as delay } from "node:timers/promises";
 import { certificatePem } from "../../lib/net/certificate.ts";
 import { decodeTicket } from "../../lib/net/ticket.ts";
@@ -6,7 +6,8 @@ import { type Client, connect, type ConnectOptions } from "../../lib/mod.ts";
 import type { AttackName } from "./attacks/attacker.ts";
 import { SMALL } from "./attacks/guests.ts";
 import { sameBytes } from "./frames.ts";
-import { DENO, eventually, Process, PROJECT, serverAccess, ServerProcess } from "./process.ts";
+import { AttackedServer } from "./attack_server.ts";
+import { DENO, eventually, Process, serverAccess } from "./process.ts";
 import { bytes } from "./random.ts";
 import { Collector, within } from "./raw.ts";
 import { type TempDir, tempDir } from "./temp.ts";
@@ -46,46 +47,46 @@ function latencyOf(times: readonly number[]): Latency {
 }
 
 /** Puts into a directory what attackers and bystanders look for. */
-async function furnish(root: string): Promise<void> {
-  await Deno.mkdir(`${root}/many`, { recursive: true });
-  await Deno.writeFile(`${root}/small.bin`, SMALL);
+function furnish(root: string, names: number): void {
+  for (const name of ["many", "few"]) Deno.mkdirSync(`${root}/${name}`, { recursive: true });
+  Deno.writeFileSync(`${root}/small.bin`, SMALL);
   // Without a disk that has to write it, all of it costs as much to read and to sum up.
-  await Deno.writeFile(`${root}/big.bin`, new Uint8Array());
-  await Deno.truncate(`${root}/big.bin`, BIG_BYTES);
-  for (let i = 0; i < MANY; i++) Deno.writeFileSync(`${root}/many/file number ${i}`, new Uint8Array());
+  Deno.writeFileSync(`${root}/big.bin`, new Uint8Array());
+  Deno.truncateSync(`${root}/big.bin`, BIG_BYTES);
+  Deno.writeFileSync(`${root}/few/file`, new Uint8Array());
+  for (let i = 0; i < names; i++) Deno.writeFileSync(`${root}/many/file number ${i}`, new Uint8Array());
 }
 
-/** A server in a process of its own, which writes its log to a file, and a bystander in this one. */
+/** A server that is attacked, and bystanders in this process. */
 export class Attacked implements AsyncDisposable {
-  readonly #server: ServerProcess;
+  readonly #server: AttackedServer;
   readonly #dir: TempDir;
   readonly #ticket: string | undefined;
 
-  private constructor(server: ServerProcess, dir: TempDir, ticket: string | undefined) {
+  private constructor(server: AttackedServer, dir: TempDir, ticket: string | undefined) {
     this.#server = server;
     this.#dir = dir;
     this.#ticket = ticket;
   }
 
-  /** @param encrypted Whether it encrypts and wants a secret. */
-  static async start(encrypted: boolean): Promise<Attacked> {
+  /**
+   * @param encrypted Whether it encrypts and wants a secret.
+   * @param names How many names are in the large directory.
+   */
+  static async start(encrypted: boolean, names = MANY): Promise<Attacked> {
     const dir = await tempDir();
     const root = dir.join("served");
-    await furnish(root);
+    furnish(root, names);
     const key = dir.join("key");
-    const access = ["--allow-net", `--allow-read=${root},${key}`, `--allow-write=${root},${key}`];
-    const args = ["run", ...(encrypted ? access : serverAccess(root)), "server.ts", root, "--port", "0"];
-    if (encrypted) args.push("--identity", key, "--ticket-file", "-");
-    args.push("--log-format", "json");
-    // A file does not make the server wait, nor this process work, while both are busy with the attack.
-    const command = ["-c", 'exec "$@" 2>"$0"', dir.join("log"), DENO, ...args];
-    const server = new ServerProcess("sh", command, { cwd: PROJECT });
+    const access = encrypted
+      ? ["--allow-net", `--allow-read=${root},${key}`, `--allow-write=${root},${key}`]
+      : serverAccess(root);
     try {
-      await server.ready();
-      const ticket = encrypted ? await server.stdout.until(/ferry:[a-z2-7]+(?=")/) : undefined;
+      const options = { access, args: encrypted ? ["--identity", key, "--ticket-file", "-"] : [] };
+      const server = await AttackedServer.start(root, dir.join("log"), options);
+      const ticket = encrypted ? await server.printed(/ferry:[a-z2-7]+(?=")/) : undefined;
       return new Attacked(server, dir, ticket);
     } catch (error) {
-      await server[Symbol.asyncDispose]();
       await dir[Symbol.asyncDispose]();
       throw error;
     }
@@ -110,25 +111,19 @@ export class Attacked implements AsyncDisposable {
     return connect(certificate ? { ...options, certificate: certificatePem(certificate) } : options);
   }
 
-  /** The most memory it has had so far, in MiB (VmHWM of proc(5)). */
+  /** The most memory it has had so far, in MiB. */
   get peakMemory(): number {
-    const status = Deno.readTextFileSync(`/proc/${this.#server.pid}/status`);
-    return Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1]) / 1024;
+    return this.#server.peakMemory;
   }
 
   /** How many file descriptors it has open. */
   get descriptors(): number {
-    return Array.from(Deno.readDirSync(`/proc/${this.#server.pid}/fd`)).length;
+    return this.#server.descriptors;
   }
 
   /** How many sessions it has opened and not closed, by its log. */
   get sessions(): number {
-    const count = (event: string) => this.log.split(`"event":"${event}"`).length - 1;
-    return count("open") - count("close");
-  }
-
-  get log(): string {
-    return Deno.readTextFileSync(this.#dir.join("log"));
+    return this.#server.sessions;
   }
 
   /** Waits until everything is as it was before an attack. */
@@ -188,4 +183,83 @@ export async function moveFile(client: Client, name = "bystander.bin"): Promise<
   const got = new Collector();
   await within(client.get(name, got), "the download", TRANSFER_PATIENCE_MS);
   assert(sameBytes(got.bytes, CONTENT), "the bystander got wrong bytes");
+}
+
+/** How long something took each time that it was done, in ms. */
+export class Times {
+  readonly #times: number[] = [];
+
+  add(ms: number): void {
+    this.#times.push(ms);
+  }
+
+  get count(): number {
+    return this.#times.length;
+  }
+
+  /** What a share of them took at most. */
+  within(share: number): number {
+    const sorted = this.#times.toSorted((a, b) => a - b);
+    return sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)] ?? NaN;
+  }
+
+  toString(): string {
+    return `median ${this.within(0.5).toFixed(1)}, 99.9 % within ${this.within(0.999).toFixed(1)} ms of ${this.count}`;
+  }
+}
+
+/** How long something takes, in ms. */
+async function timed(act: () => Promise<void>): Promise<number> {
+  const began = performance.now();
+  await act();
+  return performance.now() - began;
+}
+
+async function listSmall(client: Client): Promise<void> {
+  assertEquals(await within(Array.fromAsync(client.dir("few"), ({ path }) => path), "the listing"), ["file"]);
+}
+
+/** What bystanders had to wait for: one who was there before the attack, and those who come while it goes on. */
+export interface Waits {
+  readonly before: Times;
+  readonly late: Times;
+  /** How often the machine itself was too slow for a look at the server to say anything. */
+  readonly disturbed: number;
+}
+
+/**
+ * Lists a small directory over and over, on a connection that is there and on new ones, and each time, at the same
+ * time, on a server that nobody attacks. Where that one takes long as well it is the machine that is slow, which says
+ * nothing of the server: such a look does not count.
+ *
+ * @param rounds How many looks shall count of each kind.
+ * @param ms After this it is enough, in ms, with however many looks.
+ * @param fairMs How long the server that is not attacked may take, in ms.
+ */
+export async function timeWaits(
+  attacked: Attacked,
+  calm: Attacked,
+  rounds: number,
+  ms: number,
+  fairMs: number,
+): Promise<Waits> {
+  await using mine = await attacked.connect();
+  await using other = await calm.connect();
+  const [before, late] = [new Times(), new Times()];
+  let disturbed = 0;
+  const comeAndList = async (server: Attacked) => {
+    await using client = await server.connect();
+    await listSmall(client);
+  };
+  const look = async (times: Times, act: () => Promise<void>, control: () => Promise<void>) => {
+    const [ms, controlMs] = await Promise.all([timed(act), timed(control)]);
+    if (controlMs > fairMs) disturbed++;
+    else times.add(ms);
+  };
+  const until = performance.now() + ms;
+  while (performance.now() < until && late.count < rounds) {
+    await look(before, () => listSmall(mine), () => listSmall(other));
+    await look(late, () => comeAndList(attacked), () => comeAndList(calm));
+  }
+  return { before, late, disturbed };
 }

@@ -69,6 +69,11 @@ export class ProcessOutput {
     return this.#text;
   }
 
+  /** Whether there is no more. */
+  get hasEnded(): boolean {
+    return this.#ended;
+  }
+
   /** All of it so far, as bytes. */
   get bytes(): Uint8Array<ArrayBuffer> {
     const all = new Uint8Array(this.#chunks.reduce((size, chunk) => size + chunk.length, 0));
@@ -170,6 +175,11 @@ export class Process implements AsyncDisposable {
   /** Its number in the system. */
   get pid(): number {
     return this.#child.pid;
+  }
+
+  /** Whether it has ended, as far as its outputs say. */
+  get hasEnded(): boolean {
+    return this.stdout.hasEnded && this.stderr.hasEnded;
   }
 
   /** Writes to its standard input. */

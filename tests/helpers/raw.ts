@@ -111,8 +111,8 @@ export class RawPeer implements Disposable {
   }
 
   /** The next frame, or undefined when the other end has closed in order. */
-  async receive(): Promise<RawFrame | undefined> {
-    return await within(this.#receive(), "a frame");
+  async receive(ms = PATIENCE_MS): Promise<RawFrame | undefined> {
+    return await within(this.#receive(), "a frame", ms);
   }
 
   async #receive(): Promise<RawFrame | undefined> {

@@ -1,9 +1,11 @@
 import { assertEquals } from "@std/assert";
 import type { Client, FileFacts, PutOptions, Receipt, ServeOptions, Storage } from "../../lib/mod.ts";
 import type { Direction } from "../../lib/client/copy.ts";
+import { encodeBlocks } from "../../lib/protocol/blocks.ts";
+import { sumBlocks } from "../../lib/storage/blocks.ts";
 import { partialName } from "../../lib/storage/partial.ts";
 import { bytes } from "./random.ts";
-import { assertFile, Served, within } from "./raw.ts";
+import { assertFile, type RawFrame, Served, within } from "./raw.ts";
 import { type TempDir, tempDir } from "./temp.ts";
 
 export const MIB = 1024 * 1024;
@@ -112,4 +114,30 @@ export class Resuming implements AsyncDisposable {
     await this.served[Symbol.asyncDispose]();
     await this.local[Symbol.asyncDispose]();
   }
+}
+
+/** The fields that carry the sums of the blocks of `content`. */
+export async function fieldsOf(content: Uint8Array, blockSize = MIB) {
+  let at = 0;
+  const read = (into: Uint8Array) => {
+    const piece = content.subarray(at, at + into.length);
+    into.set(piece);
+    at += piece.length;
+    return piece.length > 0 ? piece.length : null;
+  };
+  return encodeBlocks(await sumBlocks(read, { length: content.length, blockSize }));
+}
+
+/** The facts of `CONTENT` on a made-up server. */
+export const FACTS = { size: CONTENT.length, mtimeMs: 1_700_000_000_000, version: "v" };
+
+/** What is tested of a request. */
+export interface Asked {
+  readonly command: string;
+  readonly offset?: number;
+}
+
+/** The request in a frame. */
+export function asked(frame: RawFrame | undefined): Asked | undefined {
+  return frame?.kind === "request" ? frame.value as Asked : undefined;
 }

@@ -1,3 +1,4 @@
+import type { Client } from "../../lib/mod.ts";
 import { dirname, join } from "@std/path";
 import { DirectoryStorage } from "../../lib/storage/directory.ts";
 import { partialName } from "../../lib/storage/partial.ts";
@@ -67,9 +68,19 @@ async function resumeSome(worker: Worker, random: Random): Promise<void> {
   }
 }
 
+/** Removes what those have left who only do harm, however deep, and wherever links have led them. */
+async function removeHarmed(client: Client, root: string): Promise<void> {
+  const isTheirs = (name: string) => !/^w\d+$/.test(name);
+  for (const { name, isSymlink } of Array.from(Deno.readDirSync(root))) {
+    // One that leads outside by now does not exist for clients.
+    if (isTheirs(name) && isSymlink) Deno.removeSync(join(root, name));
+    else if (isTheirs(name)) await client.remove(name, { recursive: true });
+  }
+}
+
 /** Compares some files with what the server says and gives, then removes some, on the server and here. */
 async function compareAndRemove(worker: Worker, random: Random, removeAll: boolean): Promise<void> {
-  const { model, place: { local, remote, tally } } = worker;
+  const { model, place: { root, local, remote, tally } } = worker;
   const client = await worker.link.client();
   for (const name of model.names.values()) {
     const [state] = name.allowed;
@@ -87,6 +98,7 @@ async function compareAndRemove(worker: Worker, random: Random, removeAll: boole
   }
   for (const [path, { allowed }] of model.names) if (allowed.has(null)) model.names.delete(path);
   for (const path of filesIn(local)) Deno.removeSync(join(local, path));
+  await removeHarmed(client, root);
   if (removeAll) await client.remove(remote, { recursive: true });
 }
 

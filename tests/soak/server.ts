@@ -21,6 +21,9 @@ export type Kind = "plain" | "tls";
  */
 const MEMORY_BOUND_MB = 64;
 
+/** How much memory a server may have while all sorts of clients are there, some of which do not read, in MB. */
+const PEAK_BOUND_MB = 640;
+
 /** What a process uses while nobody asks it for anything. */
 export interface Use {
   readonly megabytes: number;
@@ -46,8 +49,11 @@ export function handlesOf(pid: number | "self"): string[] {
 export class SoakServer implements AsyncDisposable {
   readonly kind: Kind;
   readonly #dir: TempDir;
+  readonly #root: string;
   #process: ServerProcess;
   #ticket: Ticket | undefined;
+  /** Whether it is being ended by us. */
+  #isKilled = false;
   /** How much of the log was looked at. */
   #logged = 0;
   #open = 0;
@@ -56,15 +62,19 @@ export class SoakServer implements AsyncDisposable {
   /** The most memory that it had while it warmed up, in MB. */
   #warmMegabytes = 0;
 
-  private constructor(kind: Kind, dir: TempDir, process: ServerProcess) {
+  private constructor(kind: Kind, root: string, dir: TempDir, process: ServerProcess) {
     this.kind = kind;
+    this.#root = root;
     this.#dir = dir;
     this.#process = process;
   }
 
-  /** @param dir Has the directory `served` in it. */
-  static async start(kind: Kind, dir: TempDir): Promise<SoakServer> {
-    const server = new SoakServer(kind, dir, await launch(kind, dir, 0));
+  /**
+   * @param root The directory to serve.
+   * @param dir Where it keeps what clients must not have.
+   */
+  static async start(kind: Kind, root: string, dir: TempDir): Promise<SoakServer> {
+    const server = new SoakServer(kind, root, dir, await launch(kind, root, dir, 0));
     if (kind === "tls") server.#ticket = decodeTicket(await Deno.readTextFile(dir.join("ticket")));
     return server;
   }
@@ -93,10 +103,12 @@ export class SoakServer implements AsyncDisposable {
   /** Ends it without warning, and starts it again on the same port and directory. */
   async killAndRestart(): Promise<void> {
     this.checkLog();
+    this.#isKilled = true;
     this.#process.kill("SIGKILL");
     await this.#process.ended();
     this.checkLog();
-    this.#process = await launch(this.kind, this.#dir, this.address.port);
+    this.#process = await launch(this.kind, this.#root, this.#dir, this.address.port);
+    this.#isKilled = false;
     this.uses = [];
     this.#warmMegabytes = 0;
     this.#logged = this.#open = 0;
@@ -132,6 +144,7 @@ export class SoakServer implements AsyncDisposable {
   /** Reads what it has logged since the last time. Fails for what no client may bring about. */
   checkLog(): void {
     const text = this.#process.stderr.text;
+    if (this.#process.hasEnded && !this.#isKilled) throw new Wrong(`the server has ended: ${text.slice(-2000)}`);
     const end = text.lastIndexOf("\n") + 1;
     for (const line of text.slice(this.#logged, end).split("\n")) {
       if (line === "" || line.includes('"event":"permissions"')) continue;
@@ -158,6 +171,8 @@ export class SoakServer implements AsyncDisposable {
       const wanted = first.handles.join();
       await eventually(`the handles ${handles()} are again ${wanted}`, () => handles().join() === wanted, 50);
     }
+    const peak = memoryOf(pid, "VmHWM") / 1024;
+    if (peak > PEAK_BOUND_MB) throw new Wrong(`it has had ${peak} MB`);
     await delay(restMs);
     const use = { megabytes: memoryOf(pid, "VmRSS") / 1024, handles: handles() };
     this.uses.push(use);
@@ -170,6 +185,8 @@ export class SoakServer implements AsyncDisposable {
 
   /** Ends it in order. */
   async stop(): Promise<void> {
+    this.checkLog();
+    this.#isKilled = true;
     this.#process.kill("SIGTERM");
     const code = await this.#process.ended();
     if (code !== 0) throw new Wrong(`the server ended with ${code}`);
@@ -180,8 +197,7 @@ export class SoakServer implements AsyncDisposable {
   }
 }
 
-async function launch(kind: Kind, dir: TempDir, port: number): Promise<ServerProcess> {
-  const served = dir.join("served");
+async function launch(kind: Kind, served: string, dir: TempDir, port: number): Promise<ServerProcess> {
   const files = [served, ...kind === "tls" ? [dir.join("identity"), dir.join("ticket")] : []].join(",");
   const options = ["--port", String(port), "--log-format", "json"];
   if (kind === "tls") {

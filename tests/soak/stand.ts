@@ -1,5 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { FaultProxy } from "../helpers/proxy.ts";
+import { Grounds } from "../helpers/attack_grounds.ts";
 import { Random } from "../helpers/random.ts";
 import { type TempDir, tempDir } from "../helpers/temp.ts";
 import { DIRECTORIES } from "./actions/action.ts";
@@ -64,27 +65,29 @@ export async function together<T>(stop: AbortController, ...all: Promise<T>[]): 
 /** One server and its clients. */
 export class Stand {
   readonly #server: SoakServer;
+  readonly #grounds: Grounds;
   readonly #tally: Tally;
   readonly #soaking: Soaking;
   readonly #lanes: readonly Lane[];
 
-  private constructor(server: SoakServer, dir: TempDir, tally: Tally, soaking: Soaking) {
+  private constructor(server: SoakServer, grounds: Grounds, dir: TempDir, tally: Tally, soaking: Soaking) {
     this.#server = server;
+    this.#grounds = grounds;
     this.#tally = tally;
     this.#soaking = soaking;
     this.#lanes = Array.from({ length: WORKERS }, (_, i) => {
-      const [root, remote, local] = [dir.join("served"), `w${i}`, dir.join(`local${i}`)];
+      const [{ root }, remote, local] = [grounds, `w${i}`, dir.join(`local${i}`)];
       Deno.mkdirSync(local);
-      return { place: { server, tally, root, remote, local }, model: new Model(root), made: 0 };
+      return { place: { server, tally, grounds, root, remote, local }, model: new Model(root), made: 0 };
     });
   }
 
   /** Soaks a server. @throws {Wrong} When anything is not as it must be. */
   static async run(kind: Kind, soaking: Soaking, tally: Tally): Promise<Result> {
     await using dir = await tempDir();
-    await Deno.mkdir(dir.join("served"));
-    await using server = await SoakServer.start(kind, dir);
-    const result = await new Stand(server, dir, tally, soaking).#run();
+    await using grounds = await Grounds.create();
+    await using server = await SoakServer.start(kind, grounds.root, dir);
+    const result = await new Stand(server, grounds, dir, tally, soaking).#run();
     await server.stop();
     return { kind, ...result };
   }
@@ -102,6 +105,7 @@ export class Stand {
       // A round that is hardly begun would show nothing.
       isLast = stop.signal.aborted || performance.now() - began + ROUND_MS / 2 >= ms;
       await this.#server.idle();
+      this.#grounds.checkOutside();
       await checkQuiet(this.#server, this.#lanes, random, isLast);
       const { megabytes } = await this.#server.checkUse(passed >= ms * WARMING_SHARE, Math.min(REST_MS, ms / 10));
       report(`${this.#server.kind}, round ${rounds}: nothing was wrong, ${megabytes.toFixed(0)} MB`);
@@ -155,6 +159,7 @@ export class Stand {
       const name = model?.pick(random, () => true);
       if (model && name) await model.checkDisk(name);
       this.#server.checkLog();
+      if (random.below(20) === 0) this.#grounds.checkOutside();
       await delay(LOOK_PAUSE_MS);
     }
   }

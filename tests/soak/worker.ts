@@ -1,4 +1,5 @@
 import { FerryError, Link } from "../../lib/mod.ts";
+import type { Grounds } from "../helpers/attack_grounds.ts";
 import type { Address } from "../helpers/proxy.ts";
 import { Random } from "../helpers/random.ts";
 import { within } from "../helpers/raw.ts";
@@ -18,6 +19,8 @@ const HANG_MS = 30_000;
 export interface Place {
   readonly server: SoakServer;
   readonly tally: Tally;
+  /** Everything that is served, and what is around it. */
+  readonly grounds: Grounds;
   /** The served directory. */
   readonly root: string;
   /** The name of its directory there. */

@@ -10,9 +10,10 @@ import { FLOODS } from "./floods.ts";
 import { GUEST_ATTACKS } from "./guests.ts";
 import type { Attack, Target } from "./hostile.ts";
 import { RESET_ATTACKS } from "./resets.ts";
+import { STALLS } from "./stalls.ts";
 import { STRANGER_ATTACKS } from "./strangers.ts";
 
-const ATTACKS = { ...STRANGER_ATTACKS, ...GUEST_ATTACKS, ...RESET_ATTACKS, ...FLOODS };
+const ATTACKS = { ...STRANGER_ATTACKS, ...GUEST_ATTACKS, ...RESET_ATTACKS, ...FLOODS, ...STALLS };
 
 /** The name of an attack. */
 export type AttackName = keyof typeof ATTACKS;
