@@ -158,8 +158,9 @@ for (const direction of DIRECTIONS) {
     await failsWith(overThree(scene, direction, 10_000_000), "Disconnected", "Unreachable");
     while (scene.served.events.of("close").length < 4) await scene.served.events.until("close", 4);
     const kept = scene.partialBytes;
-    // The first range was cut off within itself; the two after it were received in part, and lie behind a gap.
-    assertGreater(kept, 5_000_000);
+    // The first range was cut off within itself, at the latest when the first connection was lost; the two after it were
+    // received in part, and lie behind a gap.
+    assertGreater(kept, 0);
     assertLess(kept, 17_000_000);
     assertEquals(await Deno.readFile(scene.partial).then((found) => found.every((byte, i) => byte === LARGE[i])), true);
     const before = scene.served.events.of("command").length;
