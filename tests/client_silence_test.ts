@@ -1,9 +1,12 @@
 import { setImmediate } from "node:timers/promises";
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { connect, Link } from "../lib/mod.ts";
+import { DirectoryStorage } from "../lib/storage/directory.ts";
+import { parseRemotePath } from "../lib/storage/path.ts";
 import { HeldIntervals } from "./helpers/intervals.ts";
 import { bytes } from "./helpers/random.ts";
 import { failsWith, FakeServer, type RawPeer, Served, within } from "./helpers/raw.ts";
+import { tempDir } from "./helpers/temp.ts";
 
 /** Intervals of 10 s after which a server that says nothing is given up. */
 const ENOUGH = 7;
@@ -43,6 +46,18 @@ Deno.test("a client gives up a server that says nothing for 60 s while a request
   assertStringIncludes((await stat).message, "the server has not said anything for 60 s");
   assertEquals((await within(client.ended)).code, "Timeout");
   assertEquals(intervals.count, 0);
+});
+
+Deno.test("a client gives up a server that does not say whether it takes a file", async () => {
+  using intervals = new HeldIntervals();
+  const { server, asked } = silentServer();
+  await using _server = server;
+  await using client = await connect(server.address);
+  const put = failsWith(client.put(new Blob([bytes(10)]).stream(), "f"), "Timeout");
+  await within(asked);
+  await settle();
+  intervals.pass(ENOUGH);
+  await put;
 });
 
 Deno.test("a client waits for ever while nothing is unanswered", async () => {
@@ -125,6 +140,54 @@ Deno.test("a client that waits for its own source is not silent to itself", asyn
   }
   go.resolve();
   assertEquals((await within(put)).size, 10);
+});
+
+Deno.test("a client that reads its own file slowly does not blame the server", async () => {
+  using intervals = new HeldIntervals();
+  await using served = await Served.with();
+  await using local = await tempDir();
+  await Deno.writeTextFile(local.join("f"), "hello");
+  const began = Promise.withResolvers<void>();
+  const go = Promise.withResolvers<void>();
+  const storage = DirectoryStorage.open(local.path);
+  const read = storage.read.bind(storage);
+  storage.read = async (...args) => {
+    began.resolve();
+    await go.promise;
+    return await read(...args);
+  };
+  await using client = await served.connect();
+  const put = client.put({ storage, name: parseRemotePath("f"), shown: "f" }, "f");
+  await within(began.promise);
+  for (let i = 0; i < 2 * ENOUGH; i++) {
+    await settle();
+    intervals.pass(1);
+  }
+  go.resolve();
+  assertEquals((await within(put)).size, 5);
+});
+
+Deno.test("a server that does not even say that a body was given up is noticed", async () => {
+  using intervals = new HeldIntervals();
+  const gotError = Promise.withResolvers<void>();
+  await using server = FakeServer.welcoming(async (peer) => {
+    await peer.receive();
+    await peer.send("ok", { covered: 0, blockSize: 1024 * 1024, hashes: "", kept: "" });
+    for (let frame = await peer.receive(); frame; frame = await peer.receive()) {
+      if (frame.kind === "error") gotError.resolve();
+    }
+  });
+  await using client = await connect(server.address);
+  const stop = new AbortController();
+  const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
+  const put = failsWith(client.put(readable, "f", { signal: stop.signal }), "Cancelled");
+  await within(writable.getWriter().write(bytes(10)));
+  stop.abort();
+  await put;
+  await within(gotError.promise);
+  await settle();
+  intervals.pass(ENOUGH);
+  assertEquals((await within(client.ended)).code, "Timeout");
 });
 
 Deno.test("a client that is held up by its own stream shows that it is alive, and does not blame the server", async () => {

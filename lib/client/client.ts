@@ -5,7 +5,7 @@ import type { RateLimit } from "../net/rate.ts";
 import type { Secret } from "../net/secret.ts";
 import { connectPinned, connectTls, type SecureLink } from "../net/tls.ts";
 import type { Entry, Messages } from "../protocol/codec.ts";
-import type { CommandName, FileFacts, OkOf, Receipt, RequestOf, Right } from "../protocol/commands.ts";
+import type { FileFacts, OkOf, Receipt, Right } from "../protocol/commands.ts";
 import { FerryError, toFerryError } from "../protocol/errors.ts";
 import type { Upload } from "../storage/storage.ts";
 import { download, downloadPart, resumeDownload, type Start } from "./download.ts";
@@ -91,7 +91,7 @@ export class Client implements AsyncDisposable {
 
   /** Kind, size, time and version of a file or directory; of the served directory when `path` is absent. */
   stat(path?: string, { signal }: CommandOptions = {}): Promise<FileFacts> {
-    return this.#ask({ command: "stat", path }, signal);
+    return this.#exchange.ask({ command: "stat", path }, { signal });
   }
 
   /**
@@ -145,27 +145,27 @@ export class Client implements AsyncDisposable {
 
   /** The SHA-256 of a file on the server, in lower-case hex, with its size in bytes and version. */
   sum(path: string, { signal }: CommandOptions = {}): Promise<OkOf<"sum">> {
-    return this.#ask({ command: "sum", path }, signal);
+    return this.#exchange.ask({ command: "sum", path }, { signal });
   }
 
   /** Makes a directory; with `parents` also those above it, and none of them is an error when it exists. */
   async mkdir(path: string, { signal, parents }: CommandOptions & { parents?: boolean } = {}): Promise<void> {
-    await this.#ask({ command: "mkdir", path, parents }, signal);
+    await this.#exchange.ask({ command: "mkdir", path, parents }, { signal });
   }
 
   /** Renames or moves a file or directory; never onto something that exists. */
   async rename(path: string, to: string, { signal }: CommandOptions = {}): Promise<void> {
-    await this.#ask({ command: "rename", path, to }, signal);
+    await this.#exchange.ask({ command: "rename", path, to }, { signal });
   }
 
   /** Removes a file or an empty directory; with `recursive` also what is in a directory. */
   async remove(path: string, { signal, recursive }: CommandOptions & { recursive?: boolean } = {}): Promise<void> {
-    await this.#ask({ command: "remove", path, recursive }, signal);
+    await this.#exchange.ask({ command: "remove", path, recursive }, { signal });
   }
 
   /** Sends a line to the operator of the server. */
   async say(text: string, { signal }: CommandOptions = {}): Promise<void> {
-    await this.#ask({ command: "say", text }, signal);
+    await this.#exchange.ask({ command: "say", text }, { signal });
   }
 
   /**
@@ -199,14 +199,6 @@ export class Client implements AsyncDisposable {
     } finally {
       clearTimeout(deadline);
     }
-  }
-
-  /** Runs a command that is one request without a body. */
-  #ask<N extends CommandName>(
-    request: RequestOf<N> & RequestOf<CommandName>,
-    signal: AbortSignal | undefined,
-  ): Promise<OkOf<N>> {
-    return this.#exchange.command(() => this.#exchange.request<N>(request, { signal }));
   }
 }
 

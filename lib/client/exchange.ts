@@ -7,6 +7,7 @@ import { type Frame, FrameKind, frameName } from "../protocol/frames.ts";
 import { AbortWatch } from "./abort.ts";
 import { type Awaited, Heartbeat } from "./heartbeat.ts";
 import { type BodySender, type Exchanging, Pending, ProtocolViolation, type Wait } from "./pending.ts";
+import { SendQueue } from "./send_queue.ts";
 
 /** How long the server may take to say what became of a request that was given up, in ms. */
 const TRUTH_TIMEOUT_MS = 2_000;
@@ -19,18 +20,16 @@ export class Exchange {
   readonly #connection: Connection;
   readonly #window: number;
   readonly #onNotice: (notice: Messages["notice"]) => void;
-  /** Requests that were made and are not settled. */
-  readonly #open = new Set<Pending>();
+  /** How many requests were made and are not settled, and how many of them were given up. */
+  #open = 0;
+  #givenUp = 0;
   /** Requests that were sent and are not answered, in the order in which they were sent. */
   readonly #pending: Pending[] = [];
   readonly #aborts = new AbortWatch<Pending>((each) => this.#giveUp(each));
   readonly #heartbeat: Heartbeat;
   /** Whether a sink holds up receiving. */
   #isHeldUp = false;
-  /** The turn of the last one who asked to send. */
-  #lastTurn: Promise<void> = Promise.resolve();
-  /** How many have the turn or wait for it. */
-  #turns = 0;
+  readonly #queue = new SendQueue();
   /** Commands that are under way; each may make several requests. */
   #commands = 0;
   #isClosing = false;
@@ -63,16 +62,16 @@ export class Exchange {
 
   /** Whether somebody waits for what comes behind the answer that is being received now. */
   get crowded(): boolean {
-    return this.#open.size > 1 || this.#isClosing;
+    return this.#open > 1 || this.#isClosing;
   }
 
   /**
-   * Runs a command, which may make several requests; `finish` waits for its end.
+   * Runs a command that makes several requests; `finish` waits for its end.
    *
    * @throws {FerryError} What it throws; `Disconnected` after `finish`.
    */
   async command<T>(run: () => Promise<T>): Promise<T> {
-    if (this.#isClosing) throw new FerryError("Disconnected", "the connection was closed");
+    if (this.#isClosing) throw closed();
     this.#commands++;
     try {
       return await run();
@@ -82,11 +81,19 @@ export class Exchange {
     }
   }
 
+  /** Runs a command that is one request, otherwise like `command`. */
+  ask<N extends CommandName>(
+    request: RequestOf<N> & RequestOf<CommandName>,
+    exchanging?: Exchanging,
+  ): Promise<OkOf<N>> {
+    return this.#isClosing ? Promise.reject(closed()) : this.request<N>(request, exchanging);
+  }
+
   /** Takes no more commands, and waits until all have ended or the connection has. */
   async finish(): Promise<void> {
     this.#isClosing = true;
     this.changed.ring();
-    while (this.#commands > 0 && !this.#failure) await this.changed.next;
+    while (this.#commands + this.#open > 0 && !this.#failure) await this.changed.next;
   }
 
   /**
@@ -99,7 +106,7 @@ export class Exchange {
     { sink = {}, body, signal }: Exchanging = {},
   ): Promise<OkOf<N>> {
     const pending = new Pending(request, sink);
-    this.#open.add(pending);
+    this.#open++;
     this.changed.ring();
     this.#aborts.add(signal, pending);
     try {
@@ -110,8 +117,10 @@ export class Exchange {
       throw cannot(verbOf(request.command), pending.path, error);
     } finally {
       this.#aborts.remove(signal, pending);
-      this.#open.delete(pending);
+      this.#open--;
+      if (pending.givenUp) this.#givenUp--;
       clearTimeout(pending.deadline);
+      this.changed.ring();
     }
   }
 
@@ -130,7 +139,7 @@ export class Exchange {
 
   /** Sends a request and its body when it is its turn; nothing when it has been given up by then. */
   async #submit(pending: Pending, request: RequestOf<CommandName>, body: BodySender | undefined): Promise<void> {
-    const yieldTurn = await this.#turn(pending);
+    const leave = await this.#queue.enter(pending);
     try {
       while (this.#pending.length >= this.#window && !this.#failure && !pending.settled) await this.changed.next;
       if (this.#failure) throw this.#failure;
@@ -140,23 +149,8 @@ export class Exchange {
       await this.#sendRequest(pending, request);
       if (body) await this.#sendBody(pending, body);
     } finally {
-      yieldTurn();
+      leave();
     }
-  }
-
-  /** Waits for the turn to send, or until `pending` is given up. */
-  async #turn(pending?: Pending): Promise<() => void> {
-    const before = this.#lastTurn;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#lastTurn = promise;
-    this.#turns++;
-    const yieldTurn = () => {
-      this.#turns--;
-      resolve();
-    };
-    if (this.#turns === 1) return yieldTurn;
-    await (pending ? Promise.race([before, pending.settling]) : before);
-    return () => void before.then(yieldTurn);
   }
 
   async #sendRequest(pending: Pending, request: RequestOf<CommandName>): Promise<void> {
@@ -263,6 +257,7 @@ export class Exchange {
     if (!pending.isWanted) return;
     if (!pending.mayBeDone) return this.#abandon(pending, new FerryError("Cancelled", "cancelled"));
     pending.givenUp = true;
+    this.#givenUp++;
     pending.deadline = setTimeout(() => this.#giveUpWaiting(pending), TRUTH_TIMEOUT_MS);
     void this.#cancel();
   }
@@ -271,8 +266,9 @@ export class Exchange {
   #giveUpWaiting(pending: Pending): void {
     pending.lose(new FerryError("Cancelled", "cancelled"));
     setTimeout(() => {
-      const isWanted = [...this.#open].some((each) => each.isWanted);
-      if (!isWanted) this.fail(new FerryError("Disconnected", "the server did not answer what was cancelled"));
+      if (this.#open === this.#givenUp) {
+        this.fail(new FerryError("Disconnected", "the server did not answer what was cancelled"));
+      }
     });
   }
 
@@ -285,14 +281,18 @@ export class Exchange {
   }
 
   async #cancel(): Promise<void> {
-    const yieldTurn = await this.#turn();
+    const leave = await this.#queue.enter();
     try {
       const isWanted = this.#pending.some((each) => each.isWanted);
       if (this.#pending.length > 0 && !isWanted) await this.#connection.send(FrameKind.cancel);
     } catch {
       // The connection is lost, and with it what was to be cancelled.
     } finally {
-      yieldTurn();
+      leave();
     }
   }
+}
+
+function closed(): FerryError {
+  return new FerryError("Disconnected", "the connection was closed");
 }

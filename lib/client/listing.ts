@@ -47,11 +47,9 @@ export async function* listing(
       }
     },
   };
-  const answer = exchange.command(() =>
-    exchange.request(
-      { command: "dir", path, recursive },
-      { sink, signal: signal ? AbortSignal.any([signal, stop.signal]) : stop.signal },
-    )
+  const answer = exchange.ask(
+    { command: "dir", path, recursive },
+    { sink, signal: signal ? AbortSignal.any([signal, stop.signal]) : stop.signal },
   );
   const settled = answer.then(() => {}, () => {}).then(() => {
     finished = true;
