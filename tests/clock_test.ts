@@ -56,7 +56,7 @@ for (const byMs of [HOUR_MS, -HOUR_MS, 50 * YEAR_MS, -50 * YEAR_MS]) {
   });
 }
 
-Deno.test("DirectoryStorage.sweep() removes what is a week old by the clock, and never what is written", async () => {
+Deno.test("DirectoryStorage.sweep() removes what is a week away from the clock, and never what is written", async () => {
   await using served = await serveTemp();
   const upload = await served.storage.upload(at("written"));
   await upload.write(bytes(100));
@@ -66,10 +66,12 @@ Deno.test("DirectoryStorage.sweep() removes what is a week old by the clock, and
   for (
     const [mtimeMs, jumpMs, stays] of [
       [Date.now(), 0, true],
-      [Date.now(), -50 * YEAR_MS, true],
-      [Date.now() + 50 * YEAR_MS, 0, true],
+      [Date.now(), -50 * YEAR_MS, false],
+      [Date.now() + 50 * YEAR_MS, 0, false],
       [Date.now() + 50 * YEAR_MS, 60 * YEAR_MS, false],
       [Date.now(), HOUR_MS, true],
+      [Date.now(), -HOUR_MS, true],
+      [Date.now() + HOUR_MS, 0, true],
       [Date.now(), 8 * 24 * HOUR_MS, false],
       [-50 * YEAR_MS, 0, false],
     ] as const

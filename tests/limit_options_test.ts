@@ -137,7 +137,7 @@ Deno.test("server.ts with --keep-free and exactly that permission keeps so much 
   const { code, stderr } = await runClient([server.at, "put", "-", "a.txt"], { input: "abc" });
   assertEquals(code, 1);
   assertStringIncludes(stderr, `Cannot put "a.txt": the server keeps ${8000 * KIB ** 4} bytes of its disk free`);
-  await server.stderr.until(/put "a.txt" .* NoSpace\n/);
+  await server.stderr.until(/offer "a.txt" .* NoSpace\n/);
   assertEquals(await namesIn(dir.path), []);
 });
 
@@ -151,6 +151,7 @@ Deno.test("server.ts with limits refuses what is beyond them, and says so at bot
   await server.stderr.until(/put "large" .* TooLarge\n/);
   assertEquals((await runClient([server.at, "put", "-", "fits"], { input: "abcd" })).code, 0);
   await assertFile(dir.join("fits"), "abcd");
+  assertEquals((await runClient([server.at, "mkdir", "a"])).code, 0);
   const deep = await runClient([server.at, "mkdir", "a/b"]);
   assertEquals(deep.code, 1);
   assertStringIncludes(deep.stderr, "more than 1 directories deep");

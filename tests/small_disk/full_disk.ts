@@ -215,11 +215,11 @@ Deno.test("a disk that becomes read-only refuses every change, shows all there i
 /** Times in seconds that this disk can hold, and JavaScript's dates cannot. */
 const IMPOSSIBLE_TIMES = ["8640000000001", "-8640000000001", "999999999999999"];
 
-Deno.test("files with times that no date can hold are listed, read, replaced and not swept", async () => {
+Deno.test("files with times that no date can hold are listed, read and replaced, and partial ones swept", async () => {
   await using scene = await Scene.of();
   const partial = ".ferry-0123456789abcdef.part";
-  await Deno.writeTextFile(scene.root.join(partial), "kept");
   for (const time of IMPOSSIBLE_TIMES) {
+    await Deno.writeTextFile(scene.root.join(partial), "kept");
     for (const name of ["old", partial]) await ran("touch", ["-d", `@${time}`, scene.root.join(name)]);
     assertEquals((await Deno.stat(scene.root.join("old"))).mtime?.getTime(), NaN);
     const entries = await Array.fromAsync(scene.client.dir(), ({ path, mtimeMs }) => [path, mtimeMs]);
@@ -230,7 +230,7 @@ Deno.test("files with times that no date can hold are listed, read, replaced and
     await using restarted = await Served.with({}, { root: scene.root.path });
     await restarted.server.shutdown();
     assertEquals(restarted.events.of("warning"), []);
-    assertEquals(scene.kept(), [4]);
+    assertEquals(scene.kept(), []);
   }
   await scene.client.put(scene.local.join("small"), "old");
   await assertFile(scene.root.join("old"), SMALL);
