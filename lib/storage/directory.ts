@@ -1,7 +1,7 @@
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
-import { basename, dirname, join, SEPARATOR } from "@std/path";
+import { join, SEPARATOR } from "@std/path";
 import { takeTurn } from "../net/turn.ts";
 import type { BlockSums } from "../protocol/blocks.ts";
 import { FerryError, toFerryError } from "../protocol/errors.ts";
@@ -11,15 +11,8 @@ import { DirectoryUpload, offerUpload, type UploadTarget } from "./directory_upl
 import { listTree } from "./directory_list.ts";
 import { facts } from "./facts.ts";
 import { KeptFiles } from "./kept_files.ts";
-import {
-  again,
-  type Found,
-  isInPlace,
-  isSameFile,
-  type Location,
-  lstatOrNothing,
-  realPathOrNothing,
-} from "./lookup.ts";
+import { Locator } from "./locator.ts";
+import { again, isInPlace, isSameFile, lstatOrNothing } from "./lookup.ts";
 import { Measure } from "./measure.ts";
 import { removeWithLeftovers } from "./leftovers.ts";
 import { partialName } from "./partial.ts";
@@ -46,16 +39,11 @@ import type {
 } from "./storage.ts";
 import { added, moved } from "./watch.ts";
 
-const NOT_FOUND = "no such file or directory";
-
 /** How often a directory is measured anew in which something was changed meanwhile, before it is moved. */
 const MAX_MEASURES = 3;
 
 /** Bytes that are read at a time to compute a digest. */
 const DIGEST_CHUNK_BYTES = 1024 * 1024;
-
-/** Where something is or shall be: the real path of a directory, and a name in it. */
-type Place = Omit<Location, "info">;
 
 /** Runs file operations; what they throw becomes a `FerryError`. */
 function guarded<T>(operation: () => T): T {
@@ -76,11 +64,13 @@ export class DirectoryStorage implements Storage {
   /** The real path of the directory. */
   readonly root: string;
   readonly #root: Root;
+  readonly #locator: Locator;
   readonly #kept = new KeptFiles();
 
   private constructor(root: string) {
     this.root = root;
     this.#root = new Root(root);
+    this.#locator = new Locator(this.#root);
   }
 
   /**
@@ -98,7 +88,7 @@ export class DirectoryStorage implements Storage {
   async stat(path: RemotePath): Promise<FileFacts> {
     return guarded(() =>
       again(() => {
-        const found = this.#find(path);
+        const found = this.#locator.find(path);
         return isInPlace(found) ? facts(found.info) : undefined;
       })
     );
@@ -106,11 +96,11 @@ export class DirectoryStorage implements Storage {
 
   async *list(path: RemotePath, { recursive = false, signal }: ListOptions = {}): AsyncIterable<Entry> {
     const directory = guarded(() => {
-      const { directory, name, info } = this.#find(path);
+      const { directory, name, info } = this.#locator.find(path);
       if (!info.isDirectory) throw new FerryError("NotADirectory", "it is not a directory");
       return new PinnedDirectory(join(directory, name), info);
     });
-    const followLink = (link: string) => this.#followLink(link)?.info;
+    const followLink = (link: string) => this.#locator.followLink(link)?.info;
     yield* listTree({ directory, path, recursive, followLink, signal });
   }
 
@@ -135,7 +125,7 @@ export class DirectoryStorage implements Storage {
 
   async mkdir(path: RemotePath, { parents = false, maxDepth }: MkdirOptions = {}): Promise<void> {
     guarded(() => {
-      const { directory, names } = parents ? this.#missingIn(path) : this.#missing(path);
+      const { directory, names } = parents ? this.#locator.missingIn(path) : this.#locator.missing(path);
       if (names.length > 0) this.#refuseDeeper(this.#root.depthOf(directory) + names.length, maxDepth);
       let place = directory;
       for (const name of names) {
@@ -184,7 +174,7 @@ export class DirectoryStorage implements Storage {
   }
 
   async sweep(path: RemotePath, options: SweepOptions = {}): Promise<void> {
-    const { directory, name, info } = guarded(() => this.#find(path));
+    const { directory, name, info } = guarded(() => this.#locator.find(path));
     if (!info.isDirectory) return;
     try {
       await sweep(this.root, join(directory, name), options);
@@ -196,7 +186,7 @@ export class DirectoryStorage implements Storage {
   /** How many bytes an interrupted upload of `path` has left; 0 when there is nothing to resume. */
   keptBytes(path: RemotePath): number {
     return guarded(() => {
-      const { directory, name } = this.#locate(path, (path) => this.#parent(path));
+      const { directory, name } = this.#locator.locate(path);
       const partial = join(directory, partialName(name));
       // Most often there is none, and this is the cheap way to find out.
       const info = existsSync(partial) ? lstatOrNothing(partial) : undefined;
@@ -226,7 +216,7 @@ export class DirectoryStorage implements Storage {
 
   /** Opens a file for reading; gives undefined when it was replaced between the looks at it. */
   #open(path: RemotePath, options: ReadOptions): DirectoryReader | undefined {
-    const found = this.#find(path);
+    const found = this.#locator.find(path);
     if (!found.info.isFile) throw new FerryError("IsADirectory", "it is a directory");
     const place = join(found.directory, found.name);
     const file = Deno.openSync(place, { read: true });
@@ -243,33 +233,11 @@ export class DirectoryStorage implements Storage {
 
   /** Where an upload goes: through a link, beside what that leads to. */
   #uploadTarget(path: RemotePath, { maxDepth }: UploadOptions): UploadTarget {
-    const { directory, name, info } = this.#locate(path, (path) => this.#parentToAdd(path));
+    const { directory, name, info } = this.#locator.locateToAdd(path);
     if (info?.isDirectory || path === ROOT) throw new FerryError("IsADirectory", "it is a directory");
     this.#refuseDeeper(this.#root.depthOf(join(directory, name)), maxDepth);
     if (info?.isSymlink) throw new FerryError("AlreadyExists", "it exists already");
     return { directory, name, path, replaced: info };
-  }
-
-  /** The one name of a directory that shall be made, and the real directory in which it is missing. */
-  #missing(path: RemotePath): { directory: string; names: readonly string[] } {
-    const { directory, name, info } = this.#locate(path, (path) => this.#parentToAdd(path));
-    if (info) throw new FerryError("AlreadyExists", "it exists already");
-    return { directory, names: [name] };
-  }
-
-  /** The names of all directories on the way down `path` that are not there. */
-  #missingIn(path: RemotePath): { directory: string; names: readonly string[] } {
-    // Most often only the last one is missing, or none.
-    const [above, name] = split(path);
-    const parent = path === ROOT ? undefined : this.#root.directory(above);
-    if (parent !== undefined) {
-      const { info } = this.#locate(path, () => ({ directory: parent, name }));
-      if (info && !info.isDirectory) throw new FerryError("AlreadyExists", "it exists already");
-      return { directory: parent, names: info ? [] : [name] };
-    }
-    const { directory, rest, isBlocked } = this.#root.descend(path);
-    if (isBlocked) throw new FerryError("AlreadyExists", "it exists already");
-    return { directory, names: rest };
   }
 
   /**
@@ -278,9 +246,8 @@ export class DirectoryStorage implements Storage {
    */
   #rename(path: RemotePath, to: RemotePath, maxDepth: number | undefined, measure: Measure | undefined) {
     if (path === ROOT || to === ROOT) throw new FerryError("Refused", "it is the served directory itself");
-    const source = this.#locateEntry(path);
-    if (!source) throw new FerryError("NotFound", NOT_FOUND);
-    const target = this.#parentToAdd(to);
+    const source = this.#locator.entry(path);
+    const target = this.#locator.parentToAdd(to);
     const from = join(source.directory, source.name);
     const destination = join(target.directory, target.name);
     // Looked at without following links, so that not even a link that does not exist for clients is lost.
@@ -309,8 +276,7 @@ export class DirectoryStorage implements Storage {
   /** Removes what can be removed at once; the rest goes on in more steps, which stand where this one did. */
   #remove(path: RemotePath, { recursive, signal }: RemoveOptions): Promise<void> | void {
     if (path === ROOT) throw new FerryError("Refused", "it is the served directory itself");
-    const found = this.#locateEntry(path);
-    if (!found) throw new FerryError("NotFound", NOT_FOUND);
+    const found = this.#locator.entry(path);
     const { directory, name, info } = found;
     const entry = join(directory, name);
     if (info.isDirectory && recursive) return new Removal(this.root, entry, info).run(signal);
@@ -329,76 +295,4 @@ export class DirectoryStorage implements Storage {
     const limit = `more than ${maxDepth} directories deep, which is this server's limit`;
     throw new FerryError("InvalidPath", `${what} ${limit}`);
   }
-
-  /** The real directory that holds the last component of `path`. */
-  #parent(path: RemotePath): Place {
-    const [parent, name] = split(path);
-    const directory = path === ROOT ? undefined : this.#root.directory(parent);
-    // Whatever is wrong outside must look the same as nothing.
-    if (directory === undefined) throw new FerryError("NotFound", NOT_FOUND);
-    return { directory, name };
-  }
-
-  /** The same, for something that is to be made: a link that leads outside or nowhere is in the way like a file. */
-  #parentToAdd(path: RemotePath): Place {
-    const [parent, name] = split(path);
-    const directory = this.#root.directory(parent);
-    if (directory !== undefined) return { directory, name };
-    const { isBlocked } = this.#root.descend(parent);
-    throw isBlocked
-      ? new FerryError("NotADirectory", "part of the path is not a directory")
-      : new FerryError("NotFound", NOT_FOUND);
-  }
-
-  /**
-   * What is at `path`, with a link to somewhere inside the root followed. Any other link is given itself: it does not
-   * exist for those who look for something, and is in the way of those who make something.
-   *
-   * @throws {FerryError} `NotFound` when the parent is not there.
-   */
-  #locate(path: RemotePath, parentOf: (path: RemotePath) => Place): Location {
-    if (path === ROOT) {
-      // Where the root was there may be something else by now, or a link.
-      const info = realPathOrNothing(this.root) === this.root ? lstatOrNothing(this.root) : undefined;
-      return { directory: this.root, name: ".", info: info?.isDirectory ? info : undefined };
-    }
-    const { directory, name } = parentOf(path);
-    const info = lstatOrNothing(join(directory, name));
-    if (info?.isSymlink) return this.#followLink(join(directory, name)) ?? { directory, name, info };
-    if (info && !info.isFile && !info.isDirectory) throw new FerryError("NotAFile", "it is not a regular file");
-    return { directory, name, info };
-  }
-
-  /** Where a link leads, or undefined when that is outside the root, nowhere, or nothing that is served. */
-  #followLink(link: string): Found | undefined {
-    const real = realPathOrNothing(link);
-    if (real === undefined || !this.#root.serves(real)) return undefined;
-    const info = lstatOrNothing(real);
-    if (!info?.isFile && !info?.isDirectory) return undefined;
-    return real === this.root
-      ? { directory: real, name: ".", info }
-      : { directory: dirname(real), name: basename(real), info };
-  }
-
-  /** Like `#locate`, for something that must be there. */
-  #find(path: RemotePath): Found {
-    const { directory, name, info } = this.#locate(path, (path) => this.#parent(path));
-    if (!info || info.isSymlink) throw new FerryError("NotFound", NOT_FOUND);
-    return { directory, name, info };
-  }
-
-  /** The entry itself, a link not followed; undefined for one that does not exist for clients. */
-  #locateEntry(path: RemotePath): Found | undefined {
-    const { directory, name } = this.#parent(path);
-    const entry = join(directory, name);
-    const info = lstatOrNothing(entry);
-    if (!info || (info.isSymlink && !this.#followLink(entry))) return undefined;
-    return { directory, name, info };
-  }
-}
-
-/** The path of the directory that holds something, and its name there. */
-function split(path: string): [parent: string, name: string] {
-  const cut = path.lastIndexOf("/");
-  return [path.slice(0, Math.max(0, cut)), path.slice(cut + 1)];
 }
