@@ -101,11 +101,11 @@ export class Connection {
     try {
       for (;;) {
         const frame = this.#decoder.next();
-        // That it came is all it says; see `progressAt`.
-        if (frame?.kind === FrameKind.alive && frame.payload.length === 0) continue;
         if (frame) {
-          this.#workedAt = this.#progressAt;
           if (this.#readTurn.isOver()) await this.#readTurn.pass();
+          // That it came is all it says; see `progressAt`.
+          if (frame.kind === FrameKind.alive && frame.payload.length === 0) continue;
+          this.#workedAt = this.#progressAt;
           return frame;
         }
         // The beginning of a frame that has a payload.

@@ -307,7 +307,7 @@ export class Session {
     // A client that does not read would let it wait for ever.
     this.#linger ??= setTimeout(() => this.#connection.close(), LINGER_MS);
     try {
-      // The answer under way goes first: the client would take an error that comes before it for the answer.
+      // The answer under way goes first, so that a client hears of what was done.
       await answering;
       await this.#tell(error);
       await this.#connection.drain();
