@@ -366,7 +366,7 @@ Deno.test("logLine() writes a line of text for every event", () => {
       { ...COMMAND, path: undefined, bytes: 0, outcome: "Internal", detail: "Error: x" },
       "#3 127.0.0.1:50000 get 35 ms Internal (Error: x)",
     ],
-    [{ event: "say", ...WHO, text: "你好" }, "#3 127.0.0.1:50000 says: 你好"],
+    [{ event: "say", ...WHO, text: "你好" }, '#3 127.0.0.1:50000 says: "你好"'],
     [{ event: "close", ...WHO, durationMs: 2000 }, "#3 127.0.0.1:50000 disconnected after 2.0 s"],
     [
       { event: "close", ...WHO, durationMs: 0, reason: "stalled" },

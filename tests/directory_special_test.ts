@@ -48,6 +48,23 @@ Deno.test("DirectoryStorage never opens a FIFO", async () => {
   assertEquals(await namesOf(served.storage), ["file"]);
 });
 
+Deno.test({
+  name: "DirectoryStorage.remove() ends, and says why, at names that are not UTF-8",
+  // Elsewhere the system allows no such names.
+  ignore: Deno.build.os !== "linux",
+  async fn() {
+    await using served = await serveTemp();
+    await store(served.storage, "d/below/good", "x");
+    const script = `mkdir "$1/bad$(printf '\\377')"; touch "$1/below/bad$(printf '\\376')"`;
+    const { success } = await new Deno.Command("sh", { args: ["-c", script, "sh", served.inside("d")] }).output();
+    assert(success);
+    const { message } = await assertFailsWith("NotEmpty", () => served.storage.remove(at("d"), { recursive: true }));
+    assertMatch(message, /not UTF-8/);
+    assertEquals(namesOnDisk(served.inside("d")).includes("below"), true);
+    assertEquals(namesOnDisk(served.inside("d/below")).includes("good"), false);
+  },
+});
+
 Deno.test("DirectoryStorage never opens a socket", async () => {
   await using served = await serveTemp();
   await store(served.storage, "file", "x");

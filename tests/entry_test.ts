@@ -296,7 +296,7 @@ Deno.test("server.ts obeys its operator at the terminal", NO_TERMINAL, async () 
   await client.stderr.until("Server: 维护 at   five\n");
   await server.stdout.until("Sent to 1 client.");
   await client.type('say "wait for me"\n');
-  await server.stdout.until(/#1 \S+ says: wait for me\r\n/);
+  await server.stdout.until(/#1 \S+ says: "wait for me"\r\n/);
   await server.type("frob\n");
   await server.stdout.until("There is no command frob here.");
   await server.type("quit\n");
@@ -400,7 +400,7 @@ Deno.test("client.ts runs one command and says what it did", async () => {
   assertEquals(Places.names(join(dir.served, "d")), ["e.txt"]);
   assertOutcome(await run("remove", "d"), 1, /^Cannot remove "d": the directory is not empty\n$/);
   assertOutcome(await run("say", "how", "are you"), 0, "");
-  await server.stderr.until(/says: how are you\n/);
+  await server.stderr.until(/says: "how are you"\n/);
 });
 
 Deno.test("client.ts exits with the documented codes", async () => {

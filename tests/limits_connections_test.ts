@@ -40,7 +40,7 @@ const IDENTITY = await createIdentity();
 /** One that is idle since then, or at work. */
 function guest(idleSince?: number): Guest & { readonly reasons: string[] } {
   const reasons: string[] = [];
-  return { idleSince, reasons, refuse: ({ code }) => void reasons.push(code) };
+  return { idleSince: () => idleSince, reasons, refuse: ({ code }) => void reasons.push(code) };
 }
 
 Deno.test("Admission lets somebody from elsewhere in when it is full, for the idlest of the largest crowd", () => {

@@ -22,6 +22,7 @@ Deno.test("printable() leaves text in all languages as it is", () => {
       "می\u200cخواهم",
       "👩\u200d👩\u200d👧",
       "🏳️\u200d🌈",
+      "葛\u{e0100}城",
       "a\\b",
       '"',
       "\u00a0",
@@ -40,6 +41,7 @@ Deno.test("printable() escapes what reorders or hides text", () => {
   assertEquals(printable("\u2066a\u2069\u200f\u061c"), "\\u{2066}a\\u{2069}\\u{200f}\\u{61c}");
   assertEquals(printable("a\u200bb\ufeff\u00ad\u2060"), "a\\u{200b}b\\u{feff}\\u{ad}\\u{2060}");
   assertEquals(printable("\u{e0041}"), "\\u{e0041}");
+  assertEquals(printable("\u3164\u115f\uffa0\u034f\u2800"), "\\u{3164}\\u{115f}\\u{ffa0}\\u{34f}\\u{2800}");
 });
 
 Deno.test("printable() escapes lone surrogates and keeps pairs", () => {

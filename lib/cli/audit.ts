@@ -73,7 +73,8 @@ function endsMidLine(file: Deno.FsFile): boolean {
 export class AuditLog {
   readonly #path: string;
   #file: Deno.FsFile;
-  #failing = false;
+  /** How many records were lost since it last went well. */
+  #lost = 0;
   /** Whether the last line has no end, since the disk was full or the machine stopped. */
   #isMidLine = false;
 
@@ -88,24 +89,27 @@ export class AuditLog {
   }
 
   /**
-   * Appends a line.
+   * Appends a line, and before it how many could not be written since it last went well.
    *
    * @param line From {@linkcode auditLine} or {@linkcode leftOutRecord}.
    * @returns What went wrong, the first time in a row; the command has been answered already.
    */
   write(text: string): string | undefined {
-    const line = encoder.encode(`${this.#isMidLine ? "\n" : ""}${text}\n`);
     try {
-      for (let done = 0; done < line.length;) {
-        done += this.#file.writeSync(line.subarray(done));
-        this.#isMidLine = line[done - 1] !== NEWLINE;
-      }
-      this.#failing = false;
+      if (this.#lost > 0) this.#append(lostRecord(this.#lost));
+      this.#append(text);
+      this.#lost = 0;
       return undefined;
     } catch (error) {
-      const isNew = !this.#failing;
-      this.#failing = true;
-      return isNew ? cannot("write", this.#path, error).message : undefined;
+      return this.#lost++ === 0 ? cannot("write", this.#path, error).message : undefined;
+    }
+  }
+
+  #append(text: string): void {
+    const line = encoder.encode(`${this.#isMidLine ? "\n" : ""}${text}\n`);
+    for (let done = 0; done < line.length;) {
+      done += this.#file.writeSync(line.subarray(done));
+      this.#isMidLine = line[done - 1] !== NEWLINE;
     }
   }
 
@@ -146,4 +150,9 @@ export function auditLine(event: CommandEvent, now = new Date()): string {
 /** The record of how many commands of a network were left out. */
 export function leftOutRecord(network: string, records: number, now = new Date()): string {
   return jsonLine({ time: now.toISOString(), address: network, leftOut: records });
+}
+
+/** The record of how many records could not be written. */
+function lostRecord(records: number, now = new Date()): string {
+  return jsonLine({ time: now.toISOString(), lost: records });
 }

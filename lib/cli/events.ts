@@ -17,7 +17,7 @@ function describe(event: ServerEvent): string {
       return `${head} ${took(event.durationMs)} ${event.outcome}${detail}`;
     }
     case "say":
-      return `#${event.session} ${event.peer} says: ${printable(cut(event.text))}`;
+      return `#${event.session} ${event.peer} says: ${quote(cut(event.text))}`;
     case "close": {
       const reason = event.reason === undefined ? "" : ` (${printable(cut(event.reason))})`;
       return `#${event.session} ${event.peer} disconnected after ${took(event.durationMs)}${reason}`;

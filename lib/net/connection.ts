@@ -34,6 +34,14 @@ function failureOf(error: unknown): FerryError {
 /** A first guess at the room that a control frame needs, in bytes; most are far smaller. */
 const USUAL_CONTROL_BYTES = 1024;
 
+/** What a frame counts for in a turn, in bytes: JSON takes so much longer than data. */
+function costOf({ kind, payload }: Frame): number {
+  return kind === FrameKind.data ? 0 : payload.length * JSON_FACTOR;
+}
+
+/** With this, JSON of more than 4 KiB is no small step. */
+const JSON_FACTOR = 16;
+
 /**
  * Frames over a stream connection. Outgoing frames are collected while the previous write is under way and then
  * leave in one write; `send` and `sendData` wait when both buffers are full, which is the backpressure. One caller
@@ -102,10 +110,11 @@ export class Connection {
       for (;;) {
         const frame = this.#decoder.next();
         if (frame) {
-          if (this.#readTurn.isOver()) await this.#readTurn.pass();
+          if (this.#readTurn.isOver(costOf(frame))) await this.#readTurn.pass();
+          // A frame without a payload asks for nothing and gives nothing.
+          if (frame.payload.length > 0) this.#workedAt = this.#progressAt;
           // That it came is all it says; see `progressAt`.
-          if (frame.kind === FrameKind.alive && frame.payload.length === 0) continue;
-          this.#workedAt = this.#progressAt;
+          else if (frame.kind === FrameKind.alive) continue;
           return frame;
         }
         // The beginning of a frame that has a payload.

@@ -1,9 +1,10 @@
 /**
  * Characters that must not reach a terminal or a log as they are: control characters, line and paragraph separators,
- * invisible formatting that can reorder or hide text (Unicode TR36, "Bidirectional Text Spoofing"), lone surrogates.
- * The two joiners stay, since Persian words and many emoji are written with them.
+ * formatting that can reorder or hide text (Unicode TR36, "Bidirectional Text Spoofing"), characters that show nothing
+ * (Default_Ignorable_Code_Point, and the empty Braille pattern), lone surrogates. The two joiners, and the
+ * selectors of text, emoji and ideographs stay: Persian words, many emoji and Japanese names are written with them.
  */
-const UNSAFE = /[\p{Cc}\p{Zl}\p{Zp}\p{Cs}]|(?![\u200c\u200d])\p{Cf}/gu;
+const UNSAFE = /[\p{Cc}\p{Zl}\p{Zp}\p{Cs}\u2800]|(?![\u200c\u200d\ufe0e\ufe0f\u{e0100}-\u{e01ef}])[\p{Cf}\p{DI}]/gu;
 
 const SHORT: Record<string, string> = { "\n": "\\n", "\r": "\\r", "\t": "\\t" };
 

@@ -4,8 +4,8 @@ import type { Limits } from "./limits.ts";
 
 /** A session that was let in, or wants to be. */
 export interface Guest {
-  /** Since when it has asked for nothing, on the clock of `performance.now()`, in ms; undefined while it works. */
-  readonly idleSince: number | undefined;
+  /** Since when its client has done nothing, on the clock of `performance.now()`, in ms; undefined while it works. */
+  idleSince(now: number): number | undefined;
   /** Ends it, for a reason that its client may hear. */
   refuse(reason: FerryError): void;
 }
@@ -46,8 +46,9 @@ export class Admission {
     if (crowd.size <= most) return false;
     let idlest: Guest | undefined;
     let since = Infinity;
+    const now = performance.now();
     for (const guest of crowd) {
-      const { idleSince = Infinity } = guest;
+      const idleSince = guest.idleSince(now) ?? Infinity;
       if (idleSince < since) [idlest, since] = [guest, idleSince];
     }
     if (!idlest) return false;

@@ -117,11 +117,12 @@ async function toStore<T>(
 }
 
 async function offer(context: Context, request: RequestOf<"offer">): Promise<OkOf<"offer">> {
-  const { storage, signal } = context;
+  const { storage, signal, rights } = context;
+  const wholeBlocks = !rights.includes("read");
   const { sums, state } = await toStore(
     context,
     request,
-    (path, options) => storage.offer(path, { ...options, signal }),
+    (path, options) => storage.offer(path, { ...options, wholeBlocks, signal }),
   );
   return { ...encodeBlocks(sums), kept: state };
 }

@@ -68,15 +68,19 @@ export class Inbox {
         return await this.#enqueue(payload);
       case FrameKind.data:
         if (body) return await body.deliver(payload);
+        if (this.#body === "ignored") return;
         break;
       case FrameKind.end:
         return this.#endBody(MESSAGES.end(decodeControl(payload), "end").size);
       case FrameKind.error:
+        if (this.#body === undefined) break;
+        MESSAGES.error(decodeControl(payload), "error");
         return this.#failBody(new FerryError("Cancelled", "the client gave up"));
       case FrameKind.cancel:
+        if (payload.length > 0) break;
         return this.#cancel();
     }
-    if (this.#body !== "ignored") throw new FerryError("BadRequest", `${frameName(kind)} was not expected here`);
+    throw new FerryError("BadRequest", `${frameName(kind)} was not expected here`);
   }
 
   /** The next request, if there is one; `answered` is to be called after it. */

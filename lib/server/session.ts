@@ -17,6 +17,9 @@ import { type Policy, rightsOf, type Role } from "./policy.ts";
 /** So many lines of the operator may wait to be sent to a client. */
 const MAX_NOTICES = 64;
 
+/** A client that stands still for so long, in ms, makes room for others before one that works. */
+const PAUSED_MS = 60_000;
+
 /** What all sessions of a server share. */
 export interface SessionOptions {
   readonly storage: Storage;
@@ -127,9 +130,19 @@ export class Session {
     }
   }
 
-  /** Since when the client has asked for nothing, on the clock of `performance.now()`; undefined while it is served. */
-  get idleSince(): number | undefined {
-    return this.#greeted && this.#inbox.isIdle ? this.#connection.workedAt : undefined;
+  /**
+   * Since when the client has asked for nothing, or has stood still in the middle of something for a minute and more, on
+   * the clock of `performance.now()`; undefined while it is served.
+   */
+  idleSince(now: number): number | undefined {
+    const { workedAt } = this.#connection;
+    const isPaused = this.#isMidway && now - workedAt > PAUSED_MS;
+    return this.#greeted && (this.#inbox.isIdle || isPaused) ? workedAt : undefined;
+  }
+
+  /** Whether it is the client's turn in the middle of something. */
+  get #isMidway(): boolean {
+    return this.#connection.midway || this.#inbox.body?.isAwaited === true && this.#connection.reading;
   }
 
   /** When bytes have moved last, on the clock of `performance.now()`. */
@@ -166,10 +179,9 @@ export class Session {
   checkDeadlines(now: number): void {
     const { helloMs, stallMs, idleMs } = this.#options.limits;
     const late = (reason: string) => this.refuse(new FerryError("Timeout", reason));
-    const { midway: isHalfDone, reading, progressAt, workedAt } = this.#connection;
-    const { body, isIdle } = this.#inbox;
-    const midway = isHalfDone || (body?.isAwaited && reading);
-    const idle = this.#greeted && isIdle;
+    const { progressAt, workedAt } = this.#connection;
+    const midway = this.#isMidway;
+    const idle = this.#greeted && this.#inbox.isIdle;
     // Counted from the beginning: a byte now and then does not make it longer.
     if (!this.#greeted && now - this.#began > helloMs) late(`no hello within ${helloMs / 1000} s`);
     else if (midway && now - progressAt > stallMs) late(`no progress within ${stallMs / 1000} s`);

@@ -28,6 +28,7 @@ import type {
   Kept,
   ListOptions,
   MkdirOptions,
+  OfferOptions,
   Reader,
   ReadOptions,
   RemoveOptions,
@@ -115,7 +116,7 @@ export class DirectoryStorage implements Storage {
     return reader;
   }
 
-  async offer(path: RemotePath, options: UploadOptions & { signal?: AbortSignal | undefined } = {}): Promise<Kept> {
+  async offer(path: RemotePath, options: OfferOptions = {}): Promise<Kept> {
     return await offerUpload(guarded(() => this.#uploadTarget(path, options)), options);
   }
 
@@ -269,6 +270,7 @@ export class DirectoryStorage implements Storage {
     }
     Deno.renameSync(from, destination);
     moved(from);
+    if (source.info.isDirectory) this.#kept.moved(from, destination);
     added(destination);
     return undefined;
   }

@@ -1,4 +1,5 @@
 import { join } from "@std/path";
+import { blockSizeFor } from "../protocol/blocks.ts";
 import { FerryError, toFerryError } from "../protocol/errors.ts";
 import { sumBlocks } from "./blocks.ts";
 import { mtimeMs as mtimeMsOf, versionOf } from "./facts.ts";
@@ -9,7 +10,7 @@ import { Part } from "./part.ts";
 import { PartialFile, PERMISSION_BITS } from "./partial.ts";
 import type { RemotePath } from "./path.ts";
 import { SpaceKeeper } from "./space.ts";
-import type { Kept, Receipt, Upload, UploadOptions, UploadPart } from "./storage.ts";
+import type { Kept, OfferOptions, Receipt, Upload, UploadOptions, UploadPart } from "./storage.ts";
 import { added } from "./watch.ts";
 
 /** Where an upload goes: a real directory, a name in it, and what had that name when the upload began. */
@@ -39,20 +40,19 @@ function checkTarget({ replaced }: UploadTarget, options: UploadOptions): void {
 }
 
 /** What an earlier upload has left, and whether one would be taken now; see `Storage.offer`. */
-export async function offerUpload(
-  target: UploadTarget,
-  options: UploadOptions & { signal?: AbortSignal | undefined },
-): Promise<Kept> {
-  const { size = 0, owner, keepFree = 0, signal } = options;
+export async function offerUpload(target: UploadTarget, options: OfferOptions): Promise<Kept> {
+  const { size = 0, owner, keepFree = 0, wholeBlocks, signal } = options;
   try {
     checkTarget(target, options);
     const partial = PartialFile.openKept(target.directory, target.name, owner);
     try {
-      const length = Math.min(partial?.size ?? 0, size);
+      const blockSize = blockSizeFor(size);
+      const known = Math.min(partial?.size ?? 0, size);
+      const length = wholeBlocks ? known - known % blockSize : known;
       new SpaceKeeper(target.directory, keepFree).require(size - length);
       if (length > 0) await partial?.settle();
       const file = partial && new PacedFile(partial.file);
-      const sums = await sumBlocks((chunk) => file?.read(chunk) ?? null, { length, signal });
+      const sums = await sumBlocks((chunk) => file?.read(chunk) ?? null, { length, blockSize, signal });
       return { sums, state: length > 0 ? partial?.state ?? "" : "" };
     } finally {
       partial?.file.close();
@@ -134,6 +134,9 @@ export class DirectoryUpload implements Upload {
       const size = this.#sizeWith(this.#parts.filter((part) => part.isFinished));
       if (wanted !== undefined && size !== wanted) {
         throw new FerryError("BadRequest", `${size} of the announced ${wanted} bytes were sent`);
+      }
+      if (this.#parts.length > 0 && file.statSync().size > size) {
+        throw new FerryError("BadRequest", `what was sent has a gap after ${size} bytes`);
       }
       const destination = join(directory, name);
       // Whether it can be opened has to be known before there is a file in it.

@@ -1,3 +1,4 @@
+import { SEPARATOR } from "@std/path";
 import { removeLeft } from "./partial.ts";
 
 /** How many partial files the uploads of one owner leave, at most; the oldest go first. */
@@ -18,6 +19,14 @@ export class KeptFiles {
       own.delete(oldest);
       removeLeft(oldest, left);
       return;
+    }
+  }
+
+  /** Follows partial files whose directory was moved. */
+  moved(from: string, to: string): void {
+    const follow = (path: string) => path.startsWith(from + SEPARATOR) ? to + path.slice(from.length) : path;
+    for (const [owner, own] of this.#ofOwners) {
+      this.#ofOwners.set(owner, new Map(Array.from(own, ([path, left]) => [follow(path), left])));
     }
   }
 

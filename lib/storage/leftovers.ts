@@ -1,4 +1,5 @@
 import { join } from "@std/path";
+import { takeTurn } from "../net/turn.ts";
 import { FerryError } from "../protocol/errors.ts";
 import { entriesOf } from "./entries.ts";
 import { isSameFile, lstatOrNothing } from "./lookup.ts";
@@ -45,9 +46,11 @@ export async function removeWithLeftovers(
       if (PARTIAL_NAME.test(name)) refuseIf(unlessHeld(join(path, name), () => {}));
       else if (!ASIDE_NAME.test(name)) throw new FerryError("NotEmpty", "the directory is not empty");
     }
+    await takeTurn();
     signal?.throwIfAborted();
   }
   for await (const part of entriesOf(directory)) {
+    await takeTurn();
     for (const { name } of part) {
       directory.check();
       const entry = join(path, name);

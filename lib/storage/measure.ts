@@ -1,27 +1,17 @@
 import { Buffer } from "node:buffer";
-import { join } from "@std/path";
 import { takeTurn } from "../net/turn.ts";
 import { FerryError, toFerryError } from "../protocol/errors.ts";
 import { ENTRIES_PER_STEP, entriesOf } from "./entries.ts";
 import { lstatOrNothing } from "./lookup.ts";
 import { PinnedDirectory } from "./pinned.ts";
+import { pathOf, type Place, WaitingDirectories } from "./waiting.ts";
 import { Watch } from "./watch.ts";
-
-/** What the paths of directories that wait to be measured may take, in UTF-16 code units: enough for 100,000 of them. */
-const MAX_WAITING_LENGTH = 16 * 1024 * 1024;
-
-/** A directory that is measured; `depth` and `bytes` are those of its path, relative to the one where it all began. */
-interface Place {
-  readonly path: string;
-  readonly depth: number;
-  readonly bytes: number;
-}
 
 /** How far down a directory reaches; it holds as long as this process changes nothing in it. */
 export class Measure implements Disposable {
   readonly directory: PinnedDirectory;
   readonly #watch: Watch;
-  #waitingLength: number;
+  readonly #waiting = new WaitingDirectories();
   /** The most names in the path of anything in it, relative to it. */
   depth = 0;
   /** The most bytes that the path of anything in it has, relative to it. */
@@ -30,7 +20,6 @@ export class Measure implements Disposable {
   private constructor(directory: PinnedDirectory) {
     this.directory = directory;
     this.#watch = new Watch(directory.path);
-    this.#waitingLength = directory.path.length;
   }
 
   /**
@@ -46,6 +35,8 @@ export class Measure implements Disposable {
     } catch (error) {
       measure[Symbol.dispose]();
       throw error;
+    } finally {
+      measure.#waiting.drop();
     }
   }
 
@@ -59,16 +50,15 @@ export class Measure implements Disposable {
   }
 
   async #run(signal: AbortSignal | undefined): Promise<void> {
-    const waiting: Place[] = [{ path: this.directory.path, depth: 0, bytes: 0 }];
+    const { path } = this.directory;
+    const top: Place = { parent: undefined, name: path, depth: 0 };
     let seen = 0;
-    for (let place = waiting.pop(); place && this.holds; place = waiting.pop()) {
+    for (let place: Place | undefined = top; place && this.holds; place = this.#waiting.next()) {
       this.directory.check();
-      this.#waitingLength -= place.path.length;
-      for await (const part of partsOf(place.path)) {
-        for (const entry of part) this.#add(place, entry, waiting);
-        if (this.#waitingLength > MAX_WAITING_LENGTH) {
-          throw new FerryError("Busy", "there is too much in it to be moved deeper");
-        }
+      const inside = pathOf(place);
+      const bytes = Buffer.byteLength(inside) - Buffer.byteLength(path);
+      for await (const part of partsOf(inside)) {
+        for (const entry of part) this.#add(place, bytes, entry);
         seen += part.length;
         if (seen < ENTRIES_PER_STEP) continue;
         seen = 0;
@@ -78,15 +68,12 @@ export class Measure implements Disposable {
     }
   }
 
-  #add(place: Place, { name, isDirectory }: Deno.DirEntry, waiting: Place[]): void {
-    const depth = place.depth + 1;
-    const bytes = place.bytes + 1 + Buffer.byteLength(name);
-    this.depth = Math.max(this.depth, depth);
-    this.bytes = Math.max(this.bytes, bytes);
-    if (!isDirectory) return;
-    const path = join(place.path, name);
-    this.#waitingLength += path.length;
-    waiting.push({ path, depth, bytes });
+  /** @param bytes What the path of the directory has, relative to where it all began. */
+  #add(place: Place, bytes: number, { name, isDirectory }: Deno.DirEntry): void {
+    this.depth = Math.max(this.depth, place.depth + 1);
+    this.bytes = Math.max(this.bytes, bytes + 1 + Buffer.byteLength(name));
+    if (!isDirectory || this.#waiting.add(place, name)) return;
+    throw new FerryError("Busy", "there is too much in it to be moved deeper now; try again later");
   }
 }
 

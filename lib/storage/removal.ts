@@ -23,6 +23,9 @@ export const ASIDE_NAME = /^\.ferry-[0-9a-f]{16}\.removed$/;
 /** The most bytes that are added to the path of a directory by `ASIDE_NAME`, a number, and the name of what is in that. */
 const ROOM_ASIDE = "/.ferry-0123456789abcdef.removed/0123456789/".length + MAX_NAME_BYTES;
 
+/** What Deno gives in place of bytes that are not UTF-8; a name with it is not that of the file. */
+const REPLACEMENT = "\ufffd";
+
 /** A directory whose entries are being removed. */
 interface Level {
   readonly directory: PinnedDirectory;
@@ -110,14 +113,14 @@ export class Removal {
     level.progressed = this.#removeOne(path) || level.progressed;
   }
 
-  /** Removes a file, a link or an empty directory; gives false when it was not empty after all. */
+  /** Removes a file, a link or an empty directory; gives false when it was not empty after all, or is not there. */
   #removeOne(path: string): boolean {
     try {
       Deno.removeSync(path);
     } catch (error) {
       const { code } = toFerryError(error);
-      if (code === "NotEmpty") return false;
-      if (code !== "NotFound") throw error;
+      if (code === "NotEmpty" || code === "NotFound") return false;
+      throw error;
     }
     moved(path);
     return true;
@@ -142,7 +145,7 @@ export class Removal {
       level.entries = undefined;
       level.progressed = false;
     } else {
-      throw new FerryError("NotEmpty", "the directory is not empty");
+      throw new FerryError("NotEmpty", level.isSmall ? whyNotEmpty(path) : "the directory is not empty");
     }
   }
 
@@ -175,6 +178,16 @@ export class Removal {
     Deno.mkdirSync(path, { mode: 0o700 });
     return new PinnedDirectory(path, Deno.lstatSync(path));
   }
+}
+
+/** Why something is left in a directory although all that was found there was removed. */
+function whyNotEmpty(path: string): string {
+  for (const { name } of Deno.readDirSync(path)) {
+    if (name.includes(REPLACEMENT) && !lstatOrNothing(join(path, name))) {
+      return "something in it has a name that is not UTF-8, and can only be removed where the server runs";
+    }
+  }
+  return "the directory is not empty";
 }
 
 /** Some of what is in a large directory. Meanwhile it may be moved: what is read are names, and no more. */

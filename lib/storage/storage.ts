@@ -42,6 +42,16 @@ export interface UploadOptions {
   readonly maxDepth?: number | undefined;
 }
 
+/** What to ask of an offer. */
+export interface OfferOptions extends UploadOptions {
+  /**
+   * Whether only whole blocks are told, to somebody who may not read what was kept: from hashes of any length that they
+   * like, they could guess each byte by itself.
+   */
+  readonly wholeBlocks?: boolean | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
 /** What to list. */
 export interface ListOptions {
   /** Whether what is in the directories below is listed, too. */
@@ -142,7 +152,7 @@ export interface Storage {
    *
    * @throws {FerryError} What `upload` would throw.
    */
-  offer(path: RemotePath, options?: UploadOptions & { signal?: AbortSignal | undefined }): Promise<Kept>;
+  offer(path: RemotePath, options?: OfferOptions): Promise<Kept>;
   /** @throws {FerryError} `Changed` when what was kept is in another state by now. */
   upload(path: RemotePath, options?: UploadOptions): Promise<Upload>;
   mkdir(path: RemotePath, options?: MkdirOptions): Promise<void>;

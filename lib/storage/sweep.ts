@@ -7,6 +7,7 @@ import { PARTIAL_NAME } from "./partial.ts";
 import { PinnedDirectory } from "./pinned.ts";
 import { ASIDE_NAME, Removal } from "./removal.ts";
 import type { SweepOptions } from "./storage.ts";
+import { pathOf, type Place, WaitingDirectories } from "./waiting.ts";
 
 /** What nobody has touched for so long was given up, in ms: a week. */
 const ABANDONED_MS = 7 * 24 * 3600 * 1000;
@@ -15,21 +16,6 @@ const ABANDONED_MS = 7 * 24 * 3600 * 1000;
 function isAbandoned({ mtime }: Deno.FileInfo): boolean {
   // A time that no date can hold compares with nothing.
   return mtime !== null && !(Math.abs(Date.now() - mtime.getTime()) < ABANDONED_MS);
-}
-
-/** Removes leftovers in one directory, and adds the directories in it to `below`. */
-async function sweepOne(root: string, path: string, below: string[], signal: AbortSignal | undefined): Promise<void> {
-  const info = lstatOrNothing(path);
-  if (!info?.isDirectory) return;
-  const directory = new PinnedDirectory(path, info);
-  for await (const part of entriesOf(directory)) {
-    for (const { name, isDirectory } of part) {
-      if (ASIDE_NAME.test(name) || PARTIAL_NAME.test(name)) await sweepLeftover(root, directory, name, signal);
-      else if (isDirectory) below.push(join(path, name));
-    }
-    await takeTurn();
-    if (signal?.aborted) return;
-  }
 }
 
 /** Removes something that an upload or a removal has left, if it was given up and nobody is writing it. */
@@ -58,13 +44,45 @@ async function sweepLeftover(
  * @throws What happens when the directory itself cannot be read.
  */
 export async function sweep(root: string, path: string, { recursive = false, signal }: SweepOptions): Promise<void> {
-  const below: string[] = [];
-  if (!signal?.aborted) await sweepOne(root, path, below, signal);
-  for (let next = below.pop(); recursive && next !== undefined && !signal?.aborted; next = below.pop()) {
-    try {
-      await sweepOne(root, next, below, signal);
-    } catch {
-      // It is gone, was moved, or may not be read.
+  const top: Place = { parent: undefined, name: path, depth: 0 };
+  const below = recursive ? new WaitingDirectories() : undefined;
+  try {
+    await sweepOne(root, top, below, signal);
+    for (let next = below?.next(); next; next = below?.next()) await sweepBelow(root, next, below, signal);
+  } finally {
+    below?.drop();
+  }
+}
+
+/** Sweeps a directory, if it is still there and may be read. */
+async function sweepBelow(...of: Parameters<typeof sweepOne>): Promise<void> {
+  try {
+    await sweepOne(...of);
+  } catch {
+    // It is gone, was moved, or may not be read.
+  }
+}
+
+/** Removes leftovers in one directory, and adds the directories in it to `below`, if that is given. */
+async function sweepOne(
+  root: string,
+  place: Place,
+  below: WaitingDirectories | undefined,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const path = pathOf(place);
+  const info = lstatOrNothing(path);
+  if (!info?.isDirectory || signal?.aborted) return;
+  const directory = new PinnedDirectory(path, info);
+  for await (const part of entriesOf(directory)) {
+    for (const { name, isDirectory } of part) {
+      if (ASIDE_NAME.test(name) || PARTIAL_NAME.test(name)) await sweepLeftover(root, directory, name, signal);
+      else if (isDirectory && below && !below.add(place, name)) {
+        // There is no memory to have it wait.
+        await sweepBelow(root, { parent: place, name, depth: place.depth + 1 }, below, signal);
+      }
     }
+    await takeTurn();
+    if (signal?.aborted) return;
   }
 }

@@ -66,10 +66,11 @@ export class Expected {
       this.greeted = true;
     } else if (kind === FrameKind.alive && payload.length === 0) return;
     else if (kind === FrameKind.request) this.#ask(payload);
-    else if (kind === FrameKind.cancel || kind === FrameKind.error) this.#body = undefined;
+    else if (kind === FrameKind.cancel && payload.length === 0) this.#body = undefined;
+    else if (kind === FrameKind.error && body !== undefined) this.#failBody(payload);
     else if (kind === FrameKind.end) this.#endBody(MESSAGES.end(decodeControl(payload), "end").size);
     else if (body === undefined) throw refused();
-    else if (body !== "ignored") this.#addTo(body, kind, payload);
+    else this.#addTo(body, kind, payload);
   }
 
   #ask(payload: Uint8Array): void {
@@ -86,9 +87,14 @@ export class Expected {
     }
   }
 
-  #addTo(body: Body, kind: number, payload: Uint8Array): void {
+  #addTo(body: Body | "ignored", kind: number, payload: Uint8Array): void {
     if (kind !== FrameKind.data) throw refused();
-    body.parts.push(payload);
+    if (body !== "ignored") body.parts.push(payload);
+  }
+
+  #failBody(payload: Uint8Array): void {
+    MESSAGES.error(decodeControl(payload), "error");
+    this.#body = undefined;
   }
 
   #endBody(size: number): void {
