@@ -54,6 +54,7 @@ Deno.test({
   ignore: Deno.build.os !== "linux",
   async fn() {
     await using served = await serveTemp();
+    await served.storage.mkdir(at("d/below"), { parents: true });
     await store(served.storage, "d/below/good", "x");
     const script = `mkdir "$1/bad$(printf '\\377')"; touch "$1/below/bad$(printf '\\376')"`;
     const { success } = await new Deno.Command("sh", { args: ["-c", script, "sh", served.inside("d")] }).output();
