@@ -92,6 +92,28 @@ Deno.test("a command that only reads is given up at once", async () => {
   assertEquals(performance.now() - began < 1_000, true);
 });
 
+Deno.test("a removal that was cancelled says that a part of what was in it may be gone, where that may be", async () => {
+  const messages: string[] = [];
+  for (const options of [{ recursive: true }, {}]) {
+    const { server, asked } = answeringCancelled((peer) =>
+      peer.send("error", { code: "Cancelled", message: 'Cannot remove "f": cancelled by the client', path: "f" })
+    );
+    await using _server = server;
+    await using client = await connect(server.address);
+    const { signal, abort } = stopper();
+    const removing = failsWith(client.remove("f", { signal, ...options }), "Cancelled");
+    await within(asked);
+    abort();
+    messages.push((await removing).message);
+    const early = await failsWith(client.remove("f", { signal, ...options }), "Cancelled");
+    assertEquals(early.message, 'Cannot remove "f": cancelled');
+  }
+  assertEquals(messages, [
+    'Cannot remove "f": cancelled; a part of what was in it may be gone already',
+    'Cannot remove "f": cancelled by the client',
+  ]);
+});
+
 Deno.test("a change of which the server says nothing ends with its connection, and says that it may be done", async (t) => {
   for (const kind of ["silent", "gone"]) {
     await t.step(kind, async () => {

@@ -8,7 +8,7 @@ import { type Right, RIGHTS } from "../lib/protocol/commands.ts";
 import { formatAddress } from "../lib/net/address.ts";
 import type { Policy } from "../lib/server/policy.ts";
 import { clientInTerminal, hasTerminal } from "./helpers/process.ts";
-import { type Address, FaultProxy, type Faults, type ProxyFaults } from "./helpers/proxy.ts";
+import { type Address, FaultProxy, onlyFirst } from "./helpers/proxy.ts";
 import { bytes } from "./helpers/random.ts";
 import { assertFile, failsWith, namesIn, Served } from "./helpers/raw.ts";
 import { type TempDir, tempDir } from "./helpers/temp.ts";
@@ -61,21 +61,6 @@ class Visit implements AsyncDisposable {
     await this.served[Symbol.asyncDispose]();
     await this.here[Symbol.asyncDispose]();
   }
-}
-
-/** The first connection has these faults, all that follow have none. */
-function onlyFirst(first: ProxyFaults): ProxyFaults {
-  let left: ProxyFaults | undefined = first;
-  return {
-    get toServer(): Faults {
-      return left?.toServer ?? {};
-    },
-    get toClient(): Faults {
-      const faults = left?.toClient ?? {};
-      left = undefined;
-      return faults;
-    },
-  };
 }
 
 const DROP_BOX: Policy = { uploadOnly: true };

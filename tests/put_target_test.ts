@@ -1,10 +1,12 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { join } from "@std/path";
+import { basename, join } from "@std/path";
 import { unprivileged } from "./helpers/confined.ts";
 import { runClient, startServer } from "./helpers/process.ts";
+import { GREETING_BYTES } from "./helpers/cuts.ts";
+import { FaultProxy, onlyFirst } from "./helpers/proxy.ts";
 import { scene } from "./helpers/scene.ts";
 import { tempDir } from "./helpers/temp.ts";
-import { linesOf, makeTree, pathsIn, type Tree } from "./helpers/trees.ts";
+import { linesOf, makeTree, pathsIn, runCommand, type Tree } from "./helpers/trees.ts";
 
 /** Files on this side whose contents are their names. */
 const HERE: Tree = Object.fromEntries(
@@ -122,11 +124,86 @@ Deno.test("get of a pattern needs a directory on this side", async () => {
   ]);
 });
 
+/** A `get` that would replace a file here by another: what is typed, what the server has, what is here. */
+const REFUSED_GETS: [words: string, there: Tree, here: Tree, message: RegExp][] = [
+  // As a shell expands `get *.txt`.
+  ["get one.txt two.txt", { "one.txt": "1", "two.txt": "2" }, { "one.txt": "x", "two.txt": "y" }, /"two\.txt" looks/],
+  ["get d/one d/two", { "d/one": "1", "d/two": "2" }, { "d/two": "mine" }, /"d\/two" looks/],
+  ["get ./one ./two", { one: "1", two: "2" }, { two: "mine" }, /"\.\/two" looks/],
+  ["get one two", { one: "1", "two/x": "2" }, { two: "mine" }, /"two" looks/],
+  ["get -r d1 two", { "d1/1": "1", two: "2" }, { two: "mine" }, /"two" looks/],
+  ["get one two", { one: "two", two: "2" }, { two: "two" }, /"two" looks/],
+];
+
+for (const [words, there, here, message] of REFUSED_GETS) {
+  Deno.test(`${words} with ${Object.keys(there)} there is refused, and nothing is fetched`, async () => {
+    await using place = await scene(there, here);
+    const before = [linesOf(place.there), linesOf(place.here)];
+    const { news } = await place.run(words, 2);
+    assertMatch(news, message);
+    assertStringIncludes(news, "or a pattern in quotes");
+    assertMatch((await place.run(words.replace("get", "get --dry-run"), 2)).news, message);
+    assertEquals([linesOf(place.there), linesOf(place.here)], before);
+    const asked = place.served.events.of("command").map(({ command }) => command);
+    assertEquals(asked.filter((command) => !["stat", "close"].includes(command)), []);
+  });
+}
+
+/** What is clear, the file here that has "1" then, and what is asked. */
+const ACCEPTED_GETS: [words: string, there: Tree, here: Tree, got: string, asked: string[]][] = [
+  ["get one two", { one: "1" }, { two: "mine" }, "two", ["stat", "get"]],
+  ["get one two", { one: "1", two: "2" }, {}, "two", ["get"]],
+  ["get one two", { one: "1", two: "2" }, { two: null }, "two/one", ["get"]],
+  ["get one", { one: "1", two: "2" }, { one: "mine", two: "mine" }, "one", ["get"]],
+  ["get one one", { one: "1" }, { one: "mine" }, "one", ["get"]],
+  ["get ./one one", { one: "1" }, { one: "mine" }, "one", ["get"]],
+  // Nothing on the server can have such a name.
+  ["get one d//two", { one: "1", "d/two": "2" }, { "d/two": "mine" }, "d/two", ["stat", "get"]],
+  ["get one d/../../HERE/two", { one: "1", two: "2" }, { d: null, two: "mine" }, "two", ["get"]],
+];
+
+for (const [words, there, here, got, asked] of ACCEPTED_GETS) {
+  Deno.test(`${words} with ${Object.keys(there)} there and ${Object.keys(here)} here gets ${got}`, async () => {
+    await using place = await scene(there, here);
+    await place.run(words.replace("HERE", basename(place.here)));
+    assertEquals(Deno.readTextFileSync(join(place.here, got)), "1");
+    assertEquals(place.served.events.of("command").map(({ command }) => command), [...asked, "close"]);
+  });
+}
+
+Deno.test("get onto a file here asks again whether it is on the server when the connection was lost", async () => {
+  await using place = await scene({ one: "1" }, { two: "mine" });
+  // Everything up to the welcome passes, and not all of the answer to the first question.
+  const cut = onlyFirst({ toClient: { cut: { after: GREETING_BYTES, by: "reset" } } });
+  await using proxy = await FaultProxy.to(place.served.address, cut);
+  const { code, news } = await runCommand(proxy.address, place.here, ["get", "one", "two"]);
+  assertEquals(code, 0, news);
+  assertStringIncludes(news, "Connecting again.");
+  assertEquals(Deno.readTextFileSync(join(place.here, "two")), "1");
+});
+
+Deno.test("get to a file here does not look at a server where nobody may", async () => {
+  await using place = await scene({ one: "1", two: "2" }, { two: "mine" }, { uploadOnly: true });
+  await place.run("get one two", 4);
+  assertEquals(place.served.events.of("command").map(({ command }) => command), ["get", "close"]);
+});
+
+Deno.test("put refuses an empty name for where its sources go, and sends nothing", async () => {
+  for (const words of ["put a ", "put a b ", "put -r d1 ", "put -n a ", "put *.txt "]) {
+    for (const there of [{}, { into: null }]) {
+      await using place = await scene(there, HERE);
+      assertStringIncludes((await place.run(words, 2)).news, "The name on the server is empty");
+      assertEquals(place.served.events.of("command"), []);
+      assertEquals(pathsIn(place.there), Object.keys(there).map((path) => `${path}/`));
+    }
+  }
+});
+
 Deno.test("client.ts put - refuses the name of a directory and a pattern, and takes none of its input", async () => {
   await using dir = await tempDir();
   makeTree(dir.path, { "served/into": null });
   await using server = await startServer(dir.join("served"));
-  for (const target of ["newdir/", "into/", ".", "..", "*.txt", "a/b/"]) {
+  for (const target of ["newdir/", "into/", ".", "..", "*.txt", "a/b/", ""]) {
     const { code, stderr } = await runClient([server.at, "put", "-", target], { input: "content" });
     assertEquals(code, 2, stderr);
     assertMatch(stderr, /^put - needs the name|is a pattern/);

@@ -147,7 +147,10 @@ for (const verb of ["get", "put"] as const) {
     assertMatch(news, / 2 files .* 1 skipped/);
     assertEquals(await Deno.readTextFile(`${target(place)}/t/a`), "old a");
     assertEquals(await Deno.readTextFile(`${target(place)}/t/b`), "new b");
-    assertMatch((await place.run(`${verb} --no-clobber t/a t/a`)).news, /^Skipped /);
+    for (const flags of ["", " --update", " --checksum"]) {
+      const { news } = await place.run(`${verb} --no-clobber${flags} t/a t/a`);
+      assertMatch(news, /^Skipped "[^"]*t\/a": "[^"]*t\/a" exists already\.$/);
+    }
     assertEquals(await Deno.readTextFile(`${target(place)}/t/a`), "old a");
   });
 

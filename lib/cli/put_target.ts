@@ -1,4 +1,5 @@
 import { basename, resolve, SEPARATOR } from "@std/path";
+import type { Client } from "../client/client.ts";
 import { ifThere } from "../client/copy.ts";
 import type { FileFacts } from "../protocol/commands.ts";
 import { quote } from "../protocol/text.ts";
@@ -21,7 +22,11 @@ export interface PutTarget {
 
 /** What is at a path on the server, or undefined when nothing is, or when we may not look. */
 export async function remoteFacts(shell: Shell, path: string, signal: AbortSignal): Promise<FileFacts | undefined> {
-  const client = await shell.client(signal);
+  return await factsOf(await shell.client(signal), path, signal);
+}
+
+/** The same over a connection. */
+export async function factsOf(client: Client, path: string, signal: AbortSignal): Promise<FileFacts | undefined> {
   return client.may("read") ? await ifThere(client.stat(path || undefined, { signal })) : undefined;
 }
 
@@ -30,7 +35,8 @@ export function isLocalPattern(path: string): boolean {
   return parsePattern(path.replaceAll(SEPARATOR, "/")) !== undefined && !exists(path);
 }
 
-function exists(path: string): boolean {
+/** Whether there is anything at a local path. */
+export function exists(path: string): boolean {
   try {
     Deno.lstatSync(path);
     return true;
@@ -48,11 +54,12 @@ export function namesDirectory(name: string): boolean {
  * Finds out where a `put` puts what. Changes nothing: a shell that has expanded a pattern, or a word too few, would
  * otherwise store one file under the name of another, and never send that.
  *
- * @throws {UsageError} When the last word is needed as a directory and is not known to be one, or may be a source.
+ * @throws {UsageError} When the last word is empty, or needed as a directory and not known to be one, or may be a source.
  */
 export async function putTarget({ shell, args, signal }: Invocation): Promise<PutTarget> {
   const sources = args.length > 1 ? args.slice(0, -1) : args;
   const to = args.length > 1 ? args.at(-1) : undefined;
+  if (to === "") throw new UsageError("The name on the server is empty; write . for the current directory there");
   const many = sources.length > 1 || sources.some((source) => isLocalPattern(shell.local(source)));
   requireDifferentNames(sources.map((source) => shell.local(source)).filter((source) => !isLocalPattern(source)));
   const remote = shell.remote(to ?? ".");
@@ -68,7 +75,7 @@ function requireTarget(shell: Shell, sources: readonly string[], to: string, man
   requireNoPattern(path, to);
   if (namesDirectory(to)) return;
   const isItself = sources.length === 1 && resolve(path) === resolve(shell.local(sources[0] ?? ""));
-  const isHere = to !== "" && exists(path) && !isItself;
+  const isHere = exists(path) && !isItself;
   if (!many && !isHere) return;
   const why = isHere ? `${quote(to)} looks like a source, since it is here` : "Several sources need a directory";
   throw new UsageError(

@@ -4,6 +4,7 @@ import { Link } from "../client/link.ts";
 import { formatAddress } from "../net/address.ts";
 import type { FerryError } from "../protocol/errors.ts";
 import { printable } from "../protocol/text.ts";
+import { cut } from "./log_text.ts";
 import type { Address } from "./options.ts";
 import { resolveRemote } from "./remote_path.ts";
 
@@ -28,6 +29,8 @@ export class Shell {
   leaving = false;
   /** Whether a command is under way. */
   busy = false;
+  /** Whether what is under way connects again when the connection is lost. */
+  #reconnects = false;
   readonly link: Link;
 
   constructor(address: Address, output: Output, inputIsFree: boolean) {
@@ -36,7 +39,7 @@ export class Shell {
     this.inputIsFree = inputIsFree;
     this.link = new Link({
       ...address,
-      onNotice: (notice) => output.inform(`Server: ${printable(notice.text)}`),
+      onNotice: (notice) => output.inform(`Server: ${printable(cut(notice.text))}`),
       onLost: (reason) => this.#lost(reason),
     });
   }
@@ -44,6 +47,16 @@ export class Shell {
   /** The connection; a new one when there is none or it was lost. */
   client(signal?: AbortSignal): Promise<Client> {
     return this.link.client(signal);
+  }
+
+  /** Runs what goes on over a new connection when the one it has is lost, so that the user is told so then. */
+  async reconnecting<T>(run: (link: Link) => Promise<T>): Promise<T> {
+    this.#reconnects = true;
+    try {
+      return await run(this.link);
+    } finally {
+      this.#reconnects = false;
+    }
   }
 
   /** Another connection to the same server, for a command that needs several. */
@@ -62,7 +75,8 @@ export class Shell {
   }
 
   #lost({ message }: FerryError): void {
-    const then = this.busy ? "Connecting again." : "The next command connects again.";
-    this.output.inform(`The connection to ${formatAddress(this.address)} has ended: ${printable(message)}. ${then}`);
+    // A command that does not connect again fails, and says so itself.
+    const then = this.#reconnects ? " Connecting again." : this.busy ? "" : " The next command connects again.";
+    this.output.inform(`The connection to ${formatAddress(this.address)} has ended: ${printable(message)}.${then}`);
   }
 }

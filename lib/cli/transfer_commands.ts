@@ -13,6 +13,7 @@ import { ROOT } from "../storage/path.ts";
 import type { Entry } from "../storage/storage.ts";
 import { copyOptions, type Flags } from "./flags.ts";
 import { bytes, took } from "./format.ts";
+import { requireNoSource } from "./get_target.ts";
 import type { Invocation } from "./invocation.ts";
 import { UsageError } from "./usage.ts";
 import { parsePattern, selector } from "./patterns.ts";
@@ -46,21 +47,25 @@ async function transferFile(
   const to = direction === "get" ? pair.file.shown : pair.path;
   const links = flags.connections > 1 ? Array.from({ length: flags.connections }, () => shell.newLink()) : [];
   try {
-    const outcome = await shell.link.run((client, progressed, isRepeated) => {
-      const onProgress = (moved: number, total: number | undefined) => {
-        if (moved > size) progressed();
-        size = moved;
-        progress.update(moved, total);
-      };
-      const options = { ...copyOptions(flags), signal, onProgress, isRepeated, retries: flags.retries };
-      const transfer = (client: Client) => transferInRanges(client, links, direction, pair, options);
-      return copyFile(client, direction, pair, links.length > 0 ? { ...options, transfer } : options);
-    }, { signal, retries: flags.retries });
+    const outcome = await shell.reconnecting((link) =>
+      link.run((client, progressed, isRepeated) => {
+        const onProgress = (moved: number, total: number | undefined) => {
+          if (moved > size) progressed();
+          size = moved;
+          progress.update(moved, total);
+        };
+        const options = { ...copyOptions(flags), signal, onProgress, isRepeated, retries: flags.retries };
+        const transfer = (client: Client) => transferInRanges(client, links, direction, pair, options);
+        return copyFile(client, direction, pair, links.length > 0 ? { ...options, transfer } : options);
+      }, { signal, retries: flags.retries })
+    );
     progress.clear();
     const verb = direction === "get" ? "Got" : "Put";
     if (outcome === "planned") await shell.output.print(`${direction} ${quote(from)} as ${quote(to)}\n`);
-    else if (outcome === "skipped") shell.output.inform(`Skipped ${quote(from)}: nothing to do.`);
-    else {
+    else if (outcome === "skipped") {
+      const why = flags.noClobber ? `${quote(to)} exists already` : "nothing to do";
+      shell.output.inform(`Skipped ${quote(from)}: ${why}.`);
+    } else {
       const amount = `${bytes(size)} in ${took(performance.now() - began)}`;
       shell.output.inform(`${verb} ${quote(from)} as ${quote(to)} (${amount}).`);
     }
@@ -85,6 +90,7 @@ export async function get(invocation: Invocation): Promise<void> {
   const name = remoteBasename(path);
   const into = to !== undefined && to !== "" && isLocalDirectory(shell.local(to));
   const target = shell.local(to === undefined ? name || "." : into ? join(to, name) : to);
+  if (to !== undefined && !into) await requireNoSource(invocation, path, to);
   const pattern = parsePattern(path);
   if (!pattern && !flags.recursive) return await getFile(invocation, path, target);
   // The listing has a connection of its own, so that it is held up while the files cannot keep up with it. It is made
@@ -259,7 +265,7 @@ function refuseWithDash(flags: Flags, allowed: readonly (keyof Flags)[]): void {
 }
 
 async function putStandardInput({ shell, args: [, to, ...more], flags, signal }: Invocation): Promise<void> {
-  if (to === undefined || more.length > 0 || namesDirectory(to)) {
+  if (to === undefined || to === "" || more.length > 0 || namesDirectory(to)) {
     throw new UsageError("put - needs the name that the file gets on the server, and nothing else");
   }
   requireNoPattern(shell.local(to), to);

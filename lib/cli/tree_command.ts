@@ -41,7 +41,7 @@ export async function transferTree(
     onPlan: (path) => shell.output.print(`${trees.direction} ${quote(path)}\n`),
   });
   try {
-    const progress = await transfer.run(entries);
+    const progress = await shell.reconnecting(() => transfer.run(entries));
     line.clear();
     const { filesDone, bytesDone, skipped, failed } = progress;
     const verb = flags.dryRun ? "Would transfer" : trees.direction === "get" ? "Got" : "Put";

@@ -201,7 +201,7 @@ export class Exchange {
     const pending = this.#pending[0];
     if (pending && kind === FrameKind.error) {
       const error = decodeError(payload);
-      return this.#next().reject(error);
+      return this.#next().refuse(error);
     }
     if (!pending) throw new FerryError("BadRequest", `the server sent ${frameName(kind)} without being asked`);
     if (kind === FrameKind.ok) {

@@ -39,6 +39,8 @@ export class Pending implements Sending {
   readonly path: string | undefined;
   readonly answer = Promise.withResolvers<unknown>();
   readonly sink: Sink;
+  /** Whether it removes one thing after the other. */
+  readonly #recursive: boolean;
   settled = false;
   /** All of it has left, the body too, or is about to leave: the server may carry it out. */
   sent = false;
@@ -52,6 +54,7 @@ export class Pending implements Sending {
   constructor(request: RequestOf<CommandName>, sink: Sink) {
     this.command = request.command;
     this.path = "path" in request && typeof request.path === "string" ? request.path : undefined;
+    this.#recursive = "recursive" in request && request.command === "remove" && request.recursive === true;
     this.sink = sink;
   }
 
@@ -72,6 +75,12 @@ export class Pending implements Sending {
   resolve(value: unknown): void {
     this.settled = true;
     this.answer.resolve(value);
+  }
+
+  /** The server has answered that it has not done it, or not all of it. */
+  refuse(error: FerryError): void {
+    const isPart = this.#recursive && error.code === "Cancelled";
+    this.reject(isPart ? new FerryError(error.code, "cancelled; a part of what was in it may be gone already") : error);
   }
 
   reject(error: FerryError): void {

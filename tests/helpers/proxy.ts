@@ -29,6 +29,21 @@ export interface ProxyFaults {
   readonly toClient?: Faults;
 }
 
+/** The first connection has these faults, all that follow have none. */
+export function onlyFirst(first: ProxyFaults): ProxyFaults {
+  let left: ProxyFaults | undefined = first;
+  return {
+    get toServer(): Faults {
+      return left?.toServer ?? {};
+    },
+    get toClient(): Faults {
+      const faults = left?.toClient ?? {};
+      left = undefined;
+      return faults;
+    },
+  };
+}
+
 /** One connection through the proxy. */
 class Link {
   readonly client: Socket;
