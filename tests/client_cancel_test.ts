@@ -112,6 +112,10 @@ Deno.test("a removal that was cancelled says that a part of what was in it may b
     'Cannot remove "f": cancelled; a part of what was in it may be gone already',
     'Cannot remove "f": cancelled by the client',
   ]);
+  await using served = await Served.with({ "d/x": "x" }, { readOnly: true });
+  await using client = await served.connect();
+  const refused = await failsWith(client.remove("d", { recursive: true }), "Refused");
+  assertEquals(refused.message, 'Cannot remove "d": you may only read here');
 });
 
 Deno.test("a change of which the server says nothing ends with its connection, and says that it may be done", async (t) => {

@@ -4,6 +4,7 @@ import { unprivileged } from "./helpers/confined.ts";
 import { runClient, startServer } from "./helpers/process.ts";
 import { GREETING_BYTES } from "./helpers/cuts.ts";
 import { FaultProxy, onlyFirst } from "./helpers/proxy.ts";
+import { FakeServer } from "./helpers/raw.ts";
 import { scene } from "./helpers/scene.ts";
 import { tempDir } from "./helpers/temp.ts";
 import { linesOf, makeTree, pathsIn, runCommand, type Tree } from "./helpers/trees.ts";
@@ -181,6 +182,28 @@ Deno.test("get onto a file here asks again whether it is on the server when the 
   assertStringIncludes(news, "Connecting again.");
   assertEquals(Deno.readTextFileSync(join(place.here, "two")), "1");
 });
+
+for (const code of ["NotFound", "InvalidPath", "NotADirectory", "Refused", "Internal"] as const) {
+  const isFetched = code !== "Internal";
+  Deno.test(`get onto a file here ${isFetched ? "goes on" : "fails"} when the server answers ${code} for its name`, async () => {
+    await using dir = await tempDir();
+    makeTree(dir.path, { two: "mine" });
+    await using server = FakeServer.welcoming(async (peer) => {
+      for (let frame = await peer.receive(); frame; frame = await peer.receive()) {
+        const { command } = frame.value as { command: string };
+        if (command === "stat") await peer.send("error", { code, message: "no" });
+        else if (command === "close") return await peer.send("ok", {});
+        else {
+          await peer.send("ready", { size: 1, mtimeMs: 0, version: "v" });
+          await peer.sendAll(["data", new Uint8Array([0x31])], ["end", { size: 1 }], ["ok", {}]);
+        }
+      }
+    });
+    const ran = await runCommand(server.address, dir.path, ["get", "one", "two"]);
+    assertEquals(ran.code, isFetched ? 0 : 1, ran.news);
+    assertEquals(Deno.readTextFileSync(dir.join("two")), isFetched ? "1" : "mine");
+  });
+}
 
 Deno.test("get to a file here does not look at a server where nobody may", async () => {
   await using place = await scene({ one: "1", two: "2" }, { two: "mine" }, { uploadOnly: true });
