@@ -130,11 +130,13 @@ Deno.test("idleSince() leaves alone whose answer takes the server's own time", a
   }));
   await using client = await served.connect();
   const [session] = served.server.sessions;
+  assert(session);
   const sum = client.sum("a.txt");
   await reached.promise;
-  assertEquals(session?.idleSince(performance.now() + MORE_MS), undefined);
+  const since = session.idleSince(performance.now() + MORE_MS);
   opened.resolve();
   await sum;
+  assertEquals(since, undefined);
 });
 
 Deno.test("serve() ends one who has stood still for a minute when it is full, and none who has not", async () => {
