@@ -9,14 +9,17 @@ import type { Target } from "./target.ts";
 const MOST_NAMES = 128;
 const MOST_BYTES = 4096;
 
+/** The most bytes of a path that is asked for: more than is read, and few enough for the frame of a request. */
+const MOST_REQUESTED = 60_000;
+
 /** How often a tree is put below another, if the server lets it: then it is deeper than any stack. */
 const MOST_MOVES = 130;
 
 /** The levels that a tree of the owner has. */
 const DEPTHS = [10, 127, 128, 129, 300, 1000, 2048, 5000, 15_000] as const;
 
-/** Trees that can be opened deeper than this are not listed: that takes time with the square of their depth. */
-const MOST_LISTED = 300;
+/** Trees that can be opened deeper than this are not listed: that takes seconds. */
+const MOST_LISTED = 1000;
 
 /** A path of so many directories, one in another. */
 function chain(name: string, levels: number): string {
@@ -39,7 +42,8 @@ function grow(random: Random, name: string): Ask[] {
 
 /** What others do to the tree meanwhile, and before it is removed. */
 function disturb(random: Random, name: string): Ask {
-  const path = `top/${chain(name, 1 + random.below(random.pick([3, 130, 2000])))}`;
+  const levels = 1 + random.below(random.pick([3, 130, 2000]));
+  const path = `top/${chain(name, Math.min(levels, Math.floor(MOST_REQUESTED / (name.length + 1))))}`;
   switch (random.below(7)) {
     case 0:
       return request({ command: "dir", path: random.below(2) ? path : "top", recursive: true });
