@@ -7,13 +7,14 @@ import type { ErrorCode } from "../lib/mod.ts";
 import { type Right, RIGHTS } from "../lib/protocol/commands.ts";
 import { formatAddress } from "../lib/net/address.ts";
 import type { Policy } from "../lib/server/policy.ts";
+import { partialName } from "../lib/storage/partial.ts";
 import { clientInTerminal, hasTerminal } from "./helpers/process.ts";
 import { type Address, FaultProxy, onlyFirst } from "./helpers/proxy.ts";
 import { bytes } from "./helpers/random.ts";
-import { assertFile, failsWith, namesIn, Served } from "./helpers/raw.ts";
+import { assertFile, failsWith, namesIn, RawPeer, Served } from "./helpers/raw.ts";
+import { CONTENT, fieldsOf, MIB, Resuming } from "./helpers/resuming.ts";
 import { type TempDir, tempDir } from "./helpers/temp.ts";
 
-const MIB = 1024 * 1024;
 const NO_TERMINAL = { ignore: !hasTerminal };
 
 /** A server for everybody with these limits, and a client with a directory of its own. */
@@ -175,6 +176,34 @@ Deno.test("execute() does not claim that a file has arrived in a drop box when t
   await assertFile(visit.served.join("a.txt"), "abc");
   const puts = visit.served.events.of("command").filter(({ command }) => command === "put");
   assertEquals(puts.at(-1)?.outcome, "AlreadyExists");
+});
+
+Deno.test("offer tells a drop box of whole blocks only, whatever size it names, and who may read of all bytes", async () => {
+  const kept = bytes(MIB + 100, 3);
+  for (const policy of [DROP_BOX, {}]) {
+    await using served = await Served.with({ [partialName("f")]: kept }, policy);
+    using peer = await RawPeer.greeted(served.address);
+    for (const size of [0, 1, 100, MIB - 1, MIB, MIB + 1, MIB + 99, MIB + 100, MIB + 101, 3 * MIB]) {
+      const all = Math.min(size, kept.length);
+      const told = policy === DROP_BOX ? all - all % MIB : all;
+      const { fields, outcome } = await peer.ask({ command: "offer", path: "f", size });
+      const { kept: state, ...sums } = fields as { kept?: string };
+      assertEquals([outcome, sums], ["ok", await fieldsOf(kept.subarray(0, told))], `${size}`);
+      assertEquals(state !== "", told > 0, `${size}`);
+    }
+    const { fields } = await peer.ask({ command: "offer", path: "f" });
+    assertEquals(fields, { covered: 0, blockSize: MIB, hashes: "", kept: "" } as typeof fields);
+    // With larger blocks there is no whole one.
+    const size = 2 ** 30 + 1;
+    const { covered } = (await peer.ask({ command: "offer", path: "f", size })).fields as { covered?: number };
+    assertEquals(covered, policy === DROP_BOX ? 0 : kept.length);
+  }
+});
+
+Deno.test("put() into a drop box goes on after the last whole block that was kept", async () => {
+  await using scene = await Resuming.of("put", CONTENT, CONTENT.subarray(0, MIB + 100), DROP_BOX);
+  assertEquals(await scene.transferred(), CONTENT.length - MIB);
+  await scene.assertDone(CONTENT);
 });
 
 Deno.test("execute() gets everything for who may only read, and says what else is refused", async () => {

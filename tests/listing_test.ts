@@ -1,29 +1,10 @@
 import { setImmediate } from "node:timers/promises";
 import { assert, assertEquals, assertGreater, assertLess } from "@std/assert";
-import { NameBudget } from "../lib/storage/name_budget.ts";
 import { makeDeep } from "./helpers/deep.ts";
 import { assertFailsWith } from "./helpers/failures.ts";
+import { freeBytes, Hog } from "./helpers/hog.ts";
 import { serveTemp } from "./helpers/served.ts";
 import { at, entriesOf, namesOf } from "./helpers/storage.ts";
-
-const MIB = 1024 * 1024;
-
-/** Takes all the memory that there is for the names of all listings. */
-class Hog implements Disposable {
-  readonly #budget = new NameBudget();
-  /** How much it has, in bytes. */
-  taken = 0;
-
-  constructor() {
-    for (let step = MIB; step >= 1; step /= 2) {
-      while (this.#budget.take(step)) this.taken += step;
-    }
-  }
-
-  [Symbol.dispose](): void {
-    this.#budget.give(this.taken);
-  }
-}
 
 /** Makes files with names of some 200 bytes, so that 10,000 of them take more memory than one listing may have. */
 function makeFiles(directory: string, count: number): string[] {
@@ -47,27 +28,23 @@ Deno.test("DirectoryStorage.list() gives all names in order where there is memor
 Deno.test("DirectoryStorage.list() gives back the memory for names at its end, also when it is left early", async () => {
   await using served = await serveTemp();
   makeFiles(served.inside("d/e"), 8000);
-  const free = () => {
-    using hog = new Hog();
-    return hog.taken;
-  };
-  const before = free();
+  const before = freeBytes();
   const held: number[] = [];
   for await (const { kind } of served.storage.list(at("d"), { recursive: true })) {
     if (kind === "directory") continue;
-    held.push(before - free());
+    held.push(before - freeBytes());
     break;
   }
   assertGreater(held[0] ?? 0, 100_000);
-  assertEquals(free(), before);
+  assertEquals(freeBytes(), before);
   await entriesOf(served.storage, "", true);
-  assertEquals(free(), before);
+  assertEquals(freeBytes(), before);
   const abort = new AbortController();
   const listing = Array.fromAsync(served.storage.list(at("d/e"), { signal: abort.signal }));
   await setImmediate();
   abort.abort();
   await assertFailsWith("Cancelled", () => listing);
-  assertEquals(free(), before);
+  assertEquals(freeBytes(), before);
 });
 
 Deno.test("DirectoryStorage.list() of a large directory holds up nobody for long", async () => {

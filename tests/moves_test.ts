@@ -94,3 +94,53 @@ Deno.test({
     assertEquals(shown.filter((size) => size !== INSIDE.length), []);
   },
 });
+
+/** What reading the directory may come to that was put in the place of another. */
+const OTHERS: Readonly<Record<string, () => AsyncGenerator<Deno.DirEntry>>> = {
+  async *"has names"() {
+    yield { name: "x", isFile: true, isDirectory: false, isSymlink: false };
+  },
+  async *"is empty"() {},
+  // deno-lint-ignore require-yield
+  async *"may not be read"() {
+    throw new Deno.errors.PermissionDenied("os error 13");
+  },
+  // deno-lint-ignore require-yield
+  async *"is not there"() {
+    throw new Deno.errors.NotFound("os error 2");
+  },
+};
+
+for (const comesBack of [true, false]) {
+  Deno.test({
+    name: `DirectoryStorage.list() says the same of whatever it opened in a directory's place that is then ${
+      comesBack ? "back" : "gone"
+    }`,
+    ignore: Deno.build.os === "windows",
+    async fn() {
+      await using moving = await Moving.with(names(3000));
+      const said = new Map<string, string>();
+      const original = Deno.readDir;
+      for (const [what, read] of Object.entries(OTHERS)) {
+        Deno.readDir = async function* () {
+          moving.exchange();
+          try {
+            yield* read();
+          } finally {
+            if (comesBack) moving.exchange();
+          }
+        };
+        try {
+          const failure = await failureOf(() => namesOf(moving.storage, "box/vic/precious"));
+          said.set(what, `${failure?.code}: ${failure?.message}`);
+        } finally {
+          Deno.readDir = original;
+        }
+        if (!comesBack) moving.exchange();
+      }
+      const moved = comesBack ? "moved" : "moved or replaced";
+      const same = `Changed: the directory was ${moved} meanwhile; try again`;
+      assertEquals(said, new Map(Object.keys(OTHERS).map((what) => [what, same])));
+    },
+  });
+}

@@ -128,9 +128,9 @@ Deno.test("ownerOf() is the same for the same secret, another for another, and n
 });
 
 /** Leaves a partial file of a byte for each of so many names of an owner. */
-async function flood(storage: DirectoryStorage, owner: string, count: number, from = 0): Promise<void> {
+async function flood(storage: DirectoryStorage, owner: string, count: number, from = 0, within = ""): Promise<void> {
   for (let i = from; i < from + count; i++) {
-    const upload = await storage.upload(at(`${i}`), { owner });
+    const upload = await storage.upload(at(`${within}${i}`), { owner });
     await upload.write(Uint8Array.of(1));
     await upload.abort();
   }
@@ -177,4 +177,27 @@ Deno.test("a flood of small uploads that are given up leaves at most 1,000 parti
     assertEquals((await host.answer()).outcome, "Cancelled");
   }
   assertEquals(partials(served).length, 1000);
+});
+
+Deno.test("the bound of partial files holds when directories above them are renamed, and the oldest still go", async () => {
+  await using dir = await tempDir();
+  const storage = DirectoryStorage.open(dir.path);
+  const own = "own";
+  for (const path of ["a/b", "a-b"]) await storage.mkdir(at(path), { parents: true });
+  await flood(storage, own, 2, 0, "a/b/");
+  await flood(storage, own, 2, 2, "a-b/");
+  await flood(storage, own, 996, 4, "a/");
+  await storage.rename(at("a"), at("c"));
+  await storage.rename(at("c/b"), at("c/e"));
+  await storage.rename(at("c/e"), at("c/d"));
+  // One that is left again at its new place is the same one, and the youngest.
+  await flood(storage, own, 1, 0, "c/d/");
+  await flood(storage, own, 4, 1000);
+  const left = (path: string) => Array.from(Deno.readDirSync(dir.join(path)), ({ name }) => name);
+  const partialsIn = (path: string) => left(path).filter((name) => PARTIAL_NAME.test(name)).sort();
+  const partialsOf = (...numbers: number[]) => numbers.map((each) => partialName(`${each}`, own)).sort();
+  assertEquals(partialsIn("."), partialsOf(1000, 1001, 1002, 1003));
+  assertEquals(partialsIn("c/d"), partialsOf(0));
+  assertEquals(partialsIn("a-b"), []);
+  assertEquals(partialsIn("c"), partialsOf(...Array.from({ length: 995 }, (_, i) => 5 + i)));
 });

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertGreater, assertLess } from "@std/assert";
+import { assert, assertEquals, assertGreater, assertLess, assertStringIncludes } from "@std/assert";
 import type { Direction } from "../lib/client/copy.ts";
 import { localSource, localTarget } from "../lib/client/local.ts";
 import { transferInRanges } from "../lib/client/ranges.ts";
@@ -82,6 +82,26 @@ Deno.test("a part far away blocks no name: what is kept is not looked at beyond 
   assertEquals((fields as { covered?: number }).covered, SIZE);
   const unknown = await host.ask({ command: "offer", path: "f" });
   assertEquals((unknown.fields as { covered?: number }).covered, 0);
+});
+
+Deno.test("a shared put without a size whose ranges leave a gap is no file, and is cut to its beginning", async () => {
+  await using served = await Served.with();
+  using host = await RawPeer.greeted(served.address);
+  using other = await RawPeer.greeted(served.address);
+  const content = bytes(15);
+  await host.send("request", { command: "put", path: "f", shared: true });
+  const { upload } = (await host.receive())?.value as { upload: string };
+  for (const offset of [10, 0]) {
+    const part = content.subarray(offset, offset + 5);
+    await other.sendAll(["request", { command: "part", upload, offset }], ["data", part], ["end", { size: 5 }]);
+    assertEquals((await other.answer()).outcome, "ok");
+  }
+  await host.send("end", { size: 0 });
+  const { outcome, fields } = await host.answer();
+  assertEquals(outcome, "BadRequest");
+  assertStringIncludes(fields.message ?? "", "a gap after 5 bytes");
+  assertEquals(allNames(served.join()), [partialName("f")]);
+  await assertFile(served.join(partialName("f")), content.subarray(0, 5));
 });
 
 Deno.test("a partial file has the time at which it was left, whatever time the file was to have", async () => {

@@ -124,13 +124,19 @@ export class SortedNames {
     using watch = new Watch(this.#directory.path);
     this.#directory.check();
     let count = 0;
-    for await (const { name } of Deno.readDir(this.#directory.path)) {
-      // From the first name on it is open, and stays the same wherever it is moved.
+    try {
+      for await (const { name } of Deno.readDir(this.#directory.path)) {
+        // From the first name on it is open, and stays the same wherever it is moved.
+        if (count === 0 && watch.hasMoved) return false;
+        reading.add(name);
+        if (++count % NAMES_PER_TURN !== 0) continue;
+        await takeTurn();
+        this.#options.signal?.throwIfAborted();
+      }
+    } catch (error) {
+      // What could not be read was perhaps another one, of which nothing may be told.
       if (count === 0 && watch.hasMoved) return false;
-      reading.add(name);
-      if (++count % NAMES_PER_TURN !== 0) continue;
-      await takeTurn();
-      this.#options.signal?.throwIfAborted();
+      throw error;
     }
     return count > 0 || !watch.hasMoved;
   }
