@@ -143,7 +143,7 @@ Deno.test("server.ts prints a ticket for each role, which may do what it says", 
   assertEquals((await runClient([upload, "put", file])).code, 0);
   assertRefused(await runClient([upload, "put", file]), 1, "it exists already, and you may not replace files here\n");
   assertEquals(Deno.readTextFileSync(join(places.served, "new.txt")), "new");
-  assertMatch(server.stderr.text, / \(upload\) put "new\.txt" .*AlreadyExists\n/);
+  await server.stderr.until(/ \(upload\) put "new\.txt" .*AlreadyExists\n/);
   for (const ticket of [full, read, upload]) assertWithout(decodeTicket(ticket).secret, [server.stderr.text]);
 });
 

@@ -113,9 +113,10 @@ const OTHERS: Readonly<Record<string, () => AsyncGenerator<Deno.DirEntry>>> = {
 
 for (const comesBack of [true, false]) {
   Deno.test({
-    name: `DirectoryStorage.list() says the same of whatever it opened in a directory's place that is then ${
-      comesBack ? "back" : "gone"
-    }`,
+    name:
+      `DirectoryStorage.list() and remove() say the same of whatever they opened in a directory's place that is then ${
+        comesBack ? "back" : "gone"
+      }`,
     ignore: Deno.build.os === "windows",
     async fn() {
       await using moving = await Moving.with(names(3000));
@@ -131,16 +132,22 @@ for (const comesBack of [true, false]) {
           }
         };
         try {
-          const failure = await failureOf(() => namesOf(moving.storage, "box/vic/precious"));
-          said.set(what, `${failure?.code}: ${failure?.message}`);
+          const listed = await failureOf(() => namesOf(moving.storage, "box/vic/precious"));
+          said.set(`list ${what}`, `${listed?.code}: ${listed?.message}`);
+          if (!comesBack) moving.exchange();
+          const removed = await failureOf(() => moving.storage.remove(at("box/vic/precious"), { recursive: true }));
+          said.set(`remove ${what}`, `${removed?.code}: ${removed?.message}`);
         } finally {
           Deno.readDir = original;
         }
         if (!comesBack) moving.exchange();
       }
-      const moved = comesBack ? "moved" : "moved or replaced";
-      const same = `Changed: the directory was ${moved} meanwhile; try again`;
-      assertEquals(said, new Map(Object.keys(OTHERS).map((what) => [what, same])));
+      const answer = (moved: string) => `Changed: the directory was ${moved} meanwhile; try again`;
+      const same = (what: string): [string, string][] => [
+        [`list ${what}`, answer(comesBack ? "moved" : "moved or replaced")],
+        [`remove ${what}`, answer("moved or replaced")],
+      ];
+      assertEquals(said, new Map(Object.keys(OTHERS).flatMap(same)));
     },
   });
 }

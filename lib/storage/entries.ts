@@ -1,4 +1,5 @@
-import type { PinnedDirectory } from "./pinned.ts";
+import { changed, type PinnedDirectory } from "./pinned.ts";
+import { Watch } from "./watch.ts";
 
 /** After so many entries a synchronous step is over, so that others get their turn. */
 export const ENTRIES_PER_STEP = 64;
@@ -21,9 +22,11 @@ export function isSmall(info: Deno.FileInfo): boolean {
  * What is in a directory, in parts that one synchronous step can deal with; a large directory is read with asynchronous
  * calls. Each step has to check the directory. Someone may have put another in its place while it was opened, so the
  * names are no more than names: only what is looked at in the step that acts is known.
+ *
+ * @throws {FerryError} `Changed` when this process has moved the directory, whatever was opened in its place.
  */
 export async function* entriesOf(directory: PinnedDirectory): AsyncGenerator<Deno.DirEntry[]> {
-  const entries = isSmall(directory.check()) ? Deno.readDirSync(directory.path) : Deno.readDir(directory.path);
+  const entries = isSmall(directory.check()) ? Deno.readDirSync(directory.path) : readLarge(directory.path);
   let part: Deno.DirEntry[] = [];
   for await (const entry of entries) {
     part.push(entry);
@@ -32,4 +35,18 @@ export async function* entriesOf(directory: PinnedDirectory): AsyncGenerator<Den
     part = [];
   }
   if (part.length > 0) yield part;
+}
+
+/** Reads a directory with asynchronous calls; see {@linkcode entriesOf}. */
+export async function* readLarge(path: string): AsyncGenerator<Deno.DirEntry> {
+  using watch = new Watch(path);
+  try {
+    for await (const entry of Deno.readDir(path)) {
+      if (watch.hasMoved) break;
+      yield entry;
+    }
+  } catch (error) {
+    if (!watch.hasMoved) throw error;
+  }
+  if (watch.hasMoved) throw changed();
 }

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { dirname, join } from "@std/path";
 import { takeTurn } from "../net/turn.ts";
 import { FerryError, toFerryError } from "../protocol/errors.ts";
-import { ENTRIES_PER_STEP, isSmall, MAX_STEP_MS } from "./entries.ts";
+import { ENTRIES_PER_STEP, isSmall, MAX_STEP_MS, readLarge } from "./entries.ts";
 import { lstatOrNothing } from "./lookup.ts";
 import { isLonger, MAX_NAME_BYTES, MAX_SYSTEM_PATH_BYTES, RESERVED_PREFIX } from "./path.ts";
 import { PinnedDirectory } from "./pinned.ts";
@@ -193,7 +193,7 @@ function whyNotEmpty(path: string): string {
 /** Some of what is in a large directory. Meanwhile it may be moved: what is read are names, and no more. */
 async function readSome(path: string, atMost: number): Promise<Deno.DirEntry[]> {
   const entries: Deno.DirEntry[] = [];
-  for await (const entry of Deno.readDir(path)) {
+  for await (const entry of readLarge(path)) {
     entries.push(entry);
     if (entries.length >= atMost) break;
   }
