@@ -28,30 +28,30 @@ export function harmed(remote: string): string {
 }
 
 /** Does one step, and looks at what the server says. */
-async function perform(client: Client, step: Step, grounds: Grounds): Promise<void> {
-  const said = await answer(client, step).catch((error: unknown) => {
+async function perform(client: Client, step: Step, grounds: Grounds, signal: AbortSignal): Promise<void> {
+  const said = await answer(client, step, signal).catch((error: unknown) => {
     if (client.hasEnded) throw error;
     return String(error);
   });
   grounds.checkSent(new TextEncoder().encode(JSON.stringify(said)));
 }
 
-async function answer(client: Client, step: Step): Promise<unknown> {
+async function answer(client: Client, step: Step, signal: AbortSignal): Promise<unknown> {
   const { command, path } = step;
   switch (command) {
     case "rename":
-      return await client.rename(path, step.to);
+      return await client.rename(path, step.to, { signal });
     case "dir":
-      return await Array.fromAsync(client.dir(path, { recursive: step.recursive }));
+      return await Array.fromAsync(client.dir(path, { recursive: step.recursive, signal }));
     case "put":
-      return await client.put(new Blob([step.content]).stream(), path);
+      return await client.put(new Blob([step.content]).stream(), path, { signal });
     case "get":
-      return await client.get(path, new Collector());
+      return await client.get(path, new Collector(), { signal });
     case "stat":
     case "sum":
-      return await client[command](path);
+      return await client[command](path, { signal });
     default:
-      return await client[command](path, step);
+      return await client[command](path, { ...step, signal });
   }
 }
 
@@ -62,7 +62,7 @@ async function repeat(worker: Worker, steps: readonly Step[], random: Random, si
   const until = performance.now() + ATTACK_MS;
   for (let i = 0; performance.now() < until && !signal.aborted;) {
     const some = Array.from({ length: 1 + random.below(12) }, () => steps[i++ % steps.length]);
-    await Promise.all(some.map((step) => step && perform(client, step, grounds)));
+    await Promise.all(some.map((step) => step && perform(client, step, grounds, signal)));
   }
 }
 
@@ -121,7 +121,7 @@ export const SIEGES = {
       const { server, remote } = worker.place;
       const directory = `${harmed(remote)}/left`;
       await using client = await connect({ ...server.at(worker.line), signal });
-      await client.mkdir(directory, { parents: true });
+      await client.mkdir(directory, { parents: true, signal });
       const puts = Array.from({ length: LEFT }, (_, i) => {
         const stream = ReadableStream.from(async function* () {
           yield random.bytes(1 + random.below(2000));
