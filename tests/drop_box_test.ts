@@ -200,6 +200,28 @@ Deno.test("offer tells a drop box of whole blocks only, whatever size it names, 
   }
 });
 
+Deno.test("put into a drop box mixes no block of what was kept with bytes of its own", async () => {
+  await using served = await Served.with({ [partialName("f")]: bytes(MIB + 100, 3) }, DROP_BOX);
+  using peer = await RawPeer.greeted(served.address);
+  const size = 3 * MIB;
+  const offer = async () => (await peer.ask({ command: "offer", path: "f", size })).fields as { kept?: string };
+  const { kept = "" } = await offer();
+  assertMatch(kept, /^[0-9a-f]{64}$/);
+  for (const offset of [1, MIB - 1, MIB + 1, MIB + 100]) {
+    await peer.sendAll(["request", { command: "put", path: "f", size, offset, kept }], ["end", { size: 0 }]);
+    assertEquals((await peer.answer()).outcome, "BadRequest", `${offset}`);
+    assertEquals((await offer()).kept, kept, "what was kept is as it was");
+  }
+  // Nor by way of a part that lies in what was kept.
+  using other = await RawPeer.greeted(served.address);
+  await peer.send("request", { command: "put", path: "f", size, offset: MIB, kept, shared: true });
+  const { upload } = (await peer.receive())?.value as { upload: string };
+  await other.sendAll(["request", { command: "part", upload, offset: 7 }], ["end", { size: 0 }]);
+  assertEquals((await other.answer()).outcome, "BadRequest");
+  await peer.send("error", { code: "Cancelled", message: "" });
+  assertEquals((await peer.answer()).outcome, "Cancelled");
+});
+
 Deno.test("put() into a drop box goes on after the last whole block that was kept", async () => {
   await using scene = await Resuming.of("put", CONTENT, CONTENT.subarray(0, MIB + 100), DROP_BOX);
   assertEquals(await scene.transferred(), CONTENT.length - MIB);

@@ -3,7 +3,7 @@ import { count, type Fields, type Infer, text } from "./checks.ts";
 import { FerryError } from "./errors.ts";
 
 /** The smallest block that is compared to resume a transfer, in bytes. */
-const MIN_BLOCK_BYTES = 1024 * 1024;
+export const MIN_BLOCK_BYTES = 1024 * 1024;
 
 /** The most hashes in one message; in Base64 they fit into a control frame. */
 const MAX_BLOCKS = 1024;

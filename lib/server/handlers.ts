@@ -108,7 +108,8 @@ async function toStore<T>(
   const { rights, owner, limits: { fileBytes: maxSize, keepFreeBytes: keepFree, depth: maxDepth } } = context;
   const overwrite = request.overwrite !== false && rights.includes("overwrite");
   try {
-    const options = { size: request.size, overwrite, owner, maxSize, keepFree, maxDepth };
+    const wholeBlocks = !rights.includes("read");
+    const options = { size: request.size, overwrite, owner, wholeBlocks, maxSize, keepFree, maxDepth };
     return await store(parseRemotePath(request.path), options);
   } catch (error) {
     const exists = error instanceof FerryError && error.code === "AlreadyExists";
@@ -117,12 +118,11 @@ async function toStore<T>(
 }
 
 async function offer(context: Context, request: RequestOf<"offer">): Promise<OkOf<"offer">> {
-  const { storage, signal, rights } = context;
-  const wholeBlocks = !rights.includes("read");
+  const { storage, signal } = context;
   const { sums, state } = await toStore(
     context,
     request,
-    (path, options) => storage.offer(path, { ...options, wholeBlocks, signal }),
+    (path, options) => storage.offer(path, { ...options, signal }),
   );
   return { ...encodeBlocks(sums), kept: state };
 }

@@ -1,5 +1,5 @@
 import { join } from "@std/path";
-import { blockSizeFor } from "../protocol/blocks.ts";
+import { blockSizeFor, MIN_BLOCK_BYTES } from "../protocol/blocks.ts";
 import { FerryError, toFerryError } from "../protocol/errors.ts";
 import { sumBlocks } from "./blocks.ts";
 import { mtimeMs as mtimeMsOf, versionOf } from "./facts.ts";
@@ -80,8 +80,9 @@ export class DirectoryUpload implements Upload {
     this.#target = target;
     this.#options = options;
     this.#keptFiles = keptFiles;
-    const { offset = 0, kept, size = offset, owner = "", keepFree = 0 } = options;
-    if (offset > size || offset > 0 && kept === undefined) {
+    const { offset = 0, kept, size = offset, owner = "", keepFree = 0, wholeBlocks } = options;
+    const isMidBlock = wholeBlocks && offset % MIN_BLOCK_BYTES !== 0;
+    if (offset > size || offset > 0 && kept === undefined || isMidBlock) {
       throw new FerryError("BadRequest", `${offset} is not a place to go on at`);
     }
     checkTarget(target, options);
@@ -114,6 +115,8 @@ export class DirectoryUpload implements Upload {
   }
 
   openPart(offset: number): UploadPart {
+    // What was kept and compared is not changed any more.
+    if (offset < (this.#options.offset ?? 0)) throw new FerryError("BadRequest", "that part is there already");
     if (this.#parts.length >= MAX_PARTS) throw new FerryError("TooLarge", `a file has at most ${MAX_PARTS} parts`);
     this.#prepare(offset, 0);
     try {

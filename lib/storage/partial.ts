@@ -90,9 +90,9 @@ export class PartialFile {
     return this.#own.size;
   }
 
-  /** Names what was in it when it was opened; see `settle`. */
+  /** Names what was in it when it was opened, and says nothing else of it; see `settle`. */
   get state(): string {
-    return versionOf(this.#own);
+    return hash("sha256", versionOf(this.#own), "hex");
   }
 
   /** Waits until `state` is one that it cannot have again when its content changes. */

@@ -32,6 +32,11 @@ export interface UploadOptions {
   readonly offset?: number | undefined;
   /** With `offset`, the state of what was kept in which these bytes were compared; see `Storage.offer`. */
   readonly kept?: string | undefined;
+  /**
+   * Whether what was kept counts in whole blocks only, for somebody who may not read it: from hashes of any length that
+   * they like, or of a mixture with what they know, they could guess each byte by itself.
+   */
+  readonly wholeBlocks?: boolean | undefined;
   /** Whether file and directory are synced to the disk before `commit` is over. */
   readonly durable?: boolean | undefined;
   /** The largest size that the file may have, in bytes; any when absent. */
@@ -44,11 +49,6 @@ export interface UploadOptions {
 
 /** What to ask of an offer. */
 export interface OfferOptions extends UploadOptions {
-  /**
-   * Whether only whole blocks are told, to somebody who may not read what was kept: from hashes of any length that they
-   * like, they could guess each byte by itself.
-   */
-  readonly wholeBlocks?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
