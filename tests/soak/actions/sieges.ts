@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { type Client, connect } from "../../../lib/mod.ts";
-import { IMPOSTOR } from "../../fuzz/impostor.ts";
+import { Impostors } from "../../fuzz/impostor.ts";
 import type { Grounds } from "../../helpers/attack_grounds.ts";
 import { Moves, type Step } from "../../helpers/attack_moves.ts";
 import { Random } from "../../helpers/random.ts";
@@ -19,7 +19,7 @@ const MOST_MOVES = 130;
 const LEFT = 40;
 
 /** Servers that do not stop, for clients of this process. */
-const impostors = await IMPOSTOR.open();
+const impostors = await Impostors.open(false);
 addEventListener("unload", () => void impostors[Symbol.asyncDispose]());
 
 /** The directory in which a worker does nothing but harm. Nobody knows what must be in it. */
