@@ -1,4 +1,4 @@
-import { isCommandName, needOf } from "../protocol/commands.ts";
+import { changesSomething, isCommandName, needOf } from "../protocol/commands.ts";
 import { cannot, type ErrorCode, FerryError, toFerryError } from "../protocol/errors.ts";
 import type { CommandEvent } from "../server/events.ts";
 import { type Policy, rightsOf } from "../server/policy.ts";
@@ -9,9 +9,6 @@ import { MAX_PATH_BYTES, MAX_TEXT_BYTES } from "./log_text.ts";
 const encoder = new TextEncoder();
 
 const NEWLINE = "\n".charCodeAt(0);
-
-/** The commands that change what is in the directory. */
-const CHANGES: readonly string[] = ["put", "mkdir", "rename", "remove"];
 
 /** Failures after which everything is as it was before the command. */
 const WITHOUT_EFFECT: readonly CommandEvent["outcome"][] = [
@@ -30,7 +27,9 @@ const OTHERS_MAY_WRITE = 0o022;
  * @param policy What the server lets nobody do.
  */
 export function isChange({ command, role, outcome }: CommandEvent, policy: Policy): boolean {
-  if (!CHANGES.includes(command) || !isCommandName(command) || WITHOUT_EFFECT.includes(outcome)) return false;
+  if (!isCommandName(command) || !changesSomething(command) || WITHOUT_EFFECT.includes(outcome)) return false;
+  // What was sent in parts shows when the `put` that they belong to is done.
+  if (command === "part") return false;
   const need = needOf(command);
   return need === undefined || rightsOf(role, policy).includes(need);
 }

@@ -1,7 +1,5 @@
 import type { Connection } from "../net/connection.ts";
-
-/** How often is looked, and how often a client that is held up shows that it is there, in ms. */
-const INTERVAL_MS = 10_000;
+import { ALIVE_INTERVAL_MS } from "../protocol/limits.ts";
 
 /** How long a server may say nothing while it is its turn, in ms. One that works on something shows it every 10 s. */
 const SILENCE_MS = 60_000;
@@ -34,7 +32,7 @@ export class Heartbeat {
     this.#connection = connection;
     this.#awaited = awaited;
     this.#onSilence = onSilence;
-    this.#timer = setInterval(() => this.#look(), INTERVAL_MS);
+    this.#timer = setInterval(() => this.#look(), ALIVE_INTERVAL_MS);
   }
 
   stop(): void {
@@ -49,6 +47,6 @@ export class Heartbeat {
     this.#silent = isSilent ? this.#silent + 1 : 0;
     // When it cannot be sent the connection is lost, which shows elsewhere.
     if (awaited === "us") void this.#connection.sendAlive().catch(() => {});
-    if (this.#silent * INTERVAL_MS >= SILENCE_MS) this.#onSilence(SILENCE_MS / 1000);
+    if (this.#silent * ALIVE_INTERVAL_MS >= SILENCE_MS) this.#onSilence(SILENCE_MS / 1000);
   }
 }

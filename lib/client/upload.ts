@@ -2,7 +2,7 @@ import { decodeBlocks, matchingBytes } from "../protocol/blocks.ts";
 import { MESSAGES } from "../protocol/codec.ts";
 import type { FileFacts, Receipt } from "../protocol/commands.ts";
 import { cannot, FerryError } from "../protocol/errors.ts";
-import { MAX_DATA_BYTES } from "../protocol/limits.ts";
+import { ALIVE_INTERVAL_MS, MAX_DATA_BYTES } from "../protocol/limits.ts";
 import type { Reader, ReadOptions } from "../storage/storage.ts";
 import type { Connection } from "../net/connection.ts";
 import type { Exchange } from "./exchange.ts";
@@ -21,9 +21,6 @@ type Announced = Pick<FileFacts, "size" | "mtimeMs">;
  * signal is aborted.
  */
 export type PartsSender = (upload: string, offset: number, signal: AbortSignal) => Promise<void>;
-
-/** How often a connection that waits in the middle of a body shows that it is alive, in ms. */
-const ALIVE_INTERVAL_MS = 10_000;
 
 /** Sends the rest of an open file. `sent` is how much of it the server has already. */
 async function sendRest(

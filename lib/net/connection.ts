@@ -1,5 +1,5 @@
 import { Bell } from "../protocol/bell.ts";
-import { decodeControl, encodeControl } from "../protocol/codec.ts";
+import { encodeControl } from "../protocol/codec.ts";
 import { FerryError, toFerryError } from "../protocol/errors.ts";
 import { type Frame, FrameDecoder, FrameEncoder, FrameKind } from "../protocol/frames.ts";
 import { HEADER_BYTES, MAX_CONTROL_BYTES } from "../protocol/limits.ts";
@@ -134,18 +134,6 @@ export class Connection {
     this.#decoder.release();
     if (truncated) throw new FerryError("Disconnected", "the connection ended in the middle of a message");
     return undefined;
-  }
-
-  /**
-   * Receives a control frame of one kind.
-   *
-   * @throws {FerryError} As `receive`; `Disconnected` at the end; `BadRequest` for another kind.
-   */
-  async receiveControl(kind: FrameKind): Promise<unknown> {
-    const frame = await this.receive();
-    if (!frame) throw new FerryError("Disconnected", "the other end closed the connection");
-    if (frame.kind !== kind) throw new FerryError("BadRequest", "this message was not expected here");
-    return decodeControl(frame.payload);
   }
 
   /**

@@ -57,9 +57,6 @@ export const DEFAULT_LIMITS: Limits = {
   connectionBytesPerSecond: Infinity,
 };
 
-/** How often a server that works on something long, and sends nothing meanwhile, shows that it is there, in ms. */
-export const ALIVE_INTERVAL_MS = 10_000;
-
 /** How long we wait for a peer to close its side after we have closed ours, in ms. */
 export const LINGER_MS = 2_000;
 

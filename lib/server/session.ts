@@ -6,12 +6,13 @@ import { errorMessage } from "../protocol/codec.ts";
 import { type Right, verbOf } from "../protocol/commands.ts";
 import { cannot, FerryError, toFerryError } from "../protocol/errors.ts";
 import { FrameKind } from "../protocol/frames.ts";
+import { ALIVE_INTERVAL_MS } from "../protocol/limits.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { Admission } from "./admission.ts";
 import { detailFor, type ServerEvent } from "./events.ts";
 import { handle, type SharedUpload } from "./handlers.ts";
 import { Inbox, type Job } from "./inbox.ts";
-import { ALIVE_INTERVAL_MS, type Limits, LINGER_MS, REFUSAL_DELAY_MS } from "./limits.ts";
+import { type Limits, LINGER_MS, REFUSAL_DELAY_MS } from "./limits.ts";
 import { type Policy, rightsOf, type Role } from "./policy.ts";
 
 /** So many lines of the operator may wait to be sent to a client. */

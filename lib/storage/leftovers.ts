@@ -2,26 +2,11 @@ import { join } from "@std/path";
 import { takeTurn } from "../net/turn.ts";
 import { FerryError } from "../protocol/errors.ts";
 import { entriesOf } from "./entries.ts";
-import { isSameFile, lstatOrNothing } from "./lookup.ts";
-import { PARTIAL_NAME } from "./partial.ts";
+import { lstatOrNothing } from "./lookup.ts";
+import { PARTIAL_NAME, unlessHeld } from "./partial.ts";
 import { PinnedDirectory } from "./pinned.ts";
 import { ASIDE_NAME, Removal } from "./removal.ts";
 import { moved } from "./watch.ts";
-
-/**
- * Does something with a partial file that nobody is writing, here or in another process, and while nobody can begin to.
- *
- * @returns Whether somebody is writing it.
- */
-export function unlessHeld(path: string, act: () => void): boolean {
-  const info = lstatOrNothing(path);
-  if (!info?.isFile) return false;
-  using file = Deno.openSync(path, { read: true, write: true });
-  if (!isSameFile(info, file.statSync())) return false;
-  if (!file.tryLockSync(true)) return true;
-  act();
-  return false;
-}
 
 /**
  * Removes a real directory in which there is nothing but what clients cannot see, so that they take it for empty: files of

@@ -58,15 +58,28 @@ function openOrMake(path: string, mode: number | undefined): Opened | undefined 
   return openThere(path);
 }
 
+/**
+ * Does something with a partial file that nobody is writing, here or in another process, and while nobody can begin to.
+ *
+ * @returns Whether somebody is writing it.
+ */
+export function unlessHeld(path: string, act: () => void): boolean {
+  const info = lstatOrNothing(path);
+  if (!info?.isFile) return false;
+  using file = Deno.openSync(path, ACCESS);
+  if (!isSameFile(info, file.statSync())) return false;
+  if (!file.tryLockSync(true)) return true;
+  act();
+  return false;
+}
+
 /** Removes a partial file that is still what it was, and that nobody is writing. Whatever goes wrong, it stays. */
 export function removeLeft(path: string, left: Deno.FileInfo): void {
   try {
     // Someone may have put a link in the directory's place.
     if (realPathOrNothing(dirname(path)) !== dirname(path)) return;
     const named = lstatOrNothing(path);
-    if (!named?.isFile || !isSameFile(named, left)) return;
-    using file = Deno.openSync(path, ACCESS);
-    if (file.tryLockSync(true) && isSameFile(named, file.statSync())) Deno.removeSync(path);
+    if (named && isSameFile(named, left)) unlessHeld(path, () => Deno.removeSync(path));
   } catch {
     // The sweep tries again.
   }

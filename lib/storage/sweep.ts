@@ -1,9 +1,8 @@
 import { join } from "@std/path";
 import { takeTurn } from "../net/turn.ts";
 import { entriesOf } from "./entries.ts";
-import { unlessHeld } from "./leftovers.ts";
 import { lstatOrNothing } from "./lookup.ts";
-import { PARTIAL_NAME } from "./partial.ts";
+import { PARTIAL_NAME, unlessHeld } from "./partial.ts";
 import { PinnedDirectory } from "./pinned.ts";
 import { ASIDE_NAME, Removal } from "./removal.ts";
 import type { SweepOptions } from "./storage.ts";
