@@ -1,19 +1,19 @@
-import { logLine } from "./lib/cli/events.ts";
-import { Exit } from "./lib/cli/exit.ts";
-import { describeLimits } from "./lib/cli/limit_options.ts";
-import { LineQueue } from "./lib/cli/line_queue.ts";
-import { Observer } from "./lib/cli/observer.ts";
-import { runOperator } from "./lib/cli/operator.ts";
-import { UsageError } from "./lib/cli/usage.ts";
-import { excess, grantingCommand, type Needs, obtain } from "./lib/cli/permissions.ts";
-import { giveTickets, privateFiles, protect, requireOutside } from "./lib/cli/protection.ts";
-import { parseServerArguments, type ServerArguments } from "./lib/cli/server_options.ts";
-import { endBeforeDebugging, onHangup, onStop, surviveFileSizeLimit } from "./lib/cli/signals.ts";
-import { VERSION } from "./lib/cli/version.ts";
-import { formatAddress } from "./lib/net/address.ts";
-import { cannot, FerryError } from "./lib/protocol/errors.ts";
+import { logLine } from "./lib/cli/server/event_lines.ts";
+import { Exit } from "./lib/cli/terminal/exit.ts";
+import { describeLimits } from "./lib/cli/server/limit_options.ts";
+import { LineQueue } from "./lib/cli/terminal/line_queue.ts";
+import { Observer } from "./lib/cli/server/observer.ts";
+import { runOperator } from "./lib/cli/server/operator.ts";
+import { UsageError } from "./lib/cli/terminal/usage.ts";
+import { excess, grantingCommand, type Needs, obtain } from "./lib/cli/server/permissions.ts";
+import { giveTickets, privateFiles, protect, requireOutside } from "./lib/cli/server/protection.ts";
+import { parseServerArguments, type ServerArguments } from "./lib/cli/server/server_arguments.ts";
+import { endBeforeDebugging, onHangup, onStop, surviveFileSizeLimit } from "./lib/cli/terminal/signals.ts";
+import { VERSION } from "./lib/cli/terminal/version.ts";
+import { formatAddress } from "./lib/transport/address.ts";
+import { cannot, FerryError } from "./lib/core/errors.ts";
 import { type FerryServer, serve } from "./lib/server/server.ts";
-import { DirectoryStorage } from "./lib/storage/directory.ts";
+import { DirectoryStorage } from "./lib/storage/directory/directory_storage.ts";
 
 const HELP = `Serves one directory to Ferry clients.
 

@@ -1,5 +1,5 @@
 import { decodeControl, decodeRequest, encodeControl, MESSAGES } from "../lib/protocol/codec.ts";
-import { MAX_CONTROL_BYTES } from "../lib/protocol/limits.ts";
+import { MAX_CONTROL_BYTES } from "../lib/protocol/constants.ts";
 
 const REQUEST = { command: "get", path: "measurements/2026/11/天线15.doc" };
 const space = new Uint8Array(MAX_CONTROL_BYTES);

@@ -1,5 +1,5 @@
 import { fromFileUrl, join } from "@std/path";
-import { decodeTicket, encodeTicket } from "../../lib/net/ticket.ts";
+import { decodeTicket, encodeTicket } from "../../lib/auth/ticket.ts";
 import { freePort, HOST } from "../helpers/ports.ts";
 import { type CommandLine, Service } from "../helpers/process.ts";
 import type { Peer, Places, RunningPeer, Transfer } from "./peer.ts";

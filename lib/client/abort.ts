@@ -1,4 +1,4 @@
-import { FerryError } from "../protocol/errors.ts";
+import { FerryError } from "../core/errors.ts";
 
 /** What `promise` gives, or `Cancelled` as soon as the signal is aborted. */
 export async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {

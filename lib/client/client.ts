@@ -1,18 +1,19 @@
-import { formatAddress, isLoopback } from "../net/address.ts";
-import { Connection } from "../net/connection.ts";
-import { greetServer } from "../net/handshake.ts";
-import type { RateLimit } from "../net/rate.ts";
-import type { Secret } from "../net/secret.ts";
-import { connectPinned, connectTls, type SecureLink } from "../net/tls.ts";
-import type { Entry, Messages } from "../protocol/codec.ts";
-import type { FileFacts, OkOf, Receipt, Right } from "../protocol/commands.ts";
-import { FerryError, toFerryError } from "../protocol/errors.ts";
+import type { Entry, FileMetadata, Receipt } from "../core/metadata.ts";
+import { formatAddress, isLoopback } from "../transport/address.ts";
+import { Connection } from "../transport/connection.ts";
+import { greetServer } from "../auth/handshake.ts";
+import type { RateLimit } from "../transport/rate_limit.ts";
+import type { Secret } from "../auth/secret.ts";
+import { connectPinned, connectTls, type SecureLink } from "../transport/tls_client.ts";
+import type { Messages } from "../protocol/codec.ts";
+import type { OkOf, Right } from "../protocol/commands.ts";
+import { FerryError, toFerryError } from "../core/errors.ts";
 import type { Upload } from "../storage/storage.ts";
 import { download, downloadPart, resumeDownload, type Start } from "./download.ts";
-import { Exchange } from "./exchange.ts";
+import { Pipeline } from "./pipeline.ts";
 import { listing } from "./listing.ts";
 import type { LocalFile } from "./local.ts";
-import type { CommandOptions, TransferOptions } from "./options.ts";
+import type { CommandOptions, TransferOptions } from "./command_options.ts";
 import { type PartOfUpload, upload, type UploadOptions, uploadPart } from "./upload.ts";
 
 /** How long the server may take to accept a connection and to say hello, in ms. */
@@ -54,19 +55,19 @@ export class Client implements AsyncDisposable {
   /** What the server allows. */
   readonly welcome: Messages["welcome"];
   readonly #connection: Connection;
-  readonly #exchange: Exchange;
+  readonly #pipeline: Pipeline;
 
   /** Use {@linkcode connect}. */
   constructor(connection: Connection, welcome: Messages["welcome"], onNotice: (notice: Messages["notice"]) => void) {
     this.peer = connection.peer;
     this.welcome = welcome;
     this.#connection = connection;
-    this.#exchange = new Exchange(connection, welcome.window, onNotice);
+    this.#pipeline = new Pipeline(connection, welcome.window, onNotice);
   }
 
   /** Fulfilled with the reason when the connection has ended, whoever ended it. */
   get ended(): Promise<FerryError> {
-    return this.#exchange.ended;
+    return this.#pipeline.ended;
   }
 
   /** Whether the server lets this session do that. */
@@ -76,7 +77,7 @@ export class Client implements AsyncDisposable {
 
   /** Whether the connection has ended. */
   get hasEnded(): boolean {
-    return this.#exchange.hasFailed;
+    return this.#pipeline.hasFailed;
   }
 
   /**
@@ -86,12 +87,12 @@ export class Client implements AsyncDisposable {
    * @param path The directory; the served one when absent. The entries' paths are relative to it.
    */
   dir(path?: string, options: CommandOptions & { recursive?: boolean } = {}): AsyncIterableIterator<Entry> {
-    return listing(this.#exchange, path, options);
+    return listing(this.#pipeline, path, options);
   }
 
   /** Kind, size, time and version of a file or directory; of the served directory when `path` is absent. */
-  stat(path?: string, { signal }: CommandOptions = {}): Promise<FileFacts> {
-    return this.#exchange.ask({ command: "stat", path }, { signal });
+  stat(path?: string, { signal }: CommandOptions = {}): Promise<FileMetadata> {
+    return this.#pipeline.ask({ command: "stat", path }, { signal });
   }
 
   /**
@@ -100,14 +101,14 @@ export class Client implements AsyncDisposable {
    * @param path The file on the server.
    * @param target A local path, which shows the file only when it is complete; or a stream, which gets the bytes
    * in pieces of up to 1 MiB and is closed at the end, or aborted.
-   * @returns The facts of the file.
+   * @returns The metadata of the file.
    */
   get(
     path: string,
     target: string | LocalFile | WritableStream<Uint8Array>,
     options: TransferOptions = {},
-  ): Promise<FileFacts> {
-    return this.#exchange.command(() => download(this.#exchange, path, target, options));
+  ): Promise<FileMetadata> {
+    return this.#pipeline.command(() => download(this.#pipeline, path, target, options));
   }
 
   /**
@@ -121,12 +122,12 @@ export class Client implements AsyncDisposable {
     path: string,
     options: UploadOptions = {},
   ): Promise<Receipt> {
-    return this.#exchange.command(() => upload(this.#exchange, source, path, options));
+    return this.#pipeline.command(() => upload(this.#pipeline, source, path, options));
   }
 
   /** Downloads a range of a file into an upload that is open already; see `ranges.ts`. */
   getPart(path: string, shown: string, upload: Upload, range: Start, options: TransferOptions): Promise<void> {
-    return this.#exchange.command(() => downloadPart(this.#exchange, path, shown, upload, range, options));
+    return this.#pipeline.command(() => downloadPart(this.#pipeline, path, shown, upload, range, options));
   }
 
   /** Uploads a range of a file as part of an upload that another connection has begun; see `ranges.ts`. */
@@ -135,37 +136,37 @@ export class Client implements AsyncDisposable {
     part: PartOfUpload,
     options: TransferOptions,
   ): Promise<void> {
-    return this.#exchange.command(() => uploadPart(this.#exchange, source, part, options));
+    return this.#pipeline.command(() => uploadPart(this.#pipeline, source, part, options));
   }
 
   /** Opens what an earlier download has left, and compares it with the file as it is now; see `ranges.ts`. */
   resumeDownload(path: string, file: LocalFile, options: TransferOptions): Promise<{ upload: Upload; start: Start }> {
-    return this.#exchange.command(() => resumeDownload(this.#exchange, path, file, options));
+    return this.#pipeline.command(() => resumeDownload(this.#pipeline, path, file, options));
   }
 
   /** The SHA-256 of a file on the server, in lower-case hex, with its size in bytes and version. */
   sum(path: string, { signal }: CommandOptions = {}): Promise<OkOf<"sum">> {
-    return this.#exchange.ask({ command: "sum", path }, { signal });
+    return this.#pipeline.ask({ command: "sum", path }, { signal });
   }
 
   /** Makes a directory; with `parents` also those above it, and none of them is an error when it exists. */
   async mkdir(path: string, { signal, parents }: CommandOptions & { parents?: boolean } = {}): Promise<void> {
-    await this.#exchange.ask({ command: "mkdir", path, parents }, { signal });
+    await this.#pipeline.ask({ command: "mkdir", path, parents }, { signal });
   }
 
   /** Renames or moves a file or directory; never onto something that exists. */
   async rename(path: string, to: string, { signal }: CommandOptions = {}): Promise<void> {
-    await this.#exchange.ask({ command: "rename", path, to }, { signal });
+    await this.#pipeline.ask({ command: "rename", path, to }, { signal });
   }
 
   /** Removes a file or an empty directory; with `recursive` also what is in a directory. */
   async remove(path: string, { signal, recursive }: CommandOptions & { recursive?: boolean } = {}): Promise<void> {
-    await this.#exchange.ask({ command: "remove", path, recursive }, { signal });
+    await this.#pipeline.ask({ command: "remove", path, recursive }, { signal });
   }
 
   /** Sends a line to the operator of the server. */
   async say(text: string, { signal }: CommandOptions = {}): Promise<void> {
-    await this.#exchange.ask({ command: "say", text }, { signal });
+    await this.#pipeline.ask({ command: "say", text }, { signal });
   }
 
   /**
@@ -175,13 +176,13 @@ export class Client implements AsyncDisposable {
    * @throws {FerryError} `Disconnected`, also when the connection was lost before.
    */
   async close(): Promise<void> {
-    await this.#exchange.finish();
+    await this.#pipeline.finish();
     const late = new FerryError("Disconnected", "the server did not close in time");
-    const deadline = setTimeout(() => this.#exchange.fail(late), CLOSE_TIMEOUT_MS);
+    const deadline = setTimeout(() => this.#pipeline.fail(late), CLOSE_TIMEOUT_MS);
     try {
-      await this.#exchange.request({ command: "close" });
+      await this.#pipeline.request({ command: "close" });
       await this.#connection.end();
-      await this.#exchange.ended;
+      await this.#pipeline.ended;
     } finally {
       clearTimeout(deadline);
       this.#connection.close();
@@ -191,7 +192,7 @@ export class Client implements AsyncDisposable {
   /** Ends the session as `close` does, but what is under way for 2 s more is given up. Never throws. */
   async [Symbol.asyncDispose](): Promise<void> {
     const late = new FerryError("Disconnected", "the client was disposed of");
-    const deadline = setTimeout(() => this.#exchange.fail(late), CLOSE_TIMEOUT_MS);
+    const deadline = setTimeout(() => this.#pipeline.fail(late), CLOSE_TIMEOUT_MS);
     try {
       await this.close();
     } catch {

@@ -1,8 +1,8 @@
-import { cannot, FerryError } from "../protocol/errors.ts";
-import { MAX_DATA_BYTES } from "../protocol/limits.ts";
+import { cannot, FerryError } from "../core/errors.ts";
+import { MAX_DATA_BYTES } from "../protocol/constants.ts";
 import type { Client } from "./client.ts";
 import { type LocalFile, on } from "./local.ts";
-import type { TransferOptions } from "./options.ts";
+import type { TransferOptions } from "./command_options.ts";
 
 /** Which way a file goes. */
 export type Direction = "get" | "put";
@@ -32,7 +32,7 @@ export interface Pair {
   readonly path: string;
   readonly file: LocalFile;
   /** What is known of the source; it is looked at when that is necessary. */
-  readonly facts?: Known;
+  readonly metadata?: Known;
 }
 
 interface Known {
@@ -53,7 +53,7 @@ export async function ifThere<T>(look: Promise<T>): Promise<T | undefined> {
 async function haveSameContent(client: Client, { path, file }: Pair, signal?: AbortSignal): Promise<boolean> {
   const [there, here] = await Promise.all([
     client.sum(path, { signal }),
-    on("read", file.shown, () => file.storage.digest(file.name, signal)),
+    on("read", file.shown, () => file.storage.digest(file.name, { signal })),
   ]);
   return there.sha256 === here.sha256;
 }
@@ -65,18 +65,20 @@ async function isCurrent(client: Client, direction: Direction, pair: Pair, optio
   if (!update && !checksum && !dryRun) return false;
   const here = () => file.storage.stat(file.name);
   const there = () => client.stat(path, { signal });
-  const facts = pair.facts ?? await (direction === "get" ? there() : here());
+  const metadata = pair.metadata ?? await (direction === "get" ? there() : here());
   const target = await ifThere(direction === "get" ? here() : there());
   if (!target) return false;
   if (overwrite === false) return true;
-  if (target.kind !== "file" || target.size !== facts.size) return false;
-  return checksum ? await haveSameContent(client, pair, signal) : update === true && target.mtimeMs === facts.mtimeMs;
+  if (target.kind !== "file" || target.size !== metadata.size) return false;
+  return checksum
+    ? await haveSameContent(client, pair, signal)
+    : update === true && target.mtimeMs === metadata.mtimeMs;
 }
 
 /** Whether an upload whose confirmation was lost has arrived. */
 async function hasArrived(client: Client, pair: Pair, signal: AbortSignal | undefined): Promise<boolean> {
   const { storage, name, shown } = pair.file;
-  const here = pair.facts ?? await on("read", shown, () => storage.stat(name));
+  const here = pair.metadata ?? await on("read", shown, () => storage.stat(name));
   const look = ifThere(client.stat(pair.path, { signal }));
   // Of a small file everything is asked at once, so that each is settled by itself however short the connection lives.
   const compare = () => ifThere(haveSameContent(client, pair, signal));
@@ -116,7 +118,7 @@ export async function copyFile(
   if (options.dryRun) return "planned";
   try {
     // What would be saved of a small file is less than it costs to look for it.
-    const resume = options.resume ?? (pair.facts === undefined || pair.facts.size > MAX_DATA_BYTES);
+    const resume = options.resume ?? (pair.metadata === undefined || pair.metadata.size > MAX_DATA_BYTES);
     if (options.transfer) await options.transfer(client);
     else if (direction === "get") await client.get(path, file, { ...options, resume });
     else await client.put(file, path, options);

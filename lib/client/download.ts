@@ -1,12 +1,13 @@
-import { decodeBlocks, matchingBytes } from "../protocol/blocks.ts";
+import { matchingBytes } from "../core/block_sums.ts";
+import { decodeBlocks } from "../protocol/block_fields.ts";
 import { MESSAGES } from "../protocol/codec.ts";
-import type { FileFacts } from "../protocol/commands.ts";
-import { cannot, FerryError } from "../protocol/errors.ts";
+import type { FileMetadata } from "../core/metadata.ts";
+import { cannot, FerryError } from "../core/errors.ts";
 import type { Upload } from "../storage/storage.ts";
-import type { Exchange } from "./exchange.ts";
+import type { Pipeline } from "./pipeline.ts";
 import { type LocalFile, localTarget, on } from "./local.ts";
-import type { TransferOptions } from "./options.ts";
-import { ProtocolViolation, type Sink } from "./pending.ts";
+import type { TransferOptions } from "./command_options.ts";
+import { ProtocolViolation, type Sink } from "./pending_request.ts";
 import { StreamTarget, type Target } from "./target.ts";
 
 /** How often a download that was to go on begins again because the file has changed meanwhile. */
@@ -36,7 +37,7 @@ function fileTarget({ storage, name, shown }: LocalFile, options: TransferOption
 
 /** Takes the answer to a `get`: `ready`, `data`…, `end`, in this order. */
 class Receiver implements Sink {
-  facts: FileFacts | undefined;
+  metadata: FileMetadata | undefined;
   readonly #target: Target;
   readonly #onProgress: TransferOptions["onProgress"];
   readonly #offset: number;
@@ -59,29 +60,29 @@ class Receiver implements Sink {
   }
 
   ready(value: unknown): Promise<void> {
-    if (this.facts) throw new ProtocolViolation("BadRequest", "the server sent the size of the file twice");
-    const facts: FileFacts = { kind: "file", ...MESSAGES.readyToSend(value, "ready") };
-    this.facts = facts;
-    this.#expected = this.#length ?? facts.size - this.#offset;
-    if (this.#offset + this.#expected > facts.size) {
+    if (this.metadata) throw new ProtocolViolation("BadRequest", "the server sent the size of the file twice");
+    const metadata: FileMetadata = { kind: "file", ...MESSAGES.readyToSend(value, "ready") };
+    this.metadata = metadata;
+    this.#expected = this.#length ?? metadata.size - this.#offset;
+    if (this.#offset + this.#expected > metadata.size) {
       throw new FerryError("Changed", "the file on the server has become shorter; try again");
     }
-    return this.#begin(facts);
+    return this.#begin(metadata);
   }
 
-  async #begin(facts: FileFacts): Promise<void> {
-    await on("write", this.#target.name, () => this.#target.begin(facts));
-    this.#onProgress?.(this.#offset, facts.size);
+  async #begin(metadata: FileMetadata): Promise<void> {
+    await on("write", this.#target.name, () => this.#target.begin(metadata));
+    this.#onProgress?.(this.#offset, metadata.size);
   }
 
   data(bytes: Uint8Array): Promise<void> | void {
-    if (!this.facts) throw new ProtocolViolation("BadRequest", "the server sent data before the size of the file");
+    if (!this.metadata) throw new ProtocolViolation("BadRequest", "the server sent data before the size of the file");
     if (this.#ended) throw new ProtocolViolation("BadRequest", "the server sent data after the end of the file");
     if (bytes.length > this.#expected - this.#moved) {
       throw new ProtocolViolation("BadRequest", "the server sent more than it had announced");
     }
     this.#moved += bytes.length;
-    this.#onProgress?.(this.#offset + this.#moved, this.facts.size);
+    this.#onProgress?.(this.#offset + this.#moved, this.metadata.size);
     try {
       const writing = this.#target.write(bytes);
       return writing && on("write", this.#target.name, () => writing);
@@ -91,7 +92,7 @@ class Receiver implements Sink {
   }
 
   end(size: number): void {
-    if (!this.facts || this.#ended) throw new ProtocolViolation("BadRequest", "the server sent the end of nothing");
+    if (!this.metadata || this.#ended) throw new ProtocolViolation("BadRequest", "the server sent the end of nothing");
     if (size !== this.#moved) throw new FerryError("Corrupt", `${this.#moved} bytes arrived of ${size}`);
     this.#ended = true;
   }
@@ -99,20 +100,20 @@ class Receiver implements Sink {
 
 /** Asks for a file and pours it into a target. */
 async function receive(
-  exchange: Exchange,
+  pipeline: Pipeline,
   path: string,
   target: Target,
   { signal, onProgress }: TransferOptions,
   start?: Start,
-): Promise<FileFacts> {
+): Promise<FileMetadata> {
   const sink = new Receiver(target, start, onProgress);
   try {
     const { offset, length, version: ifVersion } = start ?? {};
     const request = { command: "get", path, offset, length, ifVersion } as const;
-    await exchange.request(request, { sink, signal });
-    if (!sink.facts || !sink.complete) throw new FerryError("Corrupt", "the server sent only a part of it");
+    await pipeline.request(request, { sink, signal });
+    if (!sink.metadata || !sink.complete) throw new FerryError("Corrupt", "the server sent only a part of it");
     await on("write", target.name, () => target.commit());
-    return sink.facts;
+    return sink.metadata;
   } catch (error) {
     await target.abort(error);
     throw cannot("get", path, error);
@@ -121,23 +122,24 @@ async function receive(
 
 /** Downloads a part of a file into a part of an upload that is open already. */
 export async function downloadPart(
-  exchange: Exchange,
+  pipeline: Pipeline,
   path: string,
   shown: string,
   upload: Upload,
   start: Start,
   options: TransferOptions,
 ): Promise<void> {
-  const part = upload.openPart(start.offset);
+  const part = await upload.openPart?.(start.offset);
+  if (!part) throw new TypeError("the upload takes no parts");
   try {
     await receive(
-      exchange,
+      pipeline,
       path,
       {
         name: shown,
         begin: () => Promise.resolve(),
         write: (bytes) => part.write(bytes),
-        commit: () => Promise.resolve(part.finish()),
+        commit: async () => await part.finish(),
         abort: () => Promise.resolve(),
       },
       options,
@@ -155,7 +157,7 @@ export function keptBytes({ storage, name, shown }: LocalFile): Promise<number> 
 
 /** Opens what an earlier download has left, and finds out how much of it is the beginning of the file as it is now. */
 export async function resumeDownload(
-  exchange: Exchange,
+  pipeline: Pipeline,
   path: string,
   local: LocalFile,
   { signal, overwrite, durable }: TransferOptions,
@@ -163,7 +165,7 @@ export async function resumeDownload(
   const { storage, name, shown } = local;
   const length = await keptBytes(local);
   const request = { command: "blocks", path, length } as const;
-  const { size, mtimeMs, version, ...fields } = await exchange.request(request, { signal });
+  const { size, mtimeMs, version, ...fields } = await pipeline.request(request, { signal });
   const theirs = decodeBlocks(fields);
   return await on("write", shown, async () => {
     const options = { size, mtimeMs, overwrite, durable };
@@ -175,32 +177,32 @@ export async function resumeDownload(
 }
 
 async function downloadToFile(
-  exchange: Exchange,
+  pipeline: Pipeline,
   path: string,
   local: LocalFile,
   options: TransferOptions,
-): Promise<FileFacts> {
+): Promise<FileMetadata> {
   const { resume: mayResume = true } = options;
   for (let i = 0; mayResume && i < MAX_RESTARTS && await keptBytes(local) > 0; i++) {
     try {
-      const { upload, start } = await resumeDownload(exchange, path, local, options);
-      return await receive(exchange, path, fileTarget(local, options, upload), options, start);
+      const { upload, start } = await resumeDownload(pipeline, path, local, options);
+      return await receive(pipeline, path, fileTarget(local, options, upload), options, start);
     } catch (error) {
       if (!(error instanceof FerryError && error.code === "Changed")) throw error;
     }
   }
-  return await receive(exchange, path, fileTarget(local, options), options);
+  return await receive(pipeline, path, fileTarget(local, options), options);
 }
 
 /** Downloads one file; see `Client.get`. */
 export async function download(
-  exchange: Exchange,
+  pipeline: Pipeline,
   path: string,
   to: string | LocalFile | WritableStream<Uint8Array>,
   options: TransferOptions,
-): Promise<FileFacts> {
+): Promise<FileMetadata> {
   if (to instanceof WritableStream) {
-    return await receive(exchange, path, new StreamTarget(to, exchange, options.signal), options);
+    return await receive(pipeline, path, new StreamTarget(to, pipeline, options.signal), options);
   }
-  return await downloadToFile(exchange, path, typeof to === "string" ? localTarget(to) : to, options);
+  return await downloadToFile(pipeline, path, typeof to === "string" ? localTarget(to) : to, options);
 }

@@ -1,5 +1,5 @@
-import type { Connection } from "../net/connection.ts";
-import { ALIVE_INTERVAL_MS } from "../protocol/limits.ts";
+import type { Connection } from "../transport/connection.ts";
+import { ALIVE_INTERVAL_MS } from "../protocol/constants.ts";
 
 /** How long a server may say nothing while it is its turn, in ms. One that works on something shows it every 10 s. */
 const SILENCE_MS = 60_000;

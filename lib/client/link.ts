@@ -1,5 +1,5 @@
 import { setTimeout } from "node:timers/promises";
-import { FerryError, toFerryError } from "../protocol/errors.ts";
+import { FerryError, toFerryError } from "../core/errors.ts";
 import { unlessAborted } from "./abort.ts";
 import { type Client, connect, type ConnectOptions } from "./client.ts";
 

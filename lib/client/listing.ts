@@ -1,8 +1,8 @@
-import { Bell } from "../protocol/bell.ts";
-import type { Entry } from "../protocol/codec.ts";
-import { FerryError } from "../protocol/errors.ts";
-import { parseRemotePath } from "../storage/path.ts";
-import type { Exchange } from "./exchange.ts";
+import { Condition } from "../core/condition.ts";
+import type { Entry } from "../core/metadata.ts";
+import { FerryError } from "../core/errors.ts";
+import { parseRemotePath } from "../core/remote_path.ts";
+import type { Pipeline } from "./pipeline.ts";
 
 /** How much of a listing may wait for a slow consumer before receiving is held up, in bytes of memory. */
 const MAX_WAITING_BYTES = 1024 * 1024;
@@ -18,7 +18,7 @@ const ENTRY_BYTES = 120;
  * its answer behind the listing: then what comes is kept in memory, since nobody else could free the way.
  */
 export async function* listing(
-  exchange: Exchange,
+  pipeline: Pipeline,
   path: string | undefined,
   { recursive, signal }: { recursive?: boolean; signal?: AbortSignal | undefined },
 ): AsyncIterableIterator<Entry> {
@@ -26,7 +26,7 @@ export async function* listing(
   let waitingBytes = 0;
   /** What the consumer is at counts, too. */
   let usedBytes = 0;
-  const arrived = new Bell();
+  const arrived = new Condition();
   const stop = new AbortController();
   let finished = false;
   let count = 0;
@@ -41,19 +41,19 @@ export async function* listing(
         throw tooMuch();
       }
       count += entries.length;
-      arrived.ring();
-      while (waitingBytes >= MAX_WAITING_BYTES && !exchange.crowded && !finished && !stop.signal.aborted) {
-        await exchange.changed.next;
+      arrived.notifyAll();
+      while (waitingBytes >= MAX_WAITING_BYTES && !pipeline.crowded && !finished && !stop.signal.aborted) {
+        await pipeline.changed.next;
       }
     },
   };
-  const answer = exchange.ask(
+  const answer = pipeline.ask(
     { command: "dir", path, recursive },
     { sink, signal: signal ? AbortSignal.any([signal, stop.signal]) : stop.signal },
   );
   const settled = answer.then(() => {}, () => {}).then(() => {
     finished = true;
-    arrived.ring();
+    arrived.notifyAll();
   });
   try {
     while (!finished || waiting.length > 0) {
@@ -61,7 +61,7 @@ export async function* listing(
       usedBytes = waitingBytes;
       waiting = [];
       waitingBytes = 0;
-      exchange.changed.ring();
+      pipeline.changed.notifyAll();
       yield* batch;
       if (!finished && waiting.length === 0) await arrived.next;
     }
@@ -69,7 +69,7 @@ export async function* listing(
     if (entries !== count) throw new FerryError("Corrupt", "part of the listing is missing");
   } finally {
     stop.abort();
-    exchange.changed.ring();
+    pipeline.changed.notifyAll();
     await settled;
   }
 }

@@ -1,7 +1,7 @@
 import { basename, dirname, resolve } from "@std/path";
-import { cannot, FerryError } from "../protocol/errors.ts";
-import { DirectoryStorage } from "../storage/directory.ts";
-import { parseRemotePath, type RemotePath } from "../storage/path.ts";
+import { cannot, FerryError } from "../core/errors.ts";
+import { DirectoryStorage } from "../storage/directory/directory_storage.ts";
+import { parseRemotePath, type RemotePath } from "../core/remote_path.ts";
 
 /** A file on this machine: a name in a directory. The sandbox that guards the server guards the client, too. */
 export interface LocalFile {
@@ -10,7 +10,7 @@ export interface LocalFile {
   /** The path as the user knows it, for messages. */
   readonly shown: string;
   /** What is known of a source; it is looked at when this is absent. */
-  readonly facts?: { readonly size: number; readonly mtimeMs: number } | undefined;
+  readonly metadata?: { readonly size: number; readonly mtimeMs: number } | undefined;
 }
 
 /** Runs a file operation; a failure says which local file it was. */

@@ -1,11 +1,11 @@
-import type { FileFacts } from "../protocol/commands.ts";
-import { cannot } from "../protocol/errors.ts";
+import type { FileMetadata } from "../core/metadata.ts";
+import { cannot } from "../core/errors.ts";
 import type { Client } from "./client.ts";
 import type { Direction, Pair } from "./copy.ts";
 import { keptBytes } from "./download.ts";
 import type { Link } from "./link.ts";
 import { on } from "./local.ts";
-import type { TransferOptions } from "./options.ts";
+import type { TransferOptions } from "./command_options.ts";
 import type { PartsSender } from "./upload.ts";
 
 /** A smaller file is not worth being split, in bytes. */
@@ -66,12 +66,12 @@ async function deal(
 async function getInRanges(
   links: readonly Link[],
   { path, file }: Pair,
-  facts: FileFacts,
+  metadata: FileMetadata,
   client: Client,
   options: RangeOptions,
 ): Promise<void> {
   const { overwrite, durable, signal, resume = true } = options;
-  const { size, mtimeMs, version } = facts;
+  const { size, mtimeMs, version } = metadata;
   const kept = resume && await keptBytes(file) > 0;
   const { upload, start } = kept ? await client.resumeDownload(path, file, options) : {
     upload: await on("write", file.shown, () => file.storage.upload(file.name, { size, mtimeMs, overwrite, durable })),
@@ -103,12 +103,12 @@ export async function transferInRanges(
   options: RangeOptions,
 ): Promise<void> {
   const { path, file } = pair;
-  const facts = direction === "get"
+  const metadata = direction === "get"
     ? await client.stat(path, options)
     : await on("read", file.shown, () => file.storage.stat(file.name));
-  const isSplit = facts.kind === "file" && facts.size >= MIN_SPLIT_BYTES;
+  const isSplit = metadata.kind === "file" && metadata.size >= MIN_SPLIT_BYTES;
   if (direction === "get") {
-    if (isSplit) await getInRanges(links, pair, facts, client, options);
+    if (isSplit) await getInRanges(links, pair, metadata, client, options);
     else await client.get(path, file, options);
     return;
   }
@@ -116,11 +116,11 @@ export async function transferInRanges(
     const signal = options.signal ? AbortSignal.any([options.signal, over]) : over;
     return deal(
       links,
-      [offset, facts.size],
+      [offset, metadata.size],
       { ...options, signal },
-      (client, range, onProgress) => client.putPart(file, { upload, ...range, facts }, { signal, onProgress }),
+      (client, range, onProgress) => client.putPart(file, { upload, ...range, metadata }, { signal, onProgress }),
     );
   };
   const own = isSplit ? { ...options, onProgress: undefined, sendParts } : options;
-  await client.put({ ...file, facts }, path, own);
+  await client.put({ ...file, metadata }, path, own);
 }

@@ -1,13 +1,13 @@
-import { FerryError } from "../protocol/errors.ts";
-import type { FileFacts } from "../protocol/commands.ts";
+import { FerryError } from "../core/errors.ts";
+import type { FileMetadata } from "../core/metadata.ts";
 import { unlessAborted } from "./abort.ts";
-import type { Exchange } from "./exchange.ts";
+import type { Pipeline } from "./pipeline.ts";
 
 /** Where a download goes, whatever it is. */
 export interface Target {
   /** For messages; undefined for a stream. */
   readonly name: string | undefined;
-  begin(facts: FileFacts): Promise<void>;
+  begin(metadata: FileMetadata): Promise<void>;
   write(bytes: Uint8Array): Promise<void> | void;
   commit(): Promise<unknown>;
   /** Gives up; a `write` that is under way is over then. */
@@ -27,7 +27,7 @@ const STUCK_MS = 60_000;
 export class StreamTarget implements Target {
   readonly name = undefined;
   readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
-  readonly #exchange: Pick<Exchange, "crowded" | "changed" | "hasFailed" | "ended">;
+  readonly #pipeline: Pick<Pipeline, "crowded" | "changed" | "hasFailed" | "ended">;
   readonly #signal: AbortSignal | undefined;
   /** Bytes that the stream has not taken yet. */
   #kept = 0;
@@ -38,11 +38,11 @@ export class StreamTarget implements Target {
   /** @param signal Ends waiting for the stream to close. */
   constructor(
     stream: WritableStream<Uint8Array>,
-    exchange: Pick<Exchange, "crowded" | "changed" | "hasFailed" | "ended">,
+    pipeline: Pick<Pipeline, "crowded" | "changed" | "hasFailed" | "ended">,
     signal: AbortSignal | undefined,
   ) {
     this.#writer = stream.getWriter();
-    this.#exchange = exchange;
+    this.#pipeline = pipeline;
     this.#signal = signal;
   }
 
@@ -60,7 +60,7 @@ export class StreamTarget implements Target {
 
   abort(error: unknown): Promise<void> {
     this.#isOver = true;
-    this.#exchange.changed.ring();
+    this.#pipeline.changed.notifyAll();
     // Not awaited: a stream that takes nothing does not end either.
     this.#writer.abort(error).catch(() => {});
     return Promise.resolve();
@@ -68,8 +68,8 @@ export class StreamTarget implements Target {
 
   /** Closes the stream when it has taken everything. The end of the connection ends the wait for that. */
   async #close(): Promise<void> {
-    const { changed, ended } = this.#exchange;
-    while (this.#kept > 0 && !this.#isOver && !this.#exchange.hasFailed) await changed.next;
+    const { changed, ended } = this.#pipeline;
+    while (this.#kept > 0 && !this.#isOver && !this.#pipeline.hasFailed) await changed.next;
     if (this.#kept > 0 && !this.#isOver) throw await ended;
     await this.#writer.close();
   }
@@ -84,15 +84,15 @@ export class StreamTarget implements Target {
       this.#isOver = true;
       this.#failure = { reason };
     }
-    this.#exchange.changed.ring();
+    this.#pipeline.changed.notifyAll();
   }
 
   /** Waits until more may be received. */
   async #room(): Promise<void> {
-    const { changed } = this.#exchange;
+    const { changed } = this.#pipeline;
     let crowdedAt: number | undefined;
-    while (!this.#isOver && this.#kept > (this.#exchange.crowded ? MAX_KEPT_BYTES : 0)) {
-      if (!this.#exchange.crowded) {
+    while (!this.#isOver && this.#kept > (this.#pipeline.crowded ? MAX_KEPT_BYTES : 0)) {
+      if (!this.#pipeline.crowded) {
         crowdedAt = undefined;
         await changed.next;
         continue;
@@ -100,7 +100,7 @@ export class StreamTarget implements Target {
       crowdedAt ??= performance.now();
       const left = Math.max(this.#takenAt, crowdedAt) + STUCK_MS - performance.now();
       if (left <= 0) throw stuck();
-      const timer = setTimeout(() => changed.ring(), left);
+      const timer = setTimeout(() => changed.notifyAll(), left);
       await changed.next;
       clearTimeout(timer);
     }

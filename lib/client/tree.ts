@@ -1,10 +1,10 @@
-import { Bell } from "../protocol/bell.ts";
-import type { Entry } from "../protocol/codec.ts";
-import { cannot, FerryError, toFerryError } from "../protocol/errors.ts";
-import { quote } from "../protocol/text.ts";
-import { REQUEST_WINDOW } from "../protocol/limits.ts";
-import type { DirectoryStorage } from "../storage/directory.ts";
-import { parseRemotePath, ROOT } from "../storage/path.ts";
+import { Condition } from "../core/condition.ts";
+import type { Entry } from "../core/metadata.ts";
+import { cannot, FerryError, toFerryError } from "../core/errors.ts";
+import { quote } from "../core/text.ts";
+import { REQUEST_WINDOW } from "../protocol/constants.ts";
+import type { DirectoryStorage } from "../storage/directory/directory_storage.ts";
+import { parseRemotePath, ROOT } from "../core/remote_path.ts";
 import type { Client } from "./client.ts";
 import { copyFile, type CopyOptions, type Direction, type Outcome } from "./copy.ts";
 import { DEFAULT_RETRIES, isLoss, type Link, throwIfClosed } from "./link.ts";
@@ -130,7 +130,7 @@ export class TreeTransfer {
   readonly #seenTo = new Map<Link, string>();
   #underWay = 0;
   /** Rings when something that was under way has ended. */
-  readonly #finished = new Bell();
+  readonly #finished = new Condition();
 
   /** @param links The connections to use; files are dealt out to them in turn. */
   constructor(trees: Trees, links: readonly Link[], options: TreeOptions) {
@@ -174,7 +174,7 @@ export class TreeTransfer {
     const work = entry.kind === "directory" ? this.#directory(entry, link) : this.#file(entry, link);
     void work.catch((error) => this.#failed(entry, toFerryError(error))).finally(() => {
       this.#underWay--;
-      this.#finished.ring();
+      this.#finished.notifyAll();
       this.#options.onStep?.(this.progress);
     });
   }
@@ -230,8 +230,8 @@ export class TreeTransfer {
         this.#options.onStep?.(this.progress);
       };
       const shownPath = `${shown}/${entry.path}`;
-      const file = { storage: local, name, shown: shownPath, facts: direction === "put" ? entry : undefined };
-      return copyFile(client, direction, { path, file, facts: entry }, { ...this.#options, onProgress, isRepeated });
+      const file = { storage: local, name, shown: shownPath, metadata: direction === "put" ? entry : undefined };
+      return copyFile(client, direction, { path, file, metadata: entry }, { ...this.#options, onProgress, isRepeated });
     }, this.#options);
     if (outcome !== "done") count(0);
     // What arrived counts, not what was listed. Of what was sent this is all, also where an earlier attempt sent it.

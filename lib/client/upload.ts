@@ -1,20 +1,21 @@
-import { decodeBlocks, matchingBytes } from "../protocol/blocks.ts";
+import { matchingBytes } from "../core/block_sums.ts";
+import { decodeBlocks } from "../protocol/block_fields.ts";
 import { MESSAGES } from "../protocol/codec.ts";
-import type { FileFacts, Receipt } from "../protocol/commands.ts";
-import { cannot, FerryError } from "../protocol/errors.ts";
-import { ALIVE_INTERVAL_MS, MAX_DATA_BYTES } from "../protocol/limits.ts";
+import type { FileMetadata, Receipt } from "../core/metadata.ts";
+import { cannot, FerryError } from "../core/errors.ts";
+import { ALIVE_INTERVAL_MS, MAX_DATA_BYTES } from "../protocol/constants.ts";
 import type { Reader, ReadOptions } from "../storage/storage.ts";
-import type { Connection } from "../net/connection.ts";
-import type { Exchange } from "./exchange.ts";
+import type { Connection } from "../transport/connection.ts";
+import type { Pipeline } from "./pipeline.ts";
 import { type LocalFile, localSource, on } from "./local.ts";
-import type { PutOptions, TransferOptions } from "./options.ts";
-import { type BodySender, type Exchanging, ProtocolViolation } from "./pending.ts";
+import type { PutOptions, TransferOptions } from "./command_options.ts";
+import { type BodySender, type Exchanging, ProtocolViolation } from "./pending_request.ts";
 
 /** A file up to this size is sent together with the request; for a larger one the server is asked first. */
 const ASK_FIRST_BYTES = MAX_DATA_BYTES;
 
 /** What the server was told of the file. */
-type Announced = Pick<FileFacts, "size" | "mtimeMs">;
+type Announced = Pick<FileMetadata, "size" | "mtimeMs">;
 
 /**
  * Sends the bytes from `offset` on through other connections, as parts of the upload of that name, and gives up when the
@@ -49,14 +50,14 @@ interface Start {
 
 /** Asks whether the server would take a file, and compares what it has kept of an earlier attempt. */
 async function startOf(
-  exchange: Exchange,
+  pipeline: Pipeline,
   path: string,
   { storage, name, shown }: LocalFile,
   size: number,
   { overwrite, resume = true, signal }: UploadOptions,
 ): Promise<Start> {
   const request = { command: "offer", path, size, overwrite } as const;
-  const { kept, ...fields } = await exchange.request(request, { signal });
+  const { kept, ...fields } = await pipeline.request(request, { signal });
   const theirs = decodeBlocks(fields);
   const { covered: length, blockSize } = theirs;
   if (!resume || length === 0) return {};
@@ -69,12 +70,12 @@ async function startOf(
 async function sendRange(
   sending: Parameters<BodySender>,
   file: LocalFile,
-  facts: Announced,
+  metadata: Announced,
   range: ReadOptions,
   sent: number,
   onProgress: TransferOptions["onProgress"],
 ): Promise<number> {
-  const reader = await openUnchanged(file, facts, range);
+  const reader = await openUnchanged(file, metadata, range);
   try {
     return await sendRest(sending, reader, file.shown, sent, onProgress);
   } finally {
@@ -85,11 +86,11 @@ async function sendRange(
 /** Opens a source that is still what the server was told. */
 async function openUnchanged(
   { storage, name, shown }: LocalFile,
-  facts: Announced,
+  metadata: Announced,
   range: ReadOptions,
 ): Promise<Reader> {
   const reader = await on("read", shown, () => storage.read(name, range));
-  if (reader.facts.size === facts.size && reader.facts.mtimeMs === facts.mtimeMs) return reader;
+  if (reader.metadata.size === metadata.size && reader.metadata.mtimeMs === metadata.mtimeMs) return reader;
   reader.close();
   throw cannot("read", shown, new FerryError("Changed", "it has just changed; try again"));
 }
@@ -133,19 +134,19 @@ export interface PartOfUpload {
   readonly upload: string;
   readonly offset: number;
   readonly end: number;
-  readonly facts: Announced;
+  readonly metadata: Announced;
 }
 
 /** Sends the bytes from `offset` to `end` as a part of an upload that another connection has begun. */
 export async function uploadPart(
-  exchange: Exchange,
+  pipeline: Pipeline,
   file: LocalFile,
-  { upload, offset, end, facts }: PartOfUpload,
+  { upload, offset, end, metadata }: PartOfUpload,
   { signal, onProgress }: TransferOptions,
 ): Promise<void> {
   const length = end - offset;
-  const body: BodySender = (...sending) => sendRange(sending, file, facts, { offset, length }, 0, onProgress);
-  const { size } = await exchange.request({ command: "part", upload, offset }, { signal, body });
+  const body: BodySender = (...sending) => sendRange(sending, file, metadata, { offset, length }, 0, onProgress);
+  const { size } = await pipeline.request({ command: "part", upload, offset }, { signal, body });
   if (size !== length) throw new FerryError("Corrupt", "the server's receipt is about something else");
 }
 
@@ -178,7 +179,7 @@ function checked(receipt: Receipt, path: string, size: number): Receipt {
 }
 
 async function uploadStream(
-  exchange: Exchange,
+  pipeline: Pipeline,
   stream: ReadableStream<Uint8Array>,
   path: string,
   options: PutOptions,
@@ -189,8 +190,8 @@ async function uploadStream(
   const body: BodySender = async (...args) => sent = await streamBody(stream, options)(...args);
   try {
     // What a stream gives is gone when the server does not take it.
-    await exchange.request({ command: "offer", path, overwrite }, { signal });
-    return checked(await exchange.request(request, { signal, body }), path, sent);
+    await pipeline.request({ command: "offer", path, overwrite }, { signal });
+    return checked(await pipeline.request(request, { signal, body }), path, sent);
   } finally {
     // Nothing was taken from it: whoever gave us the stream must know that it is not needed.
     if (!stream.locked) stream.cancel().catch(() => {});
@@ -198,8 +199,8 @@ async function uploadStream(
 }
 
 async function look({ storage, name, shown }: LocalFile): Promise<Announced> {
-  const facts = await on("read", shown, () => storage.stat(name));
-  if (facts.kind === "file") return facts;
+  const metadata = await on("read", shown, () => storage.stat(name));
+  if (metadata.kind === "file") return metadata;
   throw cannot("read", shown, new FerryError("IsADirectory", "it is a directory"));
 }
 
@@ -211,26 +212,26 @@ export interface UploadOptions extends PutOptions {
 
 /** Uploads one file or stream; see `Client.put`. */
 export async function upload(
-  exchange: Exchange,
+  pipeline: Pipeline,
   from: string | LocalFile | ReadableStream<Uint8Array>,
   path: string,
   options: UploadOptions,
 ): Promise<Receipt> {
-  if (from instanceof ReadableStream) return await uploadStream(exchange, from, path, options);
+  if (from instanceof ReadableStream) return await uploadStream(pipeline, from, path, options);
   const file = typeof from === "string" ? localSource(from) : from;
   const { overwrite, durable, signal, onProgress, sendParts } = options;
-  const facts = file.facts ?? await look(file);
-  const { size } = facts;
-  const mtimeMs = options.mtimeMs ?? facts.mtimeMs;
+  const metadata = file.metadata ?? await look(file);
+  const { size } = metadata;
+  const mtimeMs = options.mtimeMs ?? metadata.mtimeMs;
   const asksFirst = size > ASK_FIRST_BYTES || sendParts !== undefined;
-  const start = asksFirst ? await startOf(exchange, path, file, size, options) : {};
+  const start = asksFirst ? await startOf(pipeline, path, file, size, options) : {};
   const { offset = 0 } = start;
   const request = { command: "put", path, overwrite, durable, size, mtimeMs, ...start } as const;
   const receipt = sendParts
-    ? await exchange.request({ ...request, shared: true }, { signal, ...bodyInParts(sendParts, offset) })
-    : await exchange.request(request, {
+    ? await pipeline.request({ ...request, shared: true }, { signal, ...bodyInParts(sendParts, offset) })
+    : await pipeline.request(request, {
       signal,
-      body: (...sending) => sendRange(sending, file, facts, { offset }, offset, onProgress),
+      body: (...sending) => sendRange(sending, file, metadata, { offset }, offset, onProgress),
     });
   return checked(receipt, path, size);
 }

@@ -1,4 +1,4 @@
-import { MAX_FRAME_BYTES } from "./limits.ts";
+import { MAX_FRAME_BYTES } from "./constants.ts";
 
 /** Size of a pooled buffer: the largest frame, and room for the small frames before or after it. */
 export const BUFFER_BYTES = MAX_FRAME_BYTES + 64 * 1024;

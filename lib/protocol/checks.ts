@@ -1,4 +1,4 @@
-import { FerryError } from "./errors.ts";
+import { FerryError } from "../core/errors.ts";
 
 /**
  * Turns an unknown value into a `T`.

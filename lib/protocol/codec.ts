@@ -1,8 +1,8 @@
 import { count, type Fields, flag, listOf, object, oneOf, optional, text, textOrNothing, time } from "./checks.ts";
 import { COMMANDS, isCommandName, type Request } from "./commands.ts";
-import { ERROR_CODES, FerryError } from "./errors.ts";
-import { MAX_CONTROL_BYTES } from "./limits.ts";
-import { quote } from "./text.ts";
+import { ERROR_CODES, FerryError } from "../core/errors.ts";
+import { MAX_CONTROL_BYTES } from "./constants.ts";
+import { quote } from "../core/text.ts";
 
 /** The payloads of control frames other than requests and `ok`, whose fields are in the command table. */
 export const MESSAGES = {
@@ -20,7 +20,7 @@ export const MESSAGES = {
    * how much at once, and the server's own proof.
    */
   welcome: object({ allows: listOf(text), window: count, proof: optional(text) }),
-  /** Answers `get`: the facts of the file. */
+  /** Answers `get`: the metadata of the file. */
   readyToSend: object({ size: count, mtimeMs: time, version: text }),
   /** Answers a shared `put`: the name under which other connections may send parts. */
   readyToReceive: object({ upload: text }),
@@ -41,9 +41,6 @@ export const MESSAGES = {
 
 /** The type of each control message. */
 export type Messages = { [N in keyof typeof MESSAGES]: ReturnType<typeof MESSAGES[N]> };
-
-/** One line of a listing. */
-export type Entry = Messages["entries"][number];
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });

@@ -1,21 +1,15 @@
-import { BLOCK_FIELDS } from "./blocks.ts";
+import { BLOCK_FIELDS } from "./block_fields.ts";
 import { type Check, count, type Fields, flag, type Infer, object, oneOf, optional, text, time } from "./checks.ts";
 
 /** What is known of a file or directory. `size` is in bytes (0 for a directory), `mtimeMs` in ms since 1970. */
-const FACTS = {
+const METADATA = {
   kind: oneOf("file", "directory"),
   size: count,
   mtimeMs: time,
   version: text,
 } satisfies Fields;
 
-/** What the server knows of a file: kind, size in bytes, time of last change, and a version that changes with the content. */
-export type FileFacts = Infer<typeof FACTS>;
-
 const RECEIPT = { path: text, size: count, mtimeMs: time, version: text, durable: flag } satisfies Fields;
-
-/** What the server says of a file that it has stored; `durable` when it was synced to the disk before. */
-export type Receipt = Infer<typeof RECEIPT>;
 
 /**
  * What a session can be allowed to do: list and read, add files and directories, replace files, remove and rename.
@@ -57,7 +51,7 @@ export const COMMANDS = {
   }),
   stat: command({
     fields: { path: optional(text) },
-    ok: FACTS,
+    ok: METADATA,
     needs: "read",
     summary: "show kind, size and time of a file or directory",
   }),

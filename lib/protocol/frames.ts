@@ -1,7 +1,7 @@
 import { crc32 } from "node:zlib";
 import { giveBuffer, takeBuffer } from "./buffers.ts";
-import { FerryError } from "./errors.ts";
-import { HEADER_BYTES, MAX_CONTROL_BYTES, MAX_DATA_BYTES } from "./limits.ts";
+import { FerryError } from "../core/errors.ts";
+import { HEADER_BYTES, MAX_CONTROL_BYTES, MAX_DATA_BYTES } from "./constants.ts";
 
 /** The kinds of frames; the numbers travel. */
 export const FrameKind = {

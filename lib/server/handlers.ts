@@ -1,15 +1,16 @@
-import type { Connection } from "../net/connection.ts";
-import { encodeBlocks } from "../protocol/blocks.ts";
-import type { Entry } from "../protocol/codec.ts";
+import type { Connection } from "../transport/connection.ts";
+import { NO_BLOCKS } from "../core/block_sums.ts";
+import { encodeBlocks } from "../protocol/block_fields.ts";
+import type { Entry } from "../core/metadata.ts";
 import type { CommandName, OkOf, Request, RequestOf, Right } from "../protocol/commands.ts";
-import { FerryError } from "../protocol/errors.ts";
+import { FerryError } from "../core/errors.ts";
 import { FrameKind } from "../protocol/frames.ts";
-import { MAX_CONTROL_BYTES, MAX_DATA_BYTES } from "../protocol/limits.ts";
-import { parseRemotePath, type RemotePath, ROOT } from "../storage/path.ts";
+import { MAX_CONTROL_BYTES, MAX_DATA_BYTES } from "../protocol/constants.ts";
+import { parseRemotePath, type RemotePath, ROOT } from "../core/remote_path.ts";
 import type { Storage, Upload, UploadOptions } from "../storage/storage.ts";
-import type { Body } from "./body.ts";
-import type { Limits } from "./limits.ts";
-import { authorize, refusal } from "./policy.ts";
+import type { RequestBody } from "./request_body.ts";
+import type { Limits } from "../access/limits.ts";
+import { authorize, refusal } from "../access/policy.ts";
 
 /** An upload that its owner's other connections may add parts to. */
 export interface SharedUpload {
@@ -31,7 +32,7 @@ export interface Context {
   /** Aborted when the client cancels or goes away. */
   readonly signal: AbortSignal;
   /** The body that follows the request, for the commands that have one. */
-  readonly body: Body;
+  readonly body: RequestBody;
   /** Uploads of this server that other connections may add parts to, by the name that they were given. */
   readonly shared: Map<string, SharedUpload>;
   /** Counts bytes of file content for the log. */
@@ -81,7 +82,7 @@ async function get(context: Context, { path, offset, length, ifVersion }: Reques
   const { storage, connection, signal } = context;
   const reader = await storage.read(parseRemotePath(path), { offset, length, ifVersion });
   try {
-    const { size, mtimeMs, version } = reader.facts;
+    const { size, mtimeMs, version } = reader.metadata;
     await connection.send(FrameKind.ready, { size, mtimeMs, version });
     for (let sent = 0;;) {
       signal.throwIfAborted();
@@ -122,7 +123,7 @@ async function offer(context: Context, request: RequestOf<"offer">): Promise<OkO
   const { sums, state } = await toStore(
     context,
     request,
-    (path, options) => storage.offer(path, { ...options, signal }),
+    async (path, options) => await storage.offer?.(path, { ...options, signal }) ?? { sums: NO_BLOCKS, state: "" },
   );
   return { ...encodeBlocks(sums), kept: state };
 }
@@ -153,10 +154,11 @@ async function put(context: Context, request: RequestOf<"put">): Promise<OkOf<"p
 async function part(context: Context, { upload: name, offset }: RequestOf<"part">): Promise<OkOf<"part">> {
   const { upload, owner } = context.shared.get(name) ?? {};
   if (!upload || owner !== context.owner) throw new FerryError("NotFound", "the upload has ended");
-  const target = upload.openPart(offset);
+  const target = await upload.openPart?.(offset);
+  if (!target) throw new FerryError("Unsupported", "files are not taken in parts here");
   try {
     const size = await pour(context, (bytes) => target.write(bytes));
-    target.finish();
+    await target.finish();
     return { size };
   } finally {
     target.close();
@@ -184,10 +186,13 @@ const HANDLERS: Handlers = {
   part,
   stat: ({ storage }, { path }) => storage.stat(parseOptional(path)),
   async blocks({ storage, signal }, { path, length }) {
-    const { sums, facts: { size, mtimeMs, version } } = await storage.blocks(parseRemotePath(path), { length, signal });
+    const { sums, metadata: { size, mtimeMs, version } } = await storage.blocks(parseRemotePath(path), {
+      length,
+      signal,
+    });
     return { ...encodeBlocks(sums), size, mtimeMs, version };
   },
-  sum: ({ storage, signal }, { path }) => storage.digest(parseRemotePath(path), signal),
+  sum: ({ storage, signal }, { path }) => storage.digest(parseRemotePath(path), { signal }),
   async mkdir({ storage, limits }, { path, parents }) {
     await storage.mkdir(parseRemotePath(path), { parents, maxDepth: limits.depth });
     return {};

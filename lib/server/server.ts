@@ -1,21 +1,22 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { formatAddress } from "../net/address.ts";
-import { certificateDer, type Identity } from "../net/certificate.ts";
-import { type ByteConn, Connection } from "../net/connection.ts";
-import { RateLimit } from "../net/rate.ts";
-import { Secret } from "../net/secret.ts";
-import { type Secure, secureServer } from "../net/tls_server.ts";
-import { Turn } from "../net/turn.ts";
-import { FerryError, toFerryError } from "../protocol/errors.ts";
-import { DirectoryStorage } from "../storage/directory.ts";
-import { ROOT } from "../storage/path.ts";
+import { formatAddress } from "../transport/address.ts";
+import { certificateDer, type Identity } from "../auth/certificate.ts";
+import { type ByteConn, Connection } from "../transport/connection.ts";
+import { RateLimit } from "../transport/rate_limit.ts";
+import { Secret } from "../auth/secret.ts";
+import { type Secure, secureServer } from "../transport/tls_server.ts";
+import { TimeSlice } from "../transport/scheduler.ts";
+import { FerryError, toFerryError } from "../core/errors.ts";
+import { DEFAULT_PORT } from "../protocol/constants.ts";
+import { DirectoryStorage } from "../storage/directory/directory_storage.ts";
+import { ROOT } from "../core/remote_path.ts";
 import type { Storage } from "../storage/storage.ts";
-import { Admission } from "./admission.ts";
-import type { ServerEvent } from "./events.ts";
-import { DEFAULT_LIMITS, type Limits, STRANGER_LINGER_MS } from "./limits.ts";
-import { type Policy, type Role, ROLES } from "./policy.ts";
+import { ConnectionLimiter } from "./connection_limiter.ts";
+import type { ServerEvent } from "../access/events.ts";
+import { DEFAULT_LIMITS, type Limits, STRANGER_LINGER_MS } from "../access/limits.ts";
+import { type Policy, type Role, ROLES } from "../access/policy.ts";
 import { Session, type SessionOptions } from "./session.ts";
-import { Strangers } from "./strangers.ts";
+import { WaitingLogins } from "./waiting_logins.ts";
 
 /** How to serve. */
 export interface ServeOptions extends Policy {
@@ -39,9 +40,6 @@ export interface ServeOptions extends Policy {
   /** Told of connections, commands and trouble. Must not throw. */
   readonly onEvent?: ((event: ServerEvent) => void) | undefined;
 }
-
-/** The port that server and client use when none is named. */
-export const DEFAULT_PORT = 7878;
 
 /** The pause after a failed accept, in ms: file descriptors may be free again then. */
 const ACCEPT_PAUSE_MS = 100;
@@ -73,7 +71,7 @@ export class FerryServer implements AsyncDisposable {
   readonly #secure: Secure | undefined;
   /** What gives up the connections on which the encryption is being agreed. */
   readonly #handshakes = new Map<AbortController, Promise<void>>();
-  readonly #strangers: Strangers;
+  readonly #waitingLogins: WaitingLogins;
   readonly #rate: RateLimit | undefined;
   readonly #sweeps: ReturnType<typeof setInterval>;
   #sweeping: Promise<void>;
@@ -98,12 +96,12 @@ export class FerryServer implements AsyncDisposable {
     const secrets = secretsOf(options.secret);
     this.#secure = encryption?.secure;
     this.#rate = rateLimit(limits.bytesPerSecond);
-    this.#strangers = new Strangers(limits.unauthenticated);
+    this.#waitingLogins = new WaitingLogins(limits.unauthenticated);
     this.#options = {
       storage,
       policy: options,
       limits,
-      admission: new Admission(limits),
+      connections: new ConnectionLimiter(limits),
       durable,
       onEvent,
       credentials: { secrets: secrets.map(({ secret }) => secret), certificate: encryption?.certificate },
@@ -181,11 +179,11 @@ export class FerryServer implements AsyncDisposable {
   /** Accepts until the listener is closed. Whatever else goes wrong concerns one peer, or passes. */
   async #acceptAll(): Promise<void> {
     let warnedAt = -Infinity;
-    const turn = new Turn();
+    const slice = new TimeSlice();
     for (;;) {
       try {
         this.#open(await this.#listener.accept());
-        if (turn.isOver()) await turn.pass();
+        if (slice.isOver()) await slice.pass();
       } catch (error) {
         if (error instanceof Deno.errors.BadResource) return;
         if (error instanceof Deno.errors.NotConnected || error instanceof Deno.errors.ConnectionAborted) continue;
@@ -207,7 +205,7 @@ export class FerryServer implements AsyncDisposable {
       // The peer is gone already; the session will find out.
     }
     const ending = new AbortController();
-    this.#strangers.add(conn, (reason) => ending.abort(reason));
+    this.#waitingLogins.add(conn, (reason) => ending.abort(reason));
     if (this.#secure) this.#handshakes.set(ending, this.#encrypt(conn, this.#secure, ending));
     else this.#begin(conn, conn);
   }
@@ -219,7 +217,7 @@ export class FerryServer implements AsyncDisposable {
     try {
       this.#begin(conn, await secure(conn, ending.signal));
     } catch (error) {
-      this.#strangers.delete(conn);
+      this.#waitingLogins.delete(conn);
       const peer = formatAddress(conn.remoteAddr);
       const message = `${peer} did not complete the encryption: ${toFerryError(error).message}`;
       this.#options.onEvent({ event: "warning", peer, message });
@@ -234,9 +232,9 @@ export class FerryServer implements AsyncDisposable {
     const own = rateLimit(this.#options.limits.connectionBytesPerSecond);
     const rates = [this.#rate, own].filter((limit) => limit !== undefined);
     const session = new Session(++this.#lastId, new Connection(conn, rates), this.#options);
-    this.#strangers.change(plain, (reason) => session.refuse(reason, STRANGER_LINGER_MS));
-    const running = session.run(() => this.#strangers.delete(plain)).finally(() => {
-      this.#strangers.delete(plain);
+    this.#waitingLogins.change(plain, (reason) => session.refuse(reason, STRANGER_LINGER_MS));
+    const running = session.run(() => this.#waitingLogins.delete(plain)).finally(() => {
+      this.#waitingLogins.delete(plain);
       this.#sessions.delete(session);
     });
     this.#sessions.set(session, running);
@@ -245,7 +243,7 @@ export class FerryServer implements AsyncDisposable {
   /** Removes what clients have left that never came back. */
   async #sweep(): Promise<void> {
     try {
-      await this.#options.storage.sweep(ROOT, { recursive: true, signal: this.#ending.signal });
+      await this.#options.storage.sweep?.(ROOT, { recursive: true, signal: this.#ending.signal });
     } catch (error) {
       this.#options.onEvent({ event: "warning", message: `Cannot clean up: ${reasonOf(error)}` });
     }

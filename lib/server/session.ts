@@ -1,19 +1,19 @@
 import { setTimeout as delay } from "node:timers/promises";
-import type { Connection } from "../net/connection.ts";
-import { Turn } from "../net/turn.ts";
-import { greetClient, type ServerCredentials } from "../net/handshake.ts";
+import type { Connection } from "../transport/connection.ts";
+import { TimeSlice } from "../transport/scheduler.ts";
+import { greetClient, type ServerCredentials } from "../auth/handshake.ts";
 import { errorMessage } from "../protocol/codec.ts";
 import { type Right, verbOf } from "../protocol/commands.ts";
-import { cannot, FerryError, toFerryError } from "../protocol/errors.ts";
+import { cannot, FerryError, toFerryError } from "../core/errors.ts";
 import { FrameKind } from "../protocol/frames.ts";
-import { ALIVE_INTERVAL_MS } from "../protocol/limits.ts";
+import { ALIVE_INTERVAL_MS } from "../protocol/constants.ts";
 import type { Storage } from "../storage/storage.ts";
-import type { Admission } from "./admission.ts";
-import { detailFor, type ServerEvent } from "./events.ts";
+import type { ConnectionLimiter } from "./connection_limiter.ts";
+import { detailFor, type ServerEvent } from "../access/events.ts";
 import { handle, type SharedUpload } from "./handlers.ts";
-import { Inbox, type Job } from "./inbox.ts";
-import { type Limits, LINGER_MS, REFUSAL_DELAY_MS } from "./limits.ts";
-import { type Policy, rightsOf, type Role } from "./policy.ts";
+import { type Job, RequestQueue } from "./request_queue.ts";
+import { type Limits, LINGER_MS, REFUSAL_DELAY_MS } from "../access/limits.ts";
+import { type Policy, rightsOf, type Role } from "../access/policy.ts";
 
 /** So many lines of the operator may wait to be sent to a client. */
 const MAX_NOTICES = 64;
@@ -26,7 +26,7 @@ export interface SessionOptions {
   readonly storage: Storage;
   readonly policy: Policy;
   readonly limits: Limits;
-  readonly admission: Admission;
+  readonly connections: ConnectionLimiter;
   readonly durable: boolean;
   readonly onEvent: (event: ServerEvent) => void;
   /** Uploads that several sessions work on. */
@@ -47,7 +47,7 @@ export class Session {
   readonly #began = performance.now();
   readonly #connection: Connection;
   readonly #options: SessionOptions;
-  readonly #inbox: Inbox;
+  readonly #requests: RequestQueue;
   #greeted = false;
   #role: Role | undefined;
   #rights: readonly Right[] = [];
@@ -69,7 +69,7 @@ export class Session {
     this.peer = connection.peer;
     this.#connection = connection;
     this.#options = options;
-    this.#inbox = new Inbox(options.limits.requests);
+    this.#requests = new RequestQueue(options.limits.requests);
   }
 
   /** The command that is being answered, if any. */
@@ -138,12 +138,12 @@ export class Session {
   idleSince(now: number): number | undefined {
     const { workedAt } = this.#connection;
     const isPaused = this.#isMidway && now - workedAt > PAUSED_MS;
-    return this.#greeted && (this.#inbox.isIdle || isPaused) ? workedAt : undefined;
+    return this.#greeted && (this.#requests.isIdle || isPaused) ? workedAt : undefined;
   }
 
   /** Whether it is the client's turn in the middle of something. */
   get #isMidway(): boolean {
-    return this.#connection.midway || this.#inbox.body?.isAwaited === true && this.#connection.reading;
+    return this.#connection.midway || this.#requests.body?.isAwaited === true && this.#connection.reading;
   }
 
   /** When bytes have moved last, on the clock of `performance.now()`. */
@@ -155,7 +155,7 @@ export class Session {
   shutdown(): void {
     this.#shuttingDown = true;
     if (!this.#greeted) this.close("the server is shutting down");
-    this.#inbox.changed.ring();
+    this.#requests.changed.notifyAll();
   }
 
   /** Ends the session at once. */
@@ -182,7 +182,7 @@ export class Session {
     const late = (reason: string) => this.refuse(new FerryError("Timeout", reason));
     const { progressAt, workedAt } = this.#connection;
     const midway = this.#isMidway;
-    const idle = this.#greeted && this.#inbox.isIdle;
+    const idle = this.#greeted && this.#requests.isIdle;
     // Counted from the beginning: a byte now and then does not make it longer.
     if (!this.#greeted && now - this.#began > helloMs) late(`no hello within ${helloMs / 1000} s`);
     else if (midway && now - progressAt > stallMs) late(`no progress within ${stallMs / 1000} s`);
@@ -192,12 +192,12 @@ export class Session {
   }
 
   async #greet(): Promise<void> {
-    const { policy, limits, credentials, roles, admission } = this.#options;
+    const { policy, limits, credentials, roles, connections } = this.#options;
     const { host } = this.#connection;
     try {
       const authenticated = await greetClient(this.#connection, credentials);
       if (this.#closing) throw new FerryError("Disconnected", "the connection is closed");
-      this.#leave = admission.enter(host, this);
+      this.#leave = connections.enter(host, this);
       this.#role = authenticated ? roles[authenticated.index] : "full";
       this.#rights = this.#role ? rightsOf(this.#role, policy) : [];
       this.#owner = authenticated?.owner ?? "";
@@ -206,7 +206,7 @@ export class Session {
       this.#greeted = true;
     } catch (error) {
       if (toFerryError(error).code === "Unauthorized") {
-        const { signal } = this.#inbox;
+        const { signal } = this.#requests;
         // It stays among the strangers, of whom there is a limited number.
         await delay(REFUSAL_DELAY_MS, undefined, { signal }).catch(() => {});
       }
@@ -224,24 +224,24 @@ export class Session {
     for (;;) {
       const frame = await this.#connection.receive();
       if (!frame) return;
-      if (!this.#closing) await this.#inbox.accept(frame);
+      if (!this.#closing) await this.#requests.accept(frame);
     }
   }
 
   /** Answers requests in order until the end. Never rejects. */
   async #answerAll(): Promise<void> {
     try {
-      const turn = new Turn();
+      const slice = new TimeSlice();
       while (!this.#closing) {
-        const job = this.#inbox.take();
+        const job = this.#requests.take();
         if (job) {
           await this.#answer(job);
           // What was sent ahead is not small, however small each of it is.
-          if (!this.#inbox.isIdle && turn.isOver(Infinity)) await turn.pass();
+          if (!this.#requests.isIdle && slice.isOver(Infinity)) await slice.pass();
         } else if (this.#shuttingDown) {
           await this.#endOrderly();
         } else {
-          await this.#inbox.changed.next;
+          await this.#requests.changed.next;
         }
       }
     } catch (error) {
@@ -281,7 +281,7 @@ export class Session {
       if (!this.#closing) await this.#connection.send(FrameKind.error, errorMessage(failure));
     } finally {
       body.discard();
-      this.#inbox.answered();
+      this.#requests.answered();
       this.#busyWith = undefined;
       const durationMs = since(began);
       const outcome = failure?.code ?? "ok";
@@ -338,7 +338,7 @@ export class Session {
     if (this.#closing) return;
     this.#closing = true;
     this.#reason = reason;
-    this.#inbox.close(new FerryError("Disconnected", "the client went away"));
+    this.#requests.close(new FerryError("Disconnected", "the client went away"));
   }
 }
 

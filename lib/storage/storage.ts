@@ -1,12 +1,15 @@
-import type { BlockSums } from "../protocol/blocks.ts";
-import type { Entry } from "../protocol/codec.ts";
-import type { FileFacts, Receipt } from "../protocol/commands.ts";
-import type { RemotePath } from "./path.ts";
+import type { BlockSums } from "../core/block_sums.ts";
+import type { Entry, FileMetadata, Receipt } from "../core/metadata.ts";
+import type { RemotePath } from "../core/remote_path.ts";
 
-export type { Entry, FileFacts, Receipt };
+/** Options that every operation has. */
+export interface OperationOptions {
+  /** Gives the operation up when it is aborted; it then fails with `Cancelled`, unless it was done already. */
+  readonly signal?: AbortSignal | undefined;
+}
 
 /** How to read a file. */
-export interface ReadOptions {
+export interface ReadOptions extends OperationOptions {
   /** The first byte wanted; 0 when absent. */
   readonly offset?: number | undefined;
   /** How many bytes are wanted; all when absent. */
@@ -15,12 +18,10 @@ export interface ReadOptions {
   readonly ifVersion?: string | undefined;
 }
 
-/** How to store a file. */
-export interface UploadOptions {
+/** What is to be stored, as far as it is known before. */
+export interface OfferOptions extends OperationOptions {
   /** The size that the file must have in the end, in bytes; unknown when absent. */
   readonly size?: number | undefined;
-  /** The time of last change that the file shall have, in ms since 1970; now when absent. */
-  readonly mtimeMs?: number | undefined;
   /** Whether a file of that name is replaced (the default) or the upload fails with `AlreadyExists`. */
   readonly overwrite?: boolean | undefined;
   /**
@@ -28,17 +29,11 @@ export interface UploadOptions {
    * change it, hold it up, or see it.
    */
   readonly owner?: string | undefined;
-  /** How many bytes of what was kept the file begins with; none when absent. */
-  readonly offset?: number | undefined;
-  /** With `offset`, the state of what was kept in which these bytes were compared; see `Storage.offer`. */
-  readonly kept?: string | undefined;
   /**
    * Whether what was kept counts in whole blocks only, for somebody who may not read it: from hashes of any length that
    * they like, or of a mixture with what they know, they could guess each byte by itself.
    */
   readonly wholeBlocks?: boolean | undefined;
-  /** Whether file and directory are synced to the disk before `commit` is over. */
-  readonly durable?: boolean | undefined;
   /** The largest size that the file may have, in bytes; any when absent. */
   readonly maxSize?: number | undefined;
   /** How much of the disk must stay free, in bytes; nothing when absent. */
@@ -47,59 +42,78 @@ export interface UploadOptions {
   readonly maxDepth?: number | undefined;
 }
 
-/** What to ask of an offer. */
-export interface OfferOptions extends UploadOptions {
-  readonly signal?: AbortSignal | undefined;
+/** How to store a file. */
+export interface UploadOptions extends OfferOptions {
+  /** The time of last change that the file shall have, in ms since 1970; now when absent. */
+  readonly mtimeMs?: number | undefined;
+  /** The permission bits that the file shall have; the place's own choice when absent or where it has none. */
+  readonly mode?: number | undefined;
+  /** How many bytes of what was kept the file begins with; none when absent. */
+  readonly offset?: number | undefined;
+  /** With `offset`, the state of what was kept in which these bytes were compared; see `Storage.offer`. */
+  readonly kept?: string | undefined;
+  /** Whether the bytes come through `Upload.openPart`. */
+  readonly inParts?: boolean | undefined;
+  /** Whether file and directory are synced to the disk before `commit` is over. */
+  readonly durable?: boolean | undefined;
 }
 
 /** What to list. */
-export interface ListOptions {
+export interface ListOptions extends OperationOptions {
   /** Whether what is in the directories below is listed, too. */
   readonly recursive?: boolean | undefined;
-  readonly signal?: AbortSignal | undefined;
 }
 
 /** How to make a directory. */
-export interface MkdirOptions {
+export interface MkdirOptions extends OperationOptions {
   /** Whether those above it are made, too, and all may be there already. */
   readonly parents?: boolean | undefined;
+  /** The permission bits of the directory, if it is made; the place's own choice when absent or where it has none. */
+  readonly mode?: number | undefined;
   /** As with an upload. */
   readonly maxDepth?: number | undefined;
 }
 
 /** How to rename. */
-export interface RenameOptions {
+export interface RenameOptions extends OperationOptions {
   /** As with an upload, for all that is in a directory which gets deeper, too. */
   readonly maxDepth?: number | undefined;
-  readonly signal?: AbortSignal | undefined;
 }
 
 /** How to remove. */
-export interface RemoveOptions {
+export interface RemoveOptions extends OperationOptions {
   /** Whether what is in a directory is removed, too. */
   readonly recursive?: boolean | undefined;
-  readonly signal?: AbortSignal | undefined;
 }
 
 /** What to sweep. */
-export interface SweepOptions {
+export interface SweepOptions extends OperationOptions {
   /** Whether the directories below are swept, too. */
   readonly recursive?: boolean | undefined;
-  readonly signal?: AbortSignal | undefined;
 }
 
 /** Which blocks to sum up. */
-export interface BlockOptions {
+export interface BlockOptions extends OperationOptions {
   /** How many bytes from the beginning, at most. */
   readonly length: number;
   /** The size of a block in bytes; chosen by the length when absent. */
   readonly blockSize?: number | undefined;
-  readonly signal?: AbortSignal | undefined;
 }
+
+/** What `Storage.setMetadata` sets; what is absent stays. */
+export interface MetadataChange {
+  /** In ms since 1970. */
+  readonly mtimeMs?: number | undefined;
+  /** The permission bits; ignored where the place has none. */
+  readonly mode?: number | undefined;
+}
+
+/** Puts bytes into `space` and says how many, or null at the end. */
+export type Fill = (space: Uint8Array<ArrayBuffer>) => Promise<number | null> | number | null;
 
 /** A file open for reading. Small or fast calls answer at once, others with a promise. */
 export interface Reader {
-  readonly facts: FileFacts;
+  readonly metadata: FileMetadata;
   /** How many bytes this reader will give in all. */
   readonly length: number;
   /**
@@ -109,14 +123,31 @@ export interface Reader {
    * @throws {FerryError} `Changed` when the file is not what it was when it was opened.
    */
   read(into: Uint8Array): Promise<number | null> | number | null;
+  /**
+   * The next bytes where they are, valid until the next call, or null at the end. Saves a copy in a place that has the
+   * bytes in memory.
+   */
+  next?(): Promise<Uint8Array | null> | Uint8Array | null;
   close(): void;
 }
 
-/** A part of an upload, written independently of the others. */
-export interface UploadPart {
+/** Takes bytes, one piece after the other. */
+export interface ByteSink {
+  /** Appends bytes; the array may be reused as soon as the call is over. */
   write(bytes: Uint8Array): Promise<void> | void;
+  /**
+   * Appends what `read` puts, at most `length` bytes, into a space of the sink's own. Saves a copy in a place that sends
+   * the bytes on from there.
+   *
+   * @returns What `read` gave.
+   */
+  fill?(length: number, read: Fill): Promise<number | null> | number | null;
+}
+
+/** A part of an upload, written independently of the others. */
+export interface UploadPart extends ByteSink {
   /** Counts the part as received. Without it, it is as if nothing had been written. */
-  finish(): void;
+  finish(): Promise<void> | void;
   close(): void;
 }
 
@@ -129,30 +160,30 @@ export interface Kept {
 }
 
 /** A file that is being stored. Nothing is visible under its name before `commit`. */
-export interface Upload {
-  /** Appends bytes; the array may be reused as soon as the call is over. */
-  write(bytes: Uint8Array): Promise<void> | void;
-  /** Opens a place for bytes from `offset` on. Parts that were sent again count once, and must be the same. */
-  openPart(offset: number): UploadPart;
-  /** Checks the size and puts the file in place. */
+export interface Upload extends ByteSink {
+  /**
+   * Opens a place for the bytes from `offset` on, when the upload was opened with `inParts`. Parts that were sent
+   * again count once, and must be the same. Absent where a file is written from one end to the other.
+   */
+  openPart?(offset: number): Promise<UploadPart> | UploadPart;
+  /**
+   * Checks the size and puts the file in place. What is wrong with the upload as such may show only here: a small one
+   * may go out in one piece.
+   */
   commit(): Promise<Receipt>;
   /** Gives up, and leaves what has arrived in one piece for a later attempt; after `commit` it does nothing. */
   abort(): Promise<void>;
 }
 
-/** A place that holds files. Every failure is a `FerryError`. */
+/**
+ * A place that holds files. Every failure is a `FerryError`. What not every place can do is an optional member; who finds
+ * it missing takes the slower way.
+ */
 export interface Storage {
-  stat(path: RemotePath): Promise<FileFacts>;
-  /** The entries of a directory, each directory's sorted by name (UTF-16 code units), parents before children. */
+  stat(path: RemotePath, options?: OperationOptions): Promise<FileMetadata>;
+  /** The entries of a directory, sorted by `listingKey`: the bytes of the whole path, a directory's with a `/` at its end. */
   list(path: RemotePath, options?: ListOptions): AsyncIterable<Entry>;
   read(path: RemotePath, options?: ReadOptions): Promise<Reader>;
-  /**
-   * Says what an earlier upload of the same owner has left of a file of the announced size, and that an upload of it
-   * would be taken now.
-   *
-   * @throws {FerryError} What `upload` would throw.
-   */
-  offer(path: RemotePath, options?: OfferOptions): Promise<Kept>;
   /** @throws {FerryError} `Changed` when what was kept is in another state by now. */
   upload(path: RemotePath, options?: UploadOptions): Promise<Upload>;
   mkdir(path: RemotePath, options?: MkdirOptions): Promise<void>;
@@ -161,9 +192,18 @@ export interface Storage {
   /** Removes a file, a link or an empty directory; with `recursive` also what is in a directory. */
   remove(path: RemotePath, options?: RemoveOptions): Promise<void>;
   /** The sums of the blocks at the beginning of a file. */
-  blocks(path: RemotePath, options: BlockOptions): Promise<{ sums: BlockSums; facts: FileFacts }>;
-  /** Removes what uploads and removals have left that were given up long ago, or that have a time far ahead. */
-  sweep(path: RemotePath, options?: SweepOptions): Promise<void>;
+  blocks(path: RemotePath, options: BlockOptions): Promise<{ sums: BlockSums; metadata: FileMetadata }>;
   /** The SHA-256 of a file's content in lower-case hex. */
-  digest(path: RemotePath, signal?: AbortSignal): Promise<{ sha256: string; size: number; version: string }>;
+  digest(path: RemotePath, options?: OperationOptions): Promise<{ sha256: string; size: number; version: string }>;
+  /**
+   * Says what an earlier upload of the same owner has left of a file of the announced size, and that an upload of it
+   * would be taken now. Absent where nothing is kept.
+   *
+   * @throws {FerryError} What `upload` would throw.
+   */
+  offer?(path: RemotePath, options?: OfferOptions): Promise<Kept>;
+  /** Sets time and permission bits of a file or directory. Absent where they cannot be set later. */
+  setMetadata?(path: RemotePath, change: MetadataChange, options?: OperationOptions): Promise<void>;
+  /** Removes what uploads and removals have left that were given up long ago, or that have a time far ahead. */
+  sweep?(path: RemotePath, options?: SweepOptions): Promise<void>;
 }

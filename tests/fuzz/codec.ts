@@ -1,9 +1,10 @@
 import { assert, assertEquals } from "@std/assert";
-import { BLOCK_FIELDS, blockSizeFor, decodeBlocks, encodeBlocks, matchingBytes } from "../../lib/protocol/blocks.ts";
+import { blockSizeFor, matchingBytes } from "../../lib/core/block_sums.ts";
+import { BLOCK_FIELDS, decodeBlocks, encodeBlocks } from "../../lib/protocol/block_fields.ts";
 import { object } from "../../lib/protocol/checks.ts";
 import { decodeControl, decodeError, decodeRequest, encodeControl, MESSAGES } from "../../lib/protocol/codec.ts";
 import { type CommandName, COMMANDS, okCheck } from "../../lib/protocol/commands.ts";
-import type { ErrorCode } from "../../lib/protocol/errors.ts";
+import type { ErrorCode } from "../../lib/core/errors.ts";
 import type { Random } from "../helpers/random.ts";
 import { mutateJson, mutateValue } from "./mutate.ts";
 import { MESSAGE_SAMPLES, OK_SAMPLES, REQUEST_SAMPLES, type Scene } from "./samples.ts";

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertLessOrEqual } from "@std/assert";
-import type { Entry } from "../../lib/protocol/codec.ts";
+import type { Entry } from "../../lib/core/metadata.ts";
 import type { Random } from "../helpers/random.ts";
 import { type Ask, type Guest, request, upload } from "./guest.ts";
 import { Siege } from "./siege.ts";

@@ -1,12 +1,12 @@
 import { decodeControl, decodeRequest, MESSAGES } from "../../lib/protocol/codec.ts";
 import { COMMANDS, type Request } from "../../lib/protocol/commands.ts";
-import { FerryError } from "../../lib/protocol/errors.ts";
+import { FerryError } from "../../lib/core/errors.ts";
 import { FrameKind } from "../../lib/protocol/frames.ts";
 import { concat, type FrameCopy } from "../helpers/frames.ts";
 import { referenceFrames } from "./reference.ts";
 
 /** A body as it travelled. */
-interface Body {
+interface RequestBody {
   readonly parts: Uint8Array[];
   isWhole: boolean;
 }
@@ -15,7 +15,7 @@ interface Body {
 export interface Asked {
   /** Undefined when it cannot be understood. */
   readonly request: Request | undefined;
-  readonly body: Body;
+  readonly body: RequestBody;
 }
 
 /** What a server must do with what a client has sent, according to `docs/protocol.md`. */
@@ -28,7 +28,7 @@ export class Expected {
    * a frame, so that the server waits.
    */
   end: "whole" | "refused" | "incomplete" = "whole";
-  #body: Body | "ignored" | undefined;
+  #body: RequestBody | "ignored" | undefined;
 
   constructor(stream: Uint8Array) {
     const { frames, end } = referenceFrames(stream);
@@ -75,7 +75,7 @@ export class Expected {
 
   #ask(payload: Uint8Array): void {
     if (this.bodyIsOpen) throw refused();
-    const body: Body = { parts: [], isWhole: false };
+    const body: RequestBody = { parts: [], isWhole: false };
     try {
       const request = decodeRequest(payload);
       this.asked.push({ request, body });
@@ -87,7 +87,7 @@ export class Expected {
     }
   }
 
-  #addTo(body: Body | "ignored", kind: number, payload: Uint8Array): void {
+  #addTo(body: RequestBody | "ignored", kind: number, payload: Uint8Array): void {
     if (kind !== FrameKind.data) throw refused();
     if (body !== "ignored") body.parts.push(payload);
   }

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertLessOrEqual } from "@std/assert";
 import { BUFFER_BYTES } from "../../lib/protocol/buffers.ts";
-import { FerryError } from "../../lib/protocol/errors.ts";
+import { FerryError } from "../../lib/core/errors.ts";
 import { FrameDecoder, FrameKind } from "../../lib/protocol/frames.ts";
 import { concat, frame, frameBytes, type FrameCopy, header, sameBytes, streamOf } from "../helpers/frames.ts";
 import type { Random } from "../helpers/random.ts";

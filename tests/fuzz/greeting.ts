@@ -1,10 +1,10 @@
 import { assert, assertEquals, assertFalse, assertLessOrEqual } from "@std/assert";
 import { serve, type Storage } from "../../lib/mod.ts";
-import { NONCE_BYTES, prove, Secret, SECRET_BYTES } from "../../lib/net/secret.ts";
+import { NONCE_BYTES, prove, Secret, SECRET_BYTES } from "../../lib/auth/secret.ts";
 import { decodeControl, MESSAGES } from "../../lib/protocol/codec.ts";
-import { FerryError } from "../../lib/protocol/errors.ts";
+import { FerryError } from "../../lib/core/errors.ts";
 import { FrameKind } from "../../lib/protocol/frames.ts";
-import { DirectoryStorage } from "../../lib/storage/directory.ts";
+import { DirectoryStorage } from "../../lib/storage/directory/directory_storage.ts";
 import { frame, type FrameCopy, sameBytes, streamOf } from "../helpers/frames.ts";
 import type { Random } from "../helpers/random.ts";
 import { type RawFrame, RawPeer, within } from "../helpers/raw.ts";

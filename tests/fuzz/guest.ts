@@ -1,4 +1,5 @@
-import { type Entry, MESSAGES } from "../../lib/protocol/codec.ts";
+import type { Entry } from "../../lib/core/metadata.ts";
+import { MESSAGES } from "../../lib/protocol/codec.ts";
 import type { Grounds } from "../helpers/attack_grounds.ts";
 import type { Random } from "../helpers/random.ts";
 import type { Address } from "../helpers/proxy.ts";

@@ -2,9 +2,9 @@ import { Buffer } from "node:buffer";
 import { posix, win32 } from "node:path";
 import { crc32 } from "node:zlib";
 import { assert, assertEquals, assertFalse } from "@std/assert";
-import { decodeBase32, encodeBase32, Secret, SECRET_BYTES } from "../../lib/net/secret.ts";
-import { decodeTicket, encodeTicket, type Ticket, TICKET_SCHEME } from "../../lib/net/ticket.ts";
-import { parseRemotePath } from "../../lib/storage/path.ts";
+import { decodeBase32, encodeBase32, Secret, SECRET_BYTES } from "../../lib/auth/secret.ts";
+import { decodeTicket, encodeTicket, type Ticket, TICKET_SCHEME } from "../../lib/auth/ticket.ts";
+import { parseRemotePath } from "../../lib/core/remote_path.ts";
 import type { Random } from "../helpers/random.ts";
 import { accepted, pureTarget, type Tally } from "./target.ts";
 

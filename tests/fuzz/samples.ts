@@ -1,4 +1,4 @@
-import { encodeBlocks } from "../../lib/protocol/blocks.ts";
+import { encodeBlocks } from "../../lib/protocol/block_fields.ts";
 import type { Messages } from "../../lib/protocol/codec.ts";
 import type { CommandName, OkOf, RequestOf } from "../../lib/protocol/commands.ts";
 import type { Random } from "../helpers/random.ts";

@@ -1,5 +1,5 @@
 import { assert, assertFalse } from "@std/assert";
-import { type ErrorCode, FerryError } from "../../lib/protocol/errors.ts";
+import { type ErrorCode, FerryError } from "../../lib/core/errors.ts";
 import { Random } from "../helpers/random.ts";
 
 /** Something that is tried with many random inputs. */

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { setTimeout as delay } from "node:timers/promises";
-import { certificatePem } from "../../lib/net/certificate.ts";
-import { decodeTicket } from "../../lib/net/ticket.ts";
+import { certificatePem } from "../../lib/auth/certificate.ts";
+import { decodeTicket } from "../../lib/auth/ticket.ts";
 import { type Client, connect, type ConnectOptions } from "../../lib/mod.ts";
 import type { AttackName } from "./attacks/attacker.ts";
 import { SMALL } from "./attacks/guests.ts";

@@ -1,5 +1,5 @@
 import type { FerryServer } from "../../lib/mod.ts";
-import type { FerryError } from "../../lib/protocol/errors.ts";
+import type { FerryError } from "../../lib/core/errors.ts";
 
 /**
  * Lets a server check its deadlines as if so much time had passed, in ms.

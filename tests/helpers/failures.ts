@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { type ErrorCode, FerryError } from "../../lib/protocol/errors.ts";
+import { type ErrorCode, FerryError } from "../../lib/core/errors.ts";
 
 function checked(error: unknown, code: ErrorCode, what: string): FerryError {
   assert(error instanceof FerryError, `${what}: not a FerryError: ${Deno.inspect(error)}`);

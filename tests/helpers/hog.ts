@@ -1,4 +1,4 @@
-import { NameBudget } from "../../lib/storage/name_budget.ts";
+import { NameBudget } from "../../lib/storage/directory/name_budget.ts";
 
 const MIB = 1024 * 1024;
 

@@ -5,8 +5,8 @@
  *
  * @module
  */
-import { DirectoryStorage } from "../../lib/storage/directory.ts";
-import { parseRemotePath } from "../../lib/storage/path.ts";
+import { DirectoryStorage } from "../../lib/storage/directory/directory_storage.ts";
+import { parseRemotePath } from "../../lib/core/remote_path.ts";
 
 const [root = "", path = ""] = Deno.args;
 const upload = await DirectoryStorage.open(root).upload(parseRemotePath(path));

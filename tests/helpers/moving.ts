@@ -1,10 +1,10 @@
 import { setImmediate } from "node:timers/promises";
 import { assertEquals } from "@std/assert";
-import type { DirectoryStorage } from "../../lib/storage/directory.ts";
+import type { DirectoryStorage } from "../../lib/storage/directory/directory_storage.ts";
 import { type Served, serveTemp } from "./served.ts";
 import { at } from "./storage.ts";
 
-/** What each file holds; another size outside, so that facts tell them apart. */
+/** What each file holds; another size outside, so that metadata tell them apart. */
 export const INSIDE = "inside";
 export const OUTSIDE = "outside, and longer";
 

@@ -10,7 +10,7 @@ import type {
   Storage,
 } from "../../lib/mod.ts";
 import { FrameDecoder, FrameKind, frameName } from "../../lib/protocol/frames.ts";
-import { DirectoryStorage } from "../../lib/storage/directory.ts";
+import { DirectoryStorage } from "../../lib/storage/directory/directory_storage.ts";
 import { concat, frameBytes, sameBytes } from "./frames.ts";
 import type { Address } from "./proxy.ts";
 import { type TempDir, tempDir } from "./temp.ts";

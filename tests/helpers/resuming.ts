@@ -1,9 +1,9 @@
 import { assertEquals } from "@std/assert";
-import type { Client, FileFacts, PutOptions, Receipt, ServeOptions, Storage } from "../../lib/mod.ts";
+import type { Client, FileMetadata, PutOptions, Receipt, ServeOptions, Storage } from "../../lib/mod.ts";
 import type { Direction } from "../../lib/client/copy.ts";
-import { encodeBlocks } from "../../lib/protocol/blocks.ts";
-import { sumBlocks } from "../../lib/storage/blocks.ts";
-import { partialName } from "../../lib/storage/partial.ts";
+import { encodeBlocks } from "../../lib/protocol/block_fields.ts";
+import { sumBlocks } from "../../lib/storage/directory/sum_blocks.ts";
+import { temporaryName } from "../../lib/storage/directory/temporary_file.ts";
 import { bytes } from "./random.ts";
 import { assertFile, type RawFrame, Served, within } from "./raw.ts";
 import { type TempDir, tempDir } from "./temp.ts";
@@ -61,12 +61,12 @@ export class Resuming implements AsyncDisposable {
 
   /** Where what was left of an interrupted transfer lies. */
   get partial(): string {
-    return `${this.targetDirectory}/${partialName("f")}`;
+    return `${this.targetDirectory}/${temporaryName("f")}`;
   }
 
   /** The size of what was left; 0 when there is nothing. */
   get partialBytes(): number {
-    return allNames(this.targetDirectory).includes(partialName("f")) ? Deno.statSync(this.partial).size : 0;
+    return allNames(this.targetDirectory).includes(temporaryName("f")) ? Deno.statSync(this.partial).size : 0;
   }
 
   /** Writes the source anew, with a time of its own so that it is not taken for one that is being written. */
@@ -77,9 +77,9 @@ export class Resuming implements AsyncDisposable {
   }
 
   /** Transfers the file. */
-  transfer(client: Client, options: PutOptions = {}): Promise<FileFacts | Receipt> {
+  transfer(client: Client, options: PutOptions = {}): Promise<FileMetadata | Receipt> {
     const path = this.local.join("f");
-    const transfer: Promise<FileFacts | Receipt> = this.direction === "get"
+    const transfer: Promise<FileMetadata | Receipt> = this.direction === "get"
       ? client.get("f", path, options)
       : client.put(path, "f", options);
     return within(transfer, `the end of the ${this.direction}`, 10_000);
@@ -106,7 +106,7 @@ export class Resuming implements AsyncDisposable {
 
   /** Fails unless nothing is under the name, and `bytes` bytes are kept. */
   assertKept(bytes: number): void {
-    assertEquals(allNames(this.targetDirectory), bytes === 0 ? [] : [partialName("f")]);
+    assertEquals(allNames(this.targetDirectory), bytes === 0 ? [] : [temporaryName("f")]);
     assertEquals(this.partialBytes, bytes);
   }
 
@@ -128,7 +128,7 @@ export async function fieldsOf(content: Uint8Array, blockSize = MIB) {
   return encodeBlocks(await sumBlocks(read, { length: content.length, blockSize }));
 }
 
-/** The facts of `CONTENT` on a made-up server. */
+/** The metadata of `CONTENT` on a made-up server. */
 export const FACTS = { size: CONTENT.length, mtimeMs: 1_700_000_000_000, version: "v" };
 
 /** What is tested of a request. */

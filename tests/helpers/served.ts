@@ -1,4 +1,4 @@
-import { DirectoryStorage } from "../../lib/storage/directory.ts";
+import { DirectoryStorage } from "../../lib/storage/directory/directory_storage.ts";
 import { type TempDir, tempDir } from "./temp.ts";
 
 /** A served directory with something beside it that must stay out of reach. */

@@ -1,5 +1,15 @@
-import { parseRemotePath, type RemotePath, ROOT } from "../../lib/storage/path.ts";
-import type { Entry, Reader, ReadOptions, Receipt, Storage, UploadOptions } from "../../lib/storage/storage.ts";
+import type { Entry, Receipt } from "../../lib/core/metadata.ts";
+import { parseRemotePath, type RemotePath, ROOT } from "../../lib/core/remote_path.ts";
+import type {
+  Kept,
+  OfferOptions,
+  Reader,
+  ReadOptions,
+  Storage,
+  Upload,
+  UploadOptions,
+  UploadPart,
+} from "../../lib/storage/storage.ts";
 import { concat } from "./frames.ts";
 
 /** The remote path for `text`; the empty text is the served directory. */
@@ -58,4 +68,18 @@ export async function entriesOf(storage: Storage, path = "", recursive = false):
 /** The paths of the entries of a directory in the order in which they come. */
 export async function namesOf(storage: Storage, path = "", recursive = false): Promise<string[]> {
   return (await entriesOf(storage, path, recursive)).map((entry) => entry.path);
+}
+
+/** Opens a part of an upload in a place that takes parts. */
+export async function partOf(upload: Upload, offset: number): Promise<UploadPart> {
+  const part = await upload.openPart?.(offset);
+  if (!part) throw new TypeError("the upload takes no parts");
+  return part;
+}
+
+/** What a place that keeps parts of uploads has kept. */
+export async function keptOf(storage: Storage, path: string, options: OfferOptions): Promise<Kept> {
+  const kept = await storage.offer?.(at(path), options);
+  if (!kept) throw new TypeError("the place keeps nothing");
+  return kept;
 }

@@ -1,5 +1,5 @@
 import { FrameKind } from "../../lib/protocol/frames.ts";
-import { HEADER_BYTES } from "../../lib/protocol/limits.ts";
+import { HEADER_BYTES } from "../../lib/protocol/constants.ts";
 import { frame, type FrameCopy } from "./frames.ts";
 import { bytes } from "./random.ts";
 

@@ -20,10 +20,10 @@ const MAX_PAUSE_MS = 0.05;
 const AT_FDCWD = -100;
 const RENAME_EXCHANGE = 2;
 
-type Exchange = (a: string, b: string, aside: string) => boolean;
+type Pipeline = (a: string, b: string, aside: string) => boolean;
 
 /** Exchanges two names in one step, where the system can; gives whether it was done. */
-function atomicExchange(): Exchange | undefined {
+function atomicExchange(): Pipeline | undefined {
   try {
     const { symbols } = Deno.dlopen("libc.so.6", {
       renameat2: { parameters: ["i32", "buffer", "i32", "buffer", "u32"], result: "i32" },
@@ -36,7 +36,7 @@ function atomicExchange(): Exchange | undefined {
 }
 
 /** Exchanges two names in three steps. */
-const exchangeInSteps: Exchange = (a, b, aside) => {
+const exchangeInSteps: Pipeline = (a, b, aside) => {
   try {
     Deno.renameSync(a, aside);
     Deno.renameSync(b, a);

@@ -1,4 +1,4 @@
-import { DirectoryStorage } from "../../lib/storage/directory.ts";
+import { DirectoryStorage } from "../../lib/storage/directory/directory_storage.ts";
 import type { Swapping } from "./swap_worker.ts";
 import { type TempDir, tempDir } from "./temp.ts";
 
@@ -8,7 +8,7 @@ const REAL = { ...Deno };
 /** What every file outside holds. */
 export const SECRET = "nobody may read this";
 
-/** What every file inside holds; another size, so that facts tell them apart. */
+/** What every file inside holds; another size, so that metadata tell them apart. */
 export const INSIDE = "inside";
 
 /**
@@ -121,7 +121,7 @@ export async function interrupting<T>(before: (call: number) => void, operation:
 /** What may happen outside the served directory, from harmless to bad. */
 export type Escape =
   /** Size and time of something outside that has the same name as something inside. */
-  | "facts shown"
+  | "metadata shown"
   /** A name that only exists outside. */
   | "name shown"
   | "content shown"
@@ -137,7 +137,7 @@ export function escapeOf(shown: unknown, { came, gone }: { came: string[]; gone:
   const text = Deno.inspect(shown);
   if (text.includes(SECRET)) return "content shown";
   if (text.includes("only-outside")) return "name shown";
-  if (text.includes(`size: ${SECRET.length}`)) return "facts shown";
+  if (text.includes(`size: ${SECRET.length}`)) return "metadata shown";
   const [changed] = [...came, ...gone];
   if (came.length > 0 && gone.length > 0) return came.join().includes(SECRET) ? "entry renamed" : "content changed";
   if (changed === undefined) return undefined;

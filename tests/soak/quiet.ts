@@ -1,8 +1,8 @@
 import type { Client } from "../../lib/mod.ts";
 import { dirname, join } from "@std/path";
-import { DirectoryStorage } from "../../lib/storage/directory.ts";
-import { partialName } from "../../lib/storage/partial.ts";
-import { ROOT } from "../../lib/storage/path.ts";
+import { DirectoryStorage } from "../../lib/storage/directory/directory_storage.ts";
+import { temporaryName } from "../../lib/storage/directory/temporary_file.ts";
+import { ROOT } from "../../lib/core/remote_path.ts";
 import type { Random } from "../helpers/random.ts";
 import { Collector } from "../helpers/raw.ts";
 import { copy, isInTree, upload } from "./actions/action.ts";
@@ -59,7 +59,7 @@ async function resumeSome(worker: Worker, random: Random): Promise<void> {
   const partials = new Set(partialsIn(root));
   for (const name of model.names.values()) {
     const { path, uploaded } = name;
-    const partial = join(dirname(path), partialName(path.slice(path.lastIndexOf("/") + 1), server.owner));
+    const partial = join(dirname(path), temporaryName(path.slice(path.lastIndexOf("/") + 1), server.owner));
     if (!uploaded || !partials.has(partial) || random.below(4) === 0) continue;
     const content = random.below(3) === 0 ? contentOf(random, uploaded.bytes.length) : uploaded;
     await upload(worker, name, content, (from) => copy(worker.link, "put", path, from, {}));

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { certificatePem } from "../../lib/net/certificate.ts";
-import { ownerOf } from "../../lib/net/secret.ts";
-import { decodeTicket, encodeTicket, type Ticket } from "../../lib/net/ticket.ts";
+import { certificatePem } from "../../lib/auth/certificate.ts";
+import { ownerOf } from "../../lib/auth/secret.ts";
+import { decodeTicket, encodeTicket, type Ticket } from "../../lib/auth/ticket.ts";
 import type { LinkOptions } from "../../lib/mod.ts";
 import { memoryOf } from "../../bench/helpers/memory.ts";
 import { eventually, type ServerProcess, startServer } from "../helpers/process.ts";

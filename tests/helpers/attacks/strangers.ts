@@ -2,8 +2,8 @@ import { setTimeout as delay } from "node:timers/promises";
 import { FrameKind } from "../../../lib/protocol/frames.ts";
 import { frameBytes, header } from "../frames.ts";
 import { bytes } from "../random.ts";
-import { Secret } from "../../../lib/net/secret.ts";
-import { connectTls as startTls } from "../../../lib/net/tls.ts";
+import { Secret } from "../../../lib/auth/secret.ts";
+import { connectTls as startTls } from "../../../lib/transport/tls_client.ts";
 import { type Attack, Hostile, overAndOver } from "./hostile.ts";
 
 /** More than a server lets wait before their hello. */

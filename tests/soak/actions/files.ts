@@ -126,9 +126,9 @@ export const FILES = {
       const results = await Promise.allSettled([...asked, made, listed]);
       const failure = results.find((result) => result.status === "rejected");
       if (failure) throw failure.reason;
-      const [{ sha256, size }, facts] = await Promise.all(asked);
+      const [{ sha256, size }, metadata] = await Promise.all(asked);
       await name.check(() => Promise.resolve(sha256), "the sum");
-      if (facts.size !== size) throw new Wrong(`${name.path} has ${facts.size} and ${size} bytes`);
+      if (metadata.size !== size) throw new Wrong(`${name.path} has ${metadata.size} and ${size} bytes`);
       const found = (await listed).map((path) => `${remote}/${path}`);
       if (!found.includes(name.path)) throw new Wrong(`${name.path} is not listed among ${found}`);
     },

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { join } from "@std/path";
-import { Exit } from "../../../lib/cli/exit.ts";
+import { Exit } from "../../../lib/cli/terminal/exit.ts";
 import { FerryError } from "../../../lib/mod.ts";
 import { startClient } from "../../helpers/process.ts";
 import type { Random } from "../../helpers/random.ts";

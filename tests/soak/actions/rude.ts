@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { createIdentity } from "../../../lib/net/certificate.ts";
-import { Secret } from "../../../lib/net/secret.ts";
+import { createIdentity } from "../../../lib/auth/certificate.ts";
+import { Secret } from "../../../lib/auth/secret.ts";
 import { connect, FerryError, type LinkOptions } from "../../../lib/mod.ts";
 import { frameBytes } from "../../helpers/frames.ts";
 import { FrameKind } from "../../../lib/protocol/frames.ts";

@@ -1,0 +1,141 @@
+import { Buffer } from "node:buffer";
+import { crc32 } from "node:zlib";
+import { FerryError } from "../core/errors.ts";
+import { decodeBase32, encodeBase32, Secret, SECRET_BYTES } from "./secret.ts";
+
+/** All that a client needs to find a server, to know that it is the right one, and to be let in. */
+export interface Ticket {
+  /** Host names and IP addresses (IPv6 without brackets) of the server, the most promising first; one to eight. */
+  readonly addresses: readonly string[];
+  readonly port: number;
+  /** The certificate (DER) that the server must have. */
+  readonly certificate?: Uint8Array | undefined;
+  readonly secret: Secret;
+}
+
+/** What every ticket begins with. */
+export const TICKET_SCHEME = "ferry:";
+
+/** The version of the layout. All versions have it in the first byte and end with the CRC-32 of what comes before. */
+const VERSION = 1;
+
+const MAX_ADDRESSES = 8;
+/** The longest name that DNS can hold, in characters (RFC 1035, section 2.3.4). */
+const MAX_ADDRESS_CHARS = 253;
+const MAX_CERTIFICATE_BYTES = 2048;
+const CHECKSUM_BYTES = 4;
+/** Far more characters than the largest ticket has, and few enough to look at. */
+const MAX_TICKET_CHARS = 16 * 1024;
+
+/** Letters of host names, IPv4, IPv6 and the zone of a link-local address (RFC 6874). */
+const ADDRESS = /^[a-z0-9._:%-]+$/i;
+
+/**
+ * Writes a ticket as one word of `ferry:` and base32, which survives shells, chats, mails and QR codes:
+ *
+ * version u8 · port u16 · secret 16 bytes · number of addresses u8 · (length u8 · address)* · length of the
+ * certificate u16, 0 for none · certificate · CRC-32 u32
+ *
+ * @throws {FerryError} `BadRequest` for what no ticket can hold.
+ */
+export function encodeTicket({ addresses, port, certificate = new Uint8Array(), secret }: Ticket): string {
+  if (addresses.length < 1 || addresses.length > MAX_ADDRESSES) {
+    throw bad(`a ticket holds 1 to ${MAX_ADDRESSES} addresses, not ${addresses.length}`);
+  }
+  if (certificate.length > MAX_CERTIFICATE_BYTES) {
+    throw bad(`a certificate in a ticket has at most ${MAX_CERTIFICATE_BYTES} bytes, not ${certificate.length}`);
+  }
+  const body = Buffer.concat([
+    Buffer.of(VERSION),
+    u16(checkPort(port)),
+    secret.bytes,
+    Buffer.of(addresses.length),
+    ...addresses.flatMap((address) => [Buffer.of(checkAddress(address).length), Buffer.from(address)]),
+    u16(certificate.length),
+    certificate,
+  ]);
+  const checksum = Buffer.alloc(CHECKSUM_BYTES);
+  checksum.writeUInt32BE(crc32(body));
+  return TICKET_SCHEME + encodeBase32(Buffer.concat([body, checksum]));
+}
+
+/** Whether `text` is meant as a ticket, be it good or not. */
+export function isTicket(text: string): boolean {
+  return text.trimStart().slice(0, TICKET_SCHEME.length).toLowerCase() === TICKET_SCHEME;
+}
+
+/**
+ * Reads a ticket. White space, also where a mail has broken it into lines, and capital letters do no harm.
+ *
+ * @throws {FerryError} `BadRequest` when it is none, is damaged, or was made by a later version. The message does not
+ * repeat the ticket, since there is a secret in it.
+ */
+export function decodeTicket(text: string): Ticket {
+  if (text.length > MAX_TICKET_CHARS) throw bad("this is too long for a ticket");
+  if (!isTicket(text)) throw bad(`a ticket begins with "${TICKET_SCHEME}"`);
+  const bytes = decodeBase32(text.trimStart().slice(TICKET_SCHEME.length).replace(/\s/g, ""));
+  const body = bytes?.subarray(0, -CHECKSUM_BYTES);
+  if (!bytes || !body || body.length === 0 || crc32(body) !== Buffer.from(bytes).readUInt32BE(body.length)) {
+    throw bad("the ticket is mistyped or not complete; copy it again, from beginning to end");
+  }
+  const fields = new Fields(body);
+  if (fields.number(1) !== VERSION) throw bad("the ticket was made by another version of Ferry; use that version");
+  const port = checkPort(fields.number(2));
+  const secret = Secret.fromBytes(fields.bytes(SECRET_BYTES));
+  const count = fields.number(1);
+  if (count < 1 || count > MAX_ADDRESSES) throw bad(`the ticket has ${count} addresses`);
+  const addresses = Array.from(
+    { length: count },
+    () => checkAddress(String.fromCharCode(...fields.bytes(fields.number(1)))),
+  );
+  const length = fields.number(2);
+  if (length > MAX_CERTIFICATE_BYTES) throw bad("the certificate in the ticket is too large");
+  const certificate = Uint8Array.from(fields.bytes(length));
+  fields.end();
+  return { addresses, port, secret, ...(length > 0 ? { certificate } : {}) };
+}
+
+/** Reads the fields of a ticket one after the other. */
+class Fields {
+  readonly #bytes: Buffer;
+  #at = 0;
+
+  constructor(bytes: Uint8Array<ArrayBuffer>) {
+    this.#bytes = Buffer.from(bytes);
+  }
+
+  bytes(length: number): Buffer {
+    if (this.#at + length > this.#bytes.length) throw bad("the ticket ends too early");
+    const start = this.#at;
+    this.#at += length;
+    return this.#bytes.subarray(start, this.#at);
+  }
+
+  number(length: 1 | 2): number {
+    return this.bytes(length).readUIntBE(0, length);
+  }
+
+  end(): void {
+    if (this.#at !== this.#bytes.length) throw bad("the ticket has more in it than it should");
+  }
+}
+
+function checkPort(port: number): number {
+  if (Number.isInteger(port) && port >= 1 && port <= 65535) return port;
+  throw bad("the port of a ticket must be from 1 to 65535");
+}
+
+function checkAddress(address: string): string {
+  if (address.length <= MAX_ADDRESS_CHARS && ADDRESS.test(address)) return address;
+  throw bad("an address of a ticket must be a host name or an IP address");
+}
+
+function u16(value: number): Uint8Array {
+  const bytes = Buffer.alloc(2);
+  bytes.writeUInt16BE(value);
+  return bytes;
+}
+
+function bad(message: string): FerryError {
+  return new FerryError("BadRequest", message);
+}

@@ -1,0 +1,78 @@
+import { SHELL_COMMANDS } from "./commands.ts";
+import type { Shell } from "./shell.ts";
+import { quoteWord, scanWords } from "../terminal/words.ts";
+
+/** More names than this are not offered. */
+const MAX_NAMES = 500;
+
+/** How long a completion may ask the server, in ms; the prompt waits for it. */
+const REMOTE_TIMEOUT_MS = 2_000;
+
+interface Name {
+  readonly name: string;
+  readonly directory: boolean;
+}
+
+async function* remoteNames(shell: Shell, directory: string): AsyncIterable<Name> {
+  const signal = AbortSignal.timeout(REMOTE_TIMEOUT_MS);
+  const path = shell.remote(directory || ".") || undefined;
+  const client = await shell.client(signal);
+  if (!client.may("read")) return;
+  for await (const { path: name, kind } of client.dir(path, { signal })) {
+    yield { name, directory: kind === "directory" };
+  }
+}
+
+async function* localNames(shell: Shell, directory: string): AsyncIterable<Name> {
+  for await (const { name, isDirectory } of Deno.readDir(shell.local(directory || "."))) {
+    yield { name, directory: isDirectory };
+  }
+}
+
+/** The names that continue `word`, each with the directory that was typed in front. */
+async function namesLike(shell: Shell, kind: "remote" | "local", word: string): Promise<string[]> {
+  const directory = word.slice(0, word.lastIndexOf("/") + 1);
+  const beginning = word.slice(directory.length);
+  const found: string[] = [];
+  const names = kind === "remote" ? remoteNames(shell, directory) : localNames(shell, directory);
+  for await (const { name, directory: isDirectory } of names) {
+    if (!name.startsWith(beginning)) continue;
+    found.push(directory + name + (isDirectory ? "/" : ""));
+    if (found.length === MAX_NAMES) break;
+  }
+  return found.sort();
+}
+
+/**
+ * Completes the last word of `line`: the command, or a name on the server or on this side, as the command has it.
+ *
+ * @returns What could stand in place of the last word, and that word, as `node:readline` wants it.
+ */
+export async function complete(shell: Shell, line: string): Promise<[string[], string]> {
+  const words = scanWords(line);
+  // A new word begins where one more character would make one.
+  const last = scanWords(`${line}x`).length > words.length ? undefined : words.at(-1);
+  const typed = last ? line.slice(last.start) : "";
+  const index = last ? words.length - 1 : words.length;
+  if (index === 0) {
+    const names = SHELL_COMMANDS.flatMap(({ name, aliases }) => [name, ...aliases]);
+    return [names.filter((name) => name.startsWith(typed)).map((name) => `${name} `), typed];
+  }
+  const command = SHELL_COMMANDS.find(({ name, aliases }) => [name, ...aliases].includes(words[0]?.text ?? ""));
+  const kind = command?.completes[index - 1] ?? command?.completes.at(-1) ?? "none";
+  if (kind === "none") return [[], typed];
+  try {
+    const names = await namesLike(shell, kind, last?.text ?? "");
+    return [names.map(asTyped), typed];
+  } catch {
+    // There is nobody to tell; what was typed stays as it is.
+    return [[], typed];
+  }
+}
+
+/** A name in the form in which it is put on the line; a directory is left open so that typing can go on. */
+function asTyped(name: string): string {
+  const quoted = quoteWord(name);
+  if (!name.endsWith("/")) return `${quoted} `;
+  return quoted === name ? name : quoted.slice(0, -1);
+}

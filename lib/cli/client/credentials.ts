@@ -1,0 +1,102 @@
+import { formatAddress, isLoopback } from "../../transport/address.ts";
+import { certificateDer } from "../../auth/certificate.ts";
+import { RateLimit } from "../../transport/rate_limit.ts";
+import { Secret } from "../../auth/secret.ts";
+import { cannot, FerryError } from "../../core/errors.ts";
+import { clientSecret } from "../server/identity_files.ts";
+import type { Address, ClientArguments } from "./client_arguments.ts";
+import { askHidden } from "../terminal/terminal.ts";
+import { UsageError } from "../terminal/usage.ts";
+
+/** The environment variable that may hold the secret. */
+const VARIABLE = "FERRY_SECRET";
+
+type Options = Pick<ClientArguments, "secretFile" | "caFile" | "insecure" | "bytesPerSecond">;
+
+function maySeeVariable(): boolean {
+  return Deno.permissions.querySync({ name: "env", variable: VARIABLE }).state === "granted";
+}
+
+async function knownSecret({ secretFile }: Options): Promise<Secret | undefined> {
+  if (secretFile !== undefined) return await clientSecret(secretFile);
+  const text = maySeeVariable() ? Deno.env.get(VARIABLE) : undefined;
+  try {
+    return text === undefined || text === "" ? undefined : Secret.parse(text);
+  } catch (error) {
+    throw cannot("use the secret in", VARIABLE, error);
+  }
+}
+
+/** Asks for the secret, without showing it. @returns Undefined when the user has none. */
+function askSecret(question: string): Secret | undefined {
+  for (;;) {
+    const text = askHidden(question);
+    if (text.trim() === "") return undefined;
+    try {
+      return Secret.parse(text);
+    } catch (error) {
+      console.error(cannot("use", "the secret", error).message);
+    }
+  }
+}
+
+async function readAuthorities({ caFile }: Options): Promise<string | undefined> {
+  if (caFile === undefined) return undefined;
+  try {
+    const authorities = await Deno.readTextFile(caFile);
+    // So that the file is blamed, and not the server.
+    certificateDer(authorities);
+    return authorities;
+  } catch (error) {
+    throw cannot("use", caFile, error);
+  }
+}
+
+/**
+ * Adds to an address what is needed to meet the server there. Where others could listen, everything is encrypted and
+ * the server must know the secret, unless the user says that it shall not be so.
+ *
+ * @param interactive Whether there is somebody to ask for the secret.
+ * @throws {UsageError} For options that do not fit; when there is no secret. @throws {FerryError} For unusable files.
+ */
+export async function withCredentials(address: Address, options: Options, interactive: boolean): Promise<Address> {
+  const { insecure, secretFile, caFile, bytesPerSecond } = options;
+  const rate = bytesPerSecond === undefined ? undefined : new RateLimit(bytesPerSecond);
+  const ca = await readAuthorities(options);
+  if (address.secret) {
+    if (insecure || secretFile !== undefined) {
+      throw new UsageError("the ticket says how to meet the server; leave out --insecure and --secret-file");
+    }
+    return { ...address, rate, ...(address.tls ? { tls: { ca } } : {}) };
+  }
+  if (insecure && (secretFile ?? caFile) !== undefined) {
+    throw new UsageError("--insecure turns encryption and secret off; leave it out, or --secret-file and --ca");
+  }
+  if (insecure) return { ...address, rate };
+  const secret = await knownSecret(options);
+  if (ca === undefined && isLoopback(address.hostname)) return { ...address, rate, secret };
+  if (secret) return { ...address, rate, secret, tls: { ca } };
+  const asked = interactive ? askSecret("Secret (Enter for none, and no encryption):") : undefined;
+  if (asked) return { ...address, rate, secret: asked, tls: { ca } };
+  if (interactive && ca === undefined) return { ...address, rate };
+  throw new UsageError(
+    `how to meet ${formatAddress(address)}? Give the server's ticket in place of the address, its secret ` +
+      `(--secret-file, or ${VARIABLE}${maySeeVariable() ? "" : ` with --allow-env=${VARIABLE}`}), or --insecure when ` +
+      "it has neither",
+  );
+}
+
+/**
+ * Does something with an address, again with the secret when the server wants one that nobody has been asked for: that
+ * of a server on this machine.
+ */
+export async function withSecretIfWanted<T>(address: Address, use: (address: Address) => Promise<T>): Promise<T> {
+  try {
+    return await use(address);
+  } catch (error) {
+    const isWanted = error instanceof FerryError && error.code === "Unauthorized" && !address.secret;
+    const secret = isWanted && isLoopback(address.hostname) ? askSecret("Secret:") : undefined;
+    if (!secret) throw error;
+    return await use({ ...address, secret });
+  }
+}

@@ -1,0 +1,93 @@
+import { parseArgs } from "@std/cli/parse-args";
+import type { CopyOptions } from "../../client/copy.ts";
+import { DEFAULT_RETRIES } from "../../client/link.ts";
+import { quote } from "../../core/text.ts";
+import { UsageError } from "../terminal/usage.ts";
+
+/** The options that commands can have. */
+const FLAGS = {
+  recursive: { alias: "r", help: "with everything in it" },
+  update: { alias: "u", help: "skip files with the same size and time on both sides" },
+  checksum: { help: "skip files with the same content on both sides" },
+  "dry-run": { alias: "n", help: "only show what would be transferred" },
+  "no-clobber": { help: "never replace a file" },
+  verify: { help: "compare SHA-256 of both sides afterwards, read back from the disk" },
+  durable: { help: "sync to the disk before it counts as done" },
+  retries: { value: "N", help: `connect again up to N times in a row (${DEFAULT_RETRIES})` },
+  connections: { value: "N", help: "use N connections for a tree or a large file (1)" },
+} as const;
+
+/** The name of an option. */
+export type FlagName = keyof typeof FLAGS;
+
+/** The options of one command as they were typed. */
+export interface Flags {
+  readonly recursive: boolean;
+  readonly update: boolean;
+  readonly checksum: boolean;
+  readonly dryRun: boolean;
+  readonly noClobber: boolean;
+  readonly verify: boolean;
+  readonly durable: boolean;
+  readonly retries: number;
+  readonly connections: number;
+}
+
+const MAX_CONNECTIONS = 64;
+
+function number(name: FlagName, typed: unknown, least: number, most: number, usual: number): number {
+  if (typed === undefined) return usual;
+  const n = /^\d{1,9}$/.test(String(typed)) ? Number(typed) : NaN;
+  if (n >= least && n <= most) return n;
+  throw new UsageError(`--${name} must be a number from ${least} to ${most}`);
+}
+
+/**
+ * Takes the options out of a command's words.
+ *
+ * @param allowed The options that the command has; when it has none, the words are left as they are.
+ * @throws {UsageError} For an option that it does not have, or a value that does not fit.
+ */
+export function parseFlags(words: string[], allowed: readonly FlagName[]): { args: string[]; flags: Flags } {
+  const names = allowed.filter((name) => !("value" in FLAGS[name]));
+  const values = allowed.filter((name) => "value" in FLAGS[name]);
+  const alias: Record<string, string> = {};
+  for (const name of allowed) {
+    const flag = FLAGS[name];
+    if ("alias" in flag) alias[name] = flag.alias;
+  }
+  const typed: Record<string, unknown> = parseArgs(allowed.length === 0 ? ["--", ...words] : words, {
+    boolean: names,
+    string: [...values, "_"],
+    alias,
+    unknown(argument, key) {
+      if (key !== undefined) throw new UsageError(`The option ${quote(argument)} does not exist for this command`);
+    },
+  });
+  const flags = {
+    recursive: typed.recursive === true,
+    update: typed.update === true,
+    checksum: typed.checksum === true,
+    dryRun: typed["dry-run"] === true,
+    noClobber: typed["no-clobber"] === true,
+    verify: typed.verify === true,
+    durable: typed.durable === true,
+    retries: number("retries", typed.retries, 0, 1e6, DEFAULT_RETRIES),
+    connections: number("connections", typed.connections, 1, MAX_CONNECTIONS, 1),
+  };
+  return { args: Array.isArray(typed._) ? typed._.map(String) : [], flags };
+}
+
+/** Lines that explain options, each ending in a newline. */
+export function describeFlags(allowed: readonly FlagName[]): string {
+  return allowed.map((name) => {
+    const flag = FLAGS[name];
+    const long = `--${name}${"value" in flag ? ` ${flag.value}` : ""}`;
+    return `    ${("alias" in flag ? `-${flag.alias}, ${long}` : long).padEnd(20)}  ${flag.help}\n`;
+  }).join("");
+}
+
+/** The options of a transfer as the library has them. */
+export function copyOptions({ update, checksum, dryRun, noClobber, verify, durable }: Flags): CopyOptions {
+  return { update, checksum, dryRun, verify, durable, overwrite: !noClobber };
+}

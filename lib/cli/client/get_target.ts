@@ -1,0 +1,48 @@
+import type { Client } from "../../client/client.ts";
+import { FerryError } from "../../core/errors.ts";
+import { quote } from "../../core/text.ts";
+import type { Invocation } from "./invocation.ts";
+import { exists, factsOf } from "./put_target.ts";
+import { UsageError } from "../terminal/usage.ts";
+
+/**
+ * Makes sure that the last word of a `get` is not one more source: a shell that has expanded a pattern would otherwise
+ * have one file replaced here by another. The server is asked only when a file here would be replaced.
+ *
+ * @param path What is to be fetched, on the server.
+ * @param to The last word, which is no directory here.
+ * @throws {UsageError} When `to` names something here and something else than the source on the server.
+ */
+export async function requireNoSource(invocation: Invocation, path: string, to: string): Promise<void> {
+  const { shell } = invocation;
+  if (!exists(shell.local(to))) return;
+  const other = remoteOrNothing(invocation, to);
+  if (other === undefined || other === path || !await isThere(invocation, other)) return;
+  throw new UsageError(
+    `${quote(to)} looks like a source, since it is on the server, too, and the file of that name here would be ` +
+      "replaced. To get both, write a get for each, or a pattern in quotes; to replace the file here, remove it first",
+  );
+}
+
+/** The path on the server that a word means, or undefined when it leads out of what is served. */
+function remoteOrNothing({ shell }: Invocation, name: string): string | undefined {
+  try {
+    return shell.remote(name);
+  } catch (error) {
+    if (error instanceof FerryError && error.code === "InvalidPath") return undefined;
+    throw error;
+  }
+}
+
+/** Whether something is at a path on the server, as far as the server says. */
+async function isThere({ shell, flags: { retries }, signal }: Invocation, path: string): Promise<boolean> {
+  try {
+    const look = (client: Client) => factsOf(client, path, signal);
+    return await shell.reconnecting((link) => link.run(look, { signal, retries })) !== undefined;
+  } catch (error) {
+    // What cannot be a name there, or may not be looked at, was not found there by a shell either.
+    const isAnswer = error instanceof FerryError && ["InvalidPath", "NotADirectory", "Refused"].includes(error.code);
+    if (!isAnswer) throw error;
+    return false;
+  }
+}

@@ -1,0 +1,51 @@
+import process from "node:process";
+import { createInterface } from "node:readline";
+import { execute } from "./commands.ts";
+import { Exit } from "../terminal/exit.ts";
+import { printable } from "../../core/text.ts";
+import type { Address } from "./client_arguments.ts";
+import { Shell } from "./shell.ts";
+import { messages, print } from "../terminal/terminal.ts";
+import { splitWords } from "../terminal/words.ts";
+
+/** Runs commands one after the other until one fails. @returns The exit code. @throws What it has failed with. */
+async function runAll(
+  address: Address,
+  commands: AsyncIterable<string[]> | Iterable<string[]>,
+  inputIsFree: boolean,
+): Promise<number> {
+  const shell = new Shell(address, { print, inform: (line) => messages.line(line) }, inputIsFree);
+  const interrupted = new AbortController();
+  const onInterrupt = () => interrupted.abort();
+  Deno.addSignalListener("SIGINT", onInterrupt);
+  try {
+    for await (const words of commands) {
+      await execute(shell, words, interrupted.signal);
+      if (shell.leaving) break;
+    }
+    return Exit.done;
+  } finally {
+    // Who has pressed Ctrl-C does not want to wait for a server that may not answer.
+    if (!interrupted.signal.aborted) await shell.link.close();
+    Deno.removeSignalListener("SIGINT", onInterrupt);
+  }
+}
+
+/** The commands on standard input, one a line, each shown on standard error before it runs. Lines that begin with `#` are comments. */
+async function* typedCommands(): AsyncIterable<string[]> {
+  for await (const line of createInterface({ input: process.stdin, terminal: false })) {
+    if (line.trim() === "" || line.trimStart().startsWith("#")) continue;
+    messages.line(`> ${printable(line)}`);
+    yield splitWords(line);
+  }
+}
+
+/** Runs the commands on standard input; see `runAll`. */
+export function runScript(address: Address): Promise<number> {
+  return runAll(address, typedCommands(), false);
+}
+
+/** Runs one command; see `runAll`. */
+export function runOnce(address: Address, words: string[]): Promise<number> {
+  return runAll(address, [words], true);
+}

@@ -1,0 +1,67 @@
+import { printable, quote } from "../../core/text.ts";
+import type { ServerEvent } from "../../access/events.ts";
+import { took } from "../terminal/format.ts";
+import { cut } from "../terminal/log_text.ts";
+
+function describe(event: ServerEvent): string {
+  switch (event.event) {
+    case "open":
+      return `#${event.session} ${event.peer} connected`;
+    case "command": {
+      const to = event.to === undefined ? "" : ` to ${quote(cut(event.to))}`;
+      const subject = event.path === undefined ? "" : ` ${quote(cut(event.path))}${to}`;
+      const moved = event.bytes > 0 ? ` ${event.bytes} bytes` : "";
+      const detail = event.detail === undefined ? "" : ` (${printable(cut(event.detail))})`;
+      const role = event.role === "full" ? "" : ` (${event.role})`;
+      const head = `#${event.session} ${event.peer}${role} ${event.command}${subject}${moved}`;
+      return `${head} ${took(event.durationMs)} ${event.outcome}${detail}`;
+    }
+    case "say":
+      return `#${event.session} ${event.peer} says: ${quote(cut(event.text))}`;
+    case "close": {
+      const reason = event.reason === undefined ? "" : ` (${printable(cut(event.reason))})`;
+      return `#${event.session} ${event.peer} disconnected after ${took(event.durationMs)}${reason}`;
+    }
+    case "warning":
+      return `warning: ${printable(cut(event.message))}`;
+  }
+}
+
+/** Whether the operator may have to do something: a warning, or a command that failed because of the system. */
+export function isTrouble(event: ServerEvent): boolean {
+  return event.event === "warning" || event.event === "command" && event.detail !== undefined;
+}
+
+/** One line for a server's log, without the newline: for people, or a JSON object. Long texts in it are cut. */
+export function logLine(event: ServerEvent, json: boolean, now = new Date()): string {
+  const time = now.toISOString();
+  return json ? jsonLine({ time, ...event }) : `${time} ${describe(event)}`;
+}
+
+/** How many lines of a network were left out of the log, as a line of it. */
+export function leftOutLine(network: string, lines: number, json: boolean, now = new Date()): string {
+  const time = now.toISOString();
+  if (json) return jsonLine({ time, event: "leftOut", network, lines });
+  return `${time} ${network} caused too many lines: ${lines} ${lines === 1 ? "was" : "were"} left out`;
+}
+
+/**
+ * A record as JSON, without the newline and without characters that a terminal could obey.
+ *
+ * @param maxBytes What each text in it may take.
+ */
+export function jsonLine(record: Readonly<Record<string, unknown>>, maxBytes?: number): string {
+  // JSON.stringify leaves C1 controls and separators as they are; a log that is shown on a terminal must not.
+  return escapeForTerminal(
+    JSON.stringify(record, (_, value) => typeof value === "string" ? cut(value, maxBytes) : value),
+  );
+}
+
+/** JSON without characters that a terminal could obey; it means the same. */
+function escapeForTerminal(json: string): string {
+  return json.replace(/[\u007f-\u{10ffff}]/gu, (c) => printable(c) === c ? c : escapeUnits(c));
+}
+
+function escapeUnits(c: string): string {
+  return c.split("").map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`).join("");
+}

@@ -1,0 +1,144 @@
+import { isLoopback } from "../../transport/address.ts";
+import { checkIdentity, createIdentity, type Identity } from "../../auth/certificate.ts";
+import { Secret } from "../../auth/secret.ts";
+import { object, text } from "../../protocol/checks.ts";
+import { cannot, FerryError } from "../../core/errors.ts";
+
+/** What a server shows and asks for: a certificate and a secret. */
+export interface ServerIdentity {
+  readonly identity: Identity;
+  readonly secret: Secret;
+}
+
+/** No file with an identity or a secret is larger, in bytes. */
+const MAX_FILE_BYTES = 64 * 1024;
+
+const FILE = object({ certificate: text, key: text, secret: text });
+
+/** Everything but the owner's rights: whoever can read the file can pretend to be the server. */
+const OTHERS = 0o077;
+
+async function create(): Promise<ServerIdentity> {
+  return { identity: await createIdentity(), secret: Secret.create() };
+}
+
+/** The content of a file that only its owner may read. */
+async function readPrivately(file: string): Promise<string> {
+  const info = await Deno.stat(file);
+  if (!info.isFile) throw new FerryError("NotAFile", "it is not a regular file");
+  if (info.mode !== null && (info.mode & OTHERS) !== 0) {
+    throw new FerryError("Refused", "other users may read or write it; run: chmod 600");
+  }
+  if (info.size > MAX_FILE_BYTES) throw new FerryError("BadRequest", "it is too large for what it should hold");
+  return await Deno.readTextFile(file);
+}
+
+function parseIdentity(content: string): ServerIdentity {
+  try {
+    const { certificate, key, secret } = FILE(JSON.parse(content), "identity");
+    checkIdentity({ certificate, key });
+    return { identity: { certificate, key }, secret: Secret.parse(secret) };
+  } catch (error) {
+    if (error instanceof SyntaxError || error instanceof FerryError) {
+      throw new FerryError("BadRequest", "it is not a file that --identity has written");
+    }
+    throw error;
+  }
+}
+
+/** Writes a new file that only its owner may read. */
+async function writePrivately(file: string, content: string): Promise<void> {
+  await Deno.writeTextFile(file, content, { createNew: true, mode: 0o600 });
+}
+
+/** What is in a private file; made, and written to it, when the file is missing. `what` is its name for messages. */
+async function readOrMake<T>(
+  file: string,
+  what: string,
+  parse: (content: string) => T,
+  make: () => Promise<T>,
+  format: (made: T) => string,
+): Promise<T> {
+  try {
+    return parse(await readPrivately(file));
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw cannot(`use the ${what} in`, file, error);
+  }
+  try {
+    const made = await make();
+    await writePrivately(file, format(made));
+    return made;
+  } catch (error) {
+    throw cannot(`write the ${what} to`, file, error);
+  }
+}
+
+/**
+ * The identity in `file`, which is made when it is missing; a new one, for this run only, without a file.
+ *
+ * @throws {FerryError} When the file cannot be used, or others can read it.
+ */
+export async function serverIdentity(file: string | undefined): Promise<ServerIdentity> {
+  if (file === undefined) return await create();
+  const format = ({ identity, secret }: ServerIdentity) =>
+    `${JSON.stringify({ ...identity, secret: secret.text }, null, 2)}\n`;
+  return await readOrMake(file, "identity", parseIdentity, create, format);
+}
+
+/**
+ * The secret in `file`, which is made when it is missing.
+ *
+ * @throws {FerryError} When the file cannot be used, or others can read it.
+ */
+export async function serverSecret(file: string): Promise<Secret> {
+  const make = () => Promise.resolve(Secret.create());
+  return await readOrMake(file, "secret", Secret.parse, make, ({ text }) => `${text}\n`);
+}
+
+/** The secret in `file`. @throws {FerryError} When there is none, or others can read it. */
+export async function clientSecret(file: string): Promise<Secret> {
+  try {
+    return Secret.parse(await readPrivately(file));
+  } catch (error) {
+    throw cannot("use the secret in", file, error);
+  }
+}
+
+/** A certificate and its key from PEM files. @throws {FerryError} When they cannot be used. */
+export async function ownIdentity(certFile: string, keyFile: string): Promise<Identity> {
+  const read = (file: string) => Deno.readTextFile(file).catch((error) => Promise.reject(cannot("read", file, error)));
+  const identity = { certificate: await read(certFile), key: await read(keyFile) };
+  try {
+    checkIdentity(identity);
+    return identity;
+  } catch (error) {
+    throw cannot("use", certFile, error);
+  }
+}
+
+/** Writes the ticket where only its owner can read it. */
+export async function writeTicket(file: string, ticket: string): Promise<void> {
+  try {
+    // An old one is not written into, since others may have it open, or may have put a link there.
+    await Deno.remove(file).catch((error) => {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    });
+    await writePrivately(file, `${ticket}\n`);
+  } catch (error) {
+    throw cannot("write the ticket to", file, error);
+  }
+}
+
+/** Whether an address stands for all addresses of this machine. */
+export function isWildcard(hostname: string): boolean {
+  return /^[0.:]+$/.test(hostname);
+}
+
+/** Addresses under which clients may find a server that listens on all of them. Needs the permission to see them. */
+export async function ownAddresses(): Promise<string[]> {
+  const { state } = await Deno.permissions.request({ name: "sys", kind: "networkInterfaces" });
+  if (state !== "granted") return [];
+  const addresses = Deno.networkInterfaces().map(({ address }) => address).filter((address) => !isLoopback(address));
+  // Link-local addresses are of no use on another machine.
+  return addresses.filter((address) => !/^fe80:/i.test(address)).slice(0, 8);
+}

@@ -1,0 +1,73 @@
+import type { CommandEvent, ServerEvent } from "../../access/events.ts";
+import { auditLine, AuditLog, isChange, leftOutRecord } from "./audit.ts";
+import { isTrouble, leftOutLine, logLine } from "./event_lines.ts";
+import { LineQuota } from "./line_quota.ts";
+import type { LineQueue } from "../terminal/line_queue.ts";
+import type { ServerArguments } from "./server_arguments.ts";
+
+/** Shows and writes down what a server tells. */
+export class Observer implements Disposable {
+  readonly #options: Pick<ServerArguments, "json" | "quiet" | "policy">;
+  readonly #log: LineQueue;
+  readonly #audit: AuditLog | undefined;
+  readonly #logQuota: LineQuota;
+  readonly #auditQuota: LineQuota;
+  /** The sessions that go on and whose beginning is in the log. */
+  readonly #begun = new Set<number>();
+
+  /**
+   * Opens the audit log, if there is to be one.
+   *
+   * @throws {FerryError} When that is not possible.
+   */
+  constructor(options: Pick<ServerArguments, "json" | "quiet" | "policy" | "audit">, log: LineQueue) {
+    this.#options = options;
+    this.#log = log;
+    this.#audit = options.audit === undefined ? undefined : new AuditLog(options.audit);
+    this.#logQuota = new LineQuota((network, lines) => log.line(leftOutLine(network, lines, options.json)));
+    this.#auditQuota = new LineQuota((network, records) => this.#record(leftOutRecord(network, records)));
+  }
+
+  /** Takes an event of the server. */
+  readonly onEvent = (event: ServerEvent): void => {
+    if (!this.#options.quiet || isTrouble(event)) this.#logEvent(event);
+    if (event.event === "command") this.#auditCommand(event);
+  };
+
+  /** Opens the audit log again, after something has moved the old one away. */
+  reopen(): void {
+    this.#warn(this.#audit?.reopen());
+  }
+
+  /** Writes down how much was left out of late. */
+  [Symbol.dispose](): void {
+    this.#auditQuota[Symbol.dispose]();
+    this.#logQuota[Symbol.dispose]();
+  }
+
+  #logEvent(event: ServerEvent): void {
+    const compose = () => logLine(event, this.#options.json);
+    // Who reads that a session began shall read that it ended.
+    const mustBeKept = event.event === "close" && this.#begun.delete(event.session);
+    // What no peer has caused comes seldom.
+    const line = event.peer === undefined ? compose() : this.#logQuota.take(event.peer, compose, mustBeKept);
+    if (line === undefined) return;
+    this.#log.line(line);
+    if (event.event === "open") this.#begun.add(event.session);
+  }
+
+  #auditCommand(event: CommandEvent): void {
+    if (!this.#audit) return;
+    const mustBeKept = isChange(event, this.#options.policy);
+    const line = this.#auditQuota.take(event.peer, () => auditLine(event), mustBeKept);
+    if (line !== undefined) this.#record(line);
+  }
+
+  #record(line: string): void {
+    this.#warn(this.#audit?.write(line));
+  }
+
+  #warn(message: string | undefined): void {
+    if (message !== undefined) this.#log.line(logLine({ event: "warning", message }, this.#options.json));
+  }
+}

@@ -1,0 +1,232 @@
+import { basename, dirname, join, resolve, SEPARATOR } from "@std/path";
+import { isLoopback } from "../../transport/address.ts";
+import { certificateDer, type Identity } from "../../auth/certificate.ts";
+import { Secret } from "../../auth/secret.ts";
+import { encodeTicket } from "../../auth/ticket.ts";
+import { quote } from "../../core/text.ts";
+import { rightsOf, type Role, ROLES } from "../../access/policy.ts";
+import { DEFAULT_PORT } from "../../protocol/constants.ts";
+import { isWildcard, ownAddresses, ownIdentity, serverIdentity, serverSecret, writeTicket } from "./identity_files.ts";
+import type { ServerArguments } from "./server_arguments.ts";
+import { UsageError } from "../terminal/usage.ts";
+
+/** How a server protects itself, and what its tickets say. */
+export interface Protection {
+  /** Nothing is encrypted without one. */
+  readonly identity: Identity | undefined;
+  /** Who knows one of these comes in, in that role; everybody when there is none. */
+  readonly secrets: Readonly<Partial<Record<Role, Secret>>>;
+  /** The certificate that tickets have; without it clients trust authorities. */
+  readonly certificate: Uint8Array | undefined;
+  /** The addresses that tickets have; without any there are no tickets. */
+  readonly addresses: readonly string[];
+}
+
+/** What stands for standard output where tickets go to a file. */
+const STANDARD_OUTPUT = "-";
+
+/** The file for the ticket of a role, if it goes to one: the one that is named for the full role, beside it for others. */
+function ticketFileOf(role: Role, { ticketFile, secretFiles }: TicketOptions): string | undefined {
+  if (ticketFile === undefined || ticketFile === STANDARD_OUTPUT) return undefined;
+  if (role === "full") return ticketFile;
+  return secretFiles[role] === undefined ? undefined : `${ticketFile}.${role}`;
+}
+
+/** The files that nobody but the operator may read. */
+export function privateFiles(options: ServerArguments): string[] {
+  const { identity, secretFiles, audit } = options;
+  const tickets = ROLES.map((role) => ticketFileOf(role, options));
+  return [identity, ...Object.values(secretFiles), ...tickets, audit].filter((file) => file !== undefined);
+}
+
+/** Checks that options do not contradict each other. @returns Whether connections are encrypted. */
+function decide({ hostname, insecure, identity, tlsCert, ticketFile, secretFiles }: ServerArguments): boolean {
+  if (identity !== undefined && tlsCert !== undefined) {
+    throw new UsageError("--identity and --tls-cert are two ways to say the same; choose one");
+  }
+  const encrypts = !insecure && (!isLoopback(hostname) || identity !== undefined || tlsCert !== undefined);
+  if (encrypts) return true;
+  if (identity ?? tlsCert ?? ticketFile) {
+    throw new UsageError("--identity, --tls-cert and --ticket-file need encryption, which is off here");
+  }
+  if (!isLoopback(hostname) && Object.values(secretFiles).some((file) => file !== undefined)) {
+    throw new UsageError("a secret is not used without encryption; leave out --insecure, or the secret");
+  }
+  return false;
+}
+
+/** A secret with which nothing can be done is a mistake. */
+function requireUsable({ secretFiles, policy }: ServerArguments): void {
+  for (const role of ROLES) {
+    const file = secretFiles[role];
+    if (file === undefined || rightsOf(role, policy).length > 0) continue;
+    const option = policy.readOnly ? "--read-only" : "--upload-only";
+    throw new UsageError(`--${role}-secret-file and ${option} together leave nothing to do`);
+  }
+}
+
+/** The names and addresses that the tickets have. */
+async function ticketAddresses({ hostname, addresses }: ServerArguments): Promise<readonly string[]> {
+  if (addresses.length > 0) return addresses;
+  const found = isWildcard(hostname) ? await ownAddresses() : [hostname];
+  if (found.length > 0) return found;
+  throw new UsageError("say with --address under which name or address clients reach this server");
+}
+
+async function loadSecrets(files: ServerArguments["secretFiles"]): Promise<Partial<Record<Role, Secret>>> {
+  const secrets: Partial<Record<Role, Secret>> = {};
+  for (const role of ROLES) {
+    const file = files[role];
+    if (file !== undefined) secrets[role] = await serverSecret(file);
+  }
+  return secrets;
+}
+
+/** Nobody may come in with more rights than their secret was meant to give. */
+function requireDifferent(secrets: Partial<Record<Role, Secret>>): void {
+  const texts = Object.values(secrets).map(({ text }) => text);
+  if (new Set(texts).size < texts.length) throw new UsageError("two roles have the same secret; give each its own");
+}
+
+/** Where a file is or will be, links followed as far as this program may look. */
+function whereIs(file: string): string {
+  for (const [path, rest] of [[file, ""], [dirname(file), basename(file)]] as const) {
+    // On a terminal Deno would ask for the permission, which is more than a server needs.
+    if (Deno.permissions.querySync({ name: "read", path }).state !== "granted") continue;
+    try {
+      return join(Deno.realPathSync(path), rest);
+    } catch {
+      // It is yet to be made.
+    }
+  }
+  return resolve(file);
+}
+
+/** Two things in one file would destroy each other. */
+function requireDistinct(files: readonly string[]): void {
+  const seen = new Set<string>();
+  for (const file of files) {
+    const place = whereIs(file);
+    if (seen.has(place)) throw new UsageError(`${quote(file)} is named by two options; each needs a file of its own`);
+    seen.add(place);
+  }
+}
+
+/**
+ * Makes sure that clients cannot get what is not theirs. To be called again when missing files have been made, since
+ * only then it is certain where they are.
+ *
+ * @param root The served directory.
+ * @throws {UsageError} When one of the server's own files is in it.
+ */
+export function requireOutside(root: string, options: ServerArguments): void {
+  const files = [...privateFiles(options), ...(options.tlsKey === undefined ? [] : [options.tlsKey])];
+  requireDistinct(files);
+  const inside = files.find((file) => whereIs(file).startsWith(join(root, SEPARATOR)));
+  if (inside === undefined) return;
+  throw new UsageError(`${quote(inside)} is in the served directory, where clients could get it; move it out`);
+}
+
+/**
+ * Gets what a server shows and asks for.
+ *
+ * @param root The served directory.
+ * @throws {UsageError} For options that contradict each other. @throws {FerryError} For files that cannot be used.
+ */
+export async function protect(options: ServerArguments, root: string): Promise<Protection> {
+  const { identity: file, tlsCert, tlsKey, port, secretFiles } = options;
+  const encrypts = decide(options);
+  requireUsable(options);
+  requireOutside(root, options);
+  const secrets = await loadSecrets(secretFiles);
+  if (!encrypts) {
+    requireDifferent(secrets);
+    return { identity: undefined, secrets, certificate: undefined, addresses: [] };
+  }
+  const made = tlsCert !== undefined && tlsKey !== undefined
+    ? { identity: await ownIdentity(tlsCert, tlsKey), secret: Secret.create(), certificate: undefined }
+    : await pinned(file);
+  const { identity, certificate } = made;
+  const all = { full: made.secret, ...secrets };
+  requireDifferent(all);
+  const protection = { identity, secrets: all, certificate, addresses: await ticketAddresses(options) };
+  // What a ticket cannot hold shall be known before clients come; any port will do.
+  ticketsOf(protection, port === 0 ? DEFAULT_PORT : port);
+  return protection;
+}
+
+/** A certificate that tickets have, so that clients accept no other. */
+async function pinned(
+  file: string | undefined,
+): Promise<Pick<Protection, "certificate"> & { identity: Identity; secret: Secret }> {
+  const { identity, secret } = await serverIdentity(file);
+  return { identity, secret, certificate: certificateDer(identity.certificate) };
+}
+
+/** The tickets of a server, one for each role that has a secret. */
+export function ticketsOf({ secrets, certificate, addresses }: Protection, port: number): [Role, string][] {
+  if (addresses.length === 0) return [];
+  return ROLES.flatMap((role) => {
+    const secret = secrets[role];
+    if (!secret) return [];
+    const ticket = { addresses, port, secret };
+    return [[role, encodeTicket(certificate ? { ...ticket, certificate } : ticket)]];
+  });
+}
+
+const CAPTIONS: Record<Role, string> = {
+  full: "Clients connect with this ticket:",
+  read: "Who has this ticket may only list and read:",
+  upload: "Who has this ticket may only add files:",
+};
+
+type TicketOptions = Pick<ServerArguments, "ticketFile" | "secretFiles">;
+
+/** How the operator hears of tickets. */
+export interface TicketOutput {
+  /** Whether there is a person at standard output, and not a log. */
+  readonly isTerminal: boolean;
+  /** Writes a line to standard output. */
+  print(line: string): void;
+  /** Says something that is not secret. */
+  inform(message: string): void;
+}
+
+/**
+ * Hands out the tickets: to their files, to standard output when that is asked for or is a terminal, and otherwise not at
+ * all, since what a server prints often ends up in a log.
+ */
+export async function giveTickets(
+  protection: Protection,
+  port: number,
+  options: Pick<ServerArguments, "json" | "quiet" | "identity" | "tlsCert"> & TicketOptions,
+  { isTerminal, print, inform }: TicketOutput,
+): Promise<void> {
+  const { json, quiet, ticketFile, secretFiles } = options;
+  const tickets = ticketsOf(protection, port);
+  if (tickets.length === 0) return sayWhereSecretsAre(secretFiles, json ? () => {} : print);
+  const isPrinted = ticketFile === STANDARD_OUTPUT || ticketFile === undefined && isTerminal && !quiet;
+  for (const [role, ticket] of tickets) {
+    const file = ticketFileOf(role, options);
+    if (file !== undefined) await writeTicket(file, ticket);
+    if (file !== undefined && !quiet) inform(`${CAPTIONS[role]} ${quote(file)}`);
+    if (isPrinted) print(json ? JSON.stringify({ event: "ticket", role, ticket }) : `${CAPTIONS[role]}\n${ticket}`);
+  }
+  if (!isPrinted && ticketFile === undefined) {
+    inform("Clients need a ticket: --ticket-file FILE writes it to FILE, --ticket-file - to standard output.");
+  }
+  if (isNewAtEveryStart(options)) inform(`${SHORT_LIVED} ${options.tlsCert ? "--secret-file" : "--identity"} FILE.`);
+}
+
+/** Whether nothing keeps the secret of the full role. */
+function isNewAtEveryStart({ identity, secretFiles }: Pick<ServerArguments, "identity" | "secretFiles">): boolean {
+  return identity === undefined && secretFiles.full === undefined;
+}
+
+const SHORT_LIVED =
+  "The secret is new at every start: old tickets are of no use then, and interrupted uploads begin again. To keep it, add";
+
+function sayWhereSecretsAre(secretFiles: TicketOptions["secretFiles"], print: (line: string) => void): void {
+  const files = Object.values(secretFiles).filter((file) => file !== undefined);
+  if (files.length > 0) print(`Clients need the secret in ${files.map(quote).join(" or ")}.`);
+}

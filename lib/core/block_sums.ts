@@ -1,0 +1,43 @@
+import { Buffer } from "node:buffer";
+
+/** The smallest block that is compared to resume a transfer, in bytes. */
+export const MIN_BLOCK_BYTES = 1024 * 1024;
+
+/** The most hashes in one message; in Base64 they fit into a control frame. */
+const MAX_BLOCKS = 1024;
+
+/** The length of a SHA-256, in bytes. */
+export const HASH_BYTES = 32;
+
+/** The SHA-256 of each block of the first `covered` bytes of a file, one after the other; the last block may be shorter. */
+export interface BlockSums {
+  readonly covered: number;
+  readonly blockSize: number;
+  readonly hashes: Uint8Array<ArrayBuffer>;
+}
+
+/** The block size for a file of `size` bytes: the smallest power of two from 1 MiB up that needs at most 1,024 blocks. */
+export function blockSizeFor(size: number): number {
+  let blockSize = MIN_BLOCK_BYTES;
+  while (size / blockSize > MAX_BLOCKS) blockSize *= 2;
+  return blockSize;
+}
+
+/** The hash of one block. */
+function hashAt({ hashes }: BlockSums, block: number): Uint8Array {
+  return hashes.subarray(block * HASH_BYTES, (block + 1) * HASH_BYTES);
+}
+
+/** How many bytes at the beginning are the same: the end of the last block before the first that differs. */
+export function matchingBytes(a: BlockSums, b: BlockSums): number {
+  if (a.blockSize !== b.blockSize) return 0;
+  const both = Math.min(a.hashes.length, b.hashes.length) / HASH_BYTES;
+  let same = 0;
+  while (same < both && Buffer.compare(hashAt(a, same), hashAt(b, same)) === 0) same++;
+  const covered = Math.min(same * a.blockSize, a.covered, b.covered);
+  // A short last block must have been the same length on both sides to be compared at all.
+  return a.covered === b.covered || covered % a.blockSize === 0 ? covered : covered - covered % a.blockSize;
+}
+
+/** The sums of nothing. */
+export const NO_BLOCKS: BlockSums = { covered: 0, blockSize: MIN_BLOCK_BYTES, hashes: new Uint8Array() };

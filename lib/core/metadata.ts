@@ -1,0 +1,42 @@
+/** What is known of a file or directory. */
+export interface FileMetadata {
+  readonly kind: "file" | "directory";
+  /** In bytes; 0 for a directory. */
+  readonly size: number;
+  /** The time of last change, in ms since 1970. */
+  readonly mtimeMs: number;
+  /** The permission bits; absent where the place has none. */
+  readonly mode?: number | undefined;
+  /** Changes with the content. */
+  readonly version: string;
+}
+
+/** One line of a listing. */
+export interface Entry {
+  /** Relative to the listed directory. */
+  readonly path: string;
+  /** `other` for what is there and is not served: a pipe, a socket, a link that leads nowhere or out of the place. */
+  readonly kind: "file" | "directory" | "other";
+  /** In bytes; 0 for what is not a file. */
+  readonly size: number;
+  /** The time of last change, in ms since 1970. */
+  readonly mtimeMs: number;
+  /** The permission bits; absent where the place has none. */
+  readonly mode?: number | undefined;
+  /** Why something of kind `other` is not served, in words. */
+  readonly reason?: string | undefined;
+  /** What is in this directory belongs to the listing and is missing, because the place may not list it. */
+  readonly unreadable?: boolean | undefined;
+}
+
+/** What a place says of a file that it has stored. */
+export interface Receipt {
+  readonly path: string;
+  /** In bytes. */
+  readonly size: number;
+  /** The time of last change, in ms since 1970. */
+  readonly mtimeMs: number;
+  readonly version: string;
+  /** Whether it was synced to the disk before. */
+  readonly durable: boolean;
+}

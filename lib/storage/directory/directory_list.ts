@@ -1,0 +1,213 @@
+import { Buffer } from "node:buffer";
+import { join } from "@std/path";
+import { takeTurn } from "../../transport/scheduler.ts";
+import { FerryError, toFerryError } from "../../core/errors.ts";
+import { ENTRIES_PER_STEP, isSmall, MAX_STEP_MS } from "./entries.ts";
+import { metadata } from "./system_metadata.ts";
+import { lstatOrNothing } from "./lookup.ts";
+import { NameBudget } from "./name_budget.ts";
+import { isLonger, MAX_NAME_BYTES, MAX_PATH_BYTES, MAX_SYSTEM_PATH_BYTES } from "../../core/remote_path.ts";
+import { changed, PinnedDirectory } from "./pinned_directory.ts";
+import { SortedNames } from "./sorted_names.ts";
+import type { Entry } from "../../core/metadata.ts";
+
+/** What to list, and how. */
+export interface ListTreeOptions {
+  readonly directory: PinnedDirectory;
+  /** The path of it as a client writes it. */
+  readonly path: string;
+  readonly recursive: boolean;
+  /** Gives what a link leads to, or undefined when it does not exist for clients. */
+  readonly followLink: (link: string) => Deno.FileInfo | undefined;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** A directory that is being listed. */
+interface Level {
+  readonly directory: PinnedDirectory;
+  /** What the paths of its entries begin with. */
+  readonly prefix: string;
+  readonly names: SortedNames;
+  /** What is said of it before what is in it; nothing of the one at the top. */
+  entry: Entry | undefined;
+  /** Whether there is something in it that cannot be opened, since its path is too long. */
+  isIncomplete: boolean;
+}
+
+/**
+ * Lists a real directory, and with `recursive` those in it, parents before children, sorted by name. Links to
+ * directories are listed and not entered. Anything that is neither a file nor a directory is left out. A directory
+ * of which not everything can be listed is `unreadable`, so that nobody takes the listing for complete.
+ *
+ * Entries are looked at in synchronous steps, which check the directory that they stand in.
+ *
+ * @throws {FerryError} `Changed` when a directory is moved or replaced before all in it was listed.
+ */
+export async function* listTree(options: ListTreeOptions): AsyncGenerator<Entry> {
+  const listing = new Listing(options);
+  try {
+    yield* listing.run();
+  } catch (error) {
+    throw toFerryError(error);
+  } finally {
+    listing.end();
+  }
+}
+
+class Listing {
+  readonly #options: ListTreeOptions;
+  readonly #budget = new NameBudget();
+  readonly #levels: Level[] = [];
+  /** What was found and is not given out yet. */
+  #found: Entry[] = [];
+  /** Whether the directory at the top has something in it that cannot be opened. */
+  #isIncomplete = false;
+
+  constructor(options: ListTreeOptions) {
+    this.#options = options;
+  }
+
+  async *run(): AsyncGenerator<Entry> {
+    const { directory, recursive } = this.#options;
+    if (recursive) await takeTurn();
+    this.#enter(directory, directory.check(), undefined);
+    for (let level = this.#levels.at(-1); level; level = this.#levels.at(-1)) {
+      const isFull = this.#step();
+      const found = this.#found;
+      this.#found = [];
+      yield* found;
+      if (isFull) await takeTurn();
+      else await this.#prepare();
+    }
+    if (this.#isIncomplete) throw new FerryError("InvalidPath", "something in it has a path that is too long");
+  }
+
+  /** Gives the memory back. */
+  end(): void {
+    for (const { names } of this.#levels) names.drop();
+  }
+
+  /** One synchronous step. @returns Whether it has ended only since it has done enough. */
+  #step(): boolean {
+    this.#levels.at(-1)?.directory.check();
+    const began = performance.now();
+    for (let seen = 0; seen < ENTRIES_PER_STEP && performance.now() - began < MAX_STEP_MS; seen++) {
+      const level = this.#levels.at(-1);
+      if (!level) return false;
+      const name = level.names.take();
+      if (name !== undefined) this.#look(level, name);
+      else if (!level.names.isEnded) return false;
+      else this.#leave(level);
+    }
+    return true;
+  }
+
+  #look({ directory, prefix }: Level, name: string): void {
+    const real = join(directory.path, name);
+    const found = this.#lookAt(real);
+    if (!found) return;
+    const { own, info } = found;
+    const { kind, size, mtimeMs } = metadata(info);
+    const entry = { path: prefix + name, kind, size, mtimeMs };
+    if (this.#options.recursive && own.isDirectory) this.#enter(new PinnedDirectory(real, own), own, entry);
+    else this.#found.push(entry);
+  }
+
+  /** What is there, and where a link leads; undefined for what does not exist for clients. */
+  #lookAt(real: string): { own: Deno.FileInfo; info: Deno.FileInfo } | undefined {
+    try {
+      const own = lstatOrNothing(real);
+      const info = own?.isSymlink ? this.#options.followLink(real) : own;
+      return own && (info?.isFile || info?.isDirectory) ? { own, info } : undefined;
+    } catch (error) {
+      if (isSkippable(error)) return undefined;
+      throw error;
+    }
+  }
+
+  /** Goes on with what is in a directory. */
+  #enter(directory: PinnedDirectory, info: Deno.FileInfo, entry: Entry | undefined): void {
+    const level: Level = {
+      directory,
+      prefix: entry ? `${entry.path}/` : "",
+      names: new SortedNames(directory, {
+        budget: this.#budget,
+        leavesOut: this.#tooDeepIn(directory, entry, () => level.isIncomplete = true),
+        spare: () => this.#levels.some((other) => other !== level && other.names.drop()),
+        signal: this.#options.signal,
+      }),
+      entry,
+      isIncomplete: false,
+    };
+    const above = this.#levels.at(-1);
+    this.#levels.push(level);
+    // A large one is read between two steps.
+    if (!isSmall(info)) return;
+    try {
+      level.names.readAtOnce();
+      // Whether it was this directory that was read, and all above it were the same.
+      if (above) above.directory.checkSame();
+      else directory.check();
+      directory.checkInside();
+      this.#say(level);
+    } catch (error) {
+      this.#giveUp(level, error);
+    }
+  }
+
+  /** Reads names, between two steps. */
+  async #prepare(): Promise<void> {
+    const level = this.#levels.at(-1);
+    if (!level) return;
+    try {
+      await level.names.prepare();
+      this.#say(level);
+    } catch (error) {
+      this.#giveUp(level, error);
+    }
+  }
+
+  /** Says of a directory what is to be said when it was read. */
+  #say(level: Level): void {
+    const { entry, isIncomplete } = level;
+    if (entry) this.#found.push(isIncomplete ? { ...entry, unreadable: true } : entry);
+    else if (isIncomplete && this.#levels.length === 1) this.#isIncomplete = true;
+    level.entry = undefined;
+  }
+
+  /** Goes on without a directory that we may not list. */
+  #giveUp(level: Level, error: unknown): void {
+    const { code } = toFerryError(error);
+    // It was there when it was looked at.
+    if (code === "NotFound" || code === "NotADirectory") throw changed();
+    if (!level.entry || code !== "Refused") throw error;
+    this.#found.push({ ...level.entry, unreadable: true });
+    this.#leave(level);
+  }
+
+  #leave(level: Level): void {
+    level.names.drop();
+    this.#levels.pop();
+    this.#levels.at(-1)?.directory.checkSame();
+  }
+
+  /** What tells whether an entry of a directory lies too deep to be opened; it says so when one does. */
+  #tooDeepIn(directory: PinnedDirectory, entry: Entry | undefined, say: () => void): (name: string) => boolean {
+    const path = [this.#options.path, entry?.path].filter(Boolean).join("/");
+    const room = Math.min(
+      MAX_SYSTEM_PATH_BYTES - Buffer.byteLength(directory.path),
+      MAX_PATH_BYTES - Buffer.byteLength(path),
+    ) - "/".length;
+    if (room >= MAX_NAME_BYTES) return () => false;
+    return (name) => {
+      const isTooDeep = isLonger(name, room);
+      if (isTooDeep) say();
+      return isTooDeep;
+    };
+  }
+}
+
+/** Whether a failure only means that an entry went away, or may not be looked at, while we listed. */
+function isSkippable(error: unknown): boolean {
+  return ["NotFound", "NotADirectory", "Refused", "InvalidPath"].includes(toFerryError(error).code);
+}

@@ -1,0 +1,248 @@
+import type { Receipt } from "../../core/metadata.ts";
+import { join } from "@std/path";
+import { blockSizeFor, MIN_BLOCK_BYTES } from "../../core/block_sums.ts";
+import { FerryError, toFerryError } from "../../core/errors.ts";
+import { sumBlocks } from "./sum_blocks.ts";
+import { mtimeMs as mtimeMsOf, versionOf } from "./system_metadata.ts";
+import { PacedFile } from "./paced_file.ts";
+import type { KeptFiles } from "./kept_files.ts";
+import { lookAgain, lstatOrNothing } from "./lookup.ts";
+import { Part } from "./upload_part.ts";
+import { PERMISSION_BITS, TemporaryFile } from "./temporary_file.ts";
+import type { RemotePath } from "../../core/remote_path.ts";
+import { FreeSpace } from "./free_space.ts";
+import type { Kept, OfferOptions, Upload, UploadOptions, UploadPart } from "../storage.ts";
+import { added } from "./watch.ts";
+
+/** Where an upload goes: a real directory, a name in it, and what had that name when the upload began. */
+export interface UploadTarget {
+  readonly directory: string;
+  readonly name: string;
+  readonly path: RemotePath;
+  readonly replaced: Deno.FileInfo | undefined;
+}
+
+/** The most parts that are remembered; far fewer are enough for any file. */
+const MAX_PARTS = 10_000;
+
+/** Opens a directory to sync it. Windows does not open directories, and has no need to sync them. */
+async function openDirectory(directory: string): Promise<Deno.FsFile | undefined> {
+  return Deno.build.os === "windows" ? undefined : await Deno.open(directory, { read: true });
+}
+
+function checkSize(size: number, { maxSize = Infinity }: UploadOptions): void {
+  if (size > maxSize) throw new FerryError("TooLarge", `a file may have at most ${maxSize} bytes here`);
+}
+
+/** Refuses what can be refused before anything is opened. */
+function checkTarget({ replaced }: UploadTarget, options: UploadOptions): void {
+  if (replaced && options.overwrite === false) throw new FerryError("AlreadyExists", "it exists already");
+  checkSize(options.size ?? 0, options);
+}
+
+/** What an earlier upload has left, and whether one would be taken now; see `Storage.offer`. */
+export async function offerUpload(target: UploadTarget, options: OfferOptions): Promise<Kept> {
+  const { size = 0, owner, keepFree = 0, wholeBlocks, signal } = options;
+  try {
+    checkTarget(target, options);
+    const partial = TemporaryFile.openKept(target.directory, target.name, owner);
+    try {
+      const blockSize = blockSizeFor(size);
+      const known = Math.min(partial?.size ?? 0, size);
+      const length = wholeBlocks ? known - known % blockSize : known;
+      new FreeSpace(target.directory, keepFree).require(size - length);
+      if (length > 0) await partial?.settle();
+      const file = partial && new PacedFile(partial.file);
+      const sums = await sumBlocks((chunk) => file?.read(chunk) ?? null, { length, blockSize, signal });
+      return { sums, state: length > 0 ? partial?.state ?? "" : "" };
+    } finally {
+      partial?.file.close();
+    }
+  } catch (error) {
+    throw toFerryError(error);
+  }
+}
+
+/** Writes a partial file beside the target and renames it when it is complete. */
+export class DirectoryUpload implements Upload {
+  readonly #target: UploadTarget;
+  readonly #options: UploadOptions;
+  readonly #keptFiles: KeptFiles;
+  readonly #partial: TemporaryFile;
+  readonly #file: PacedFile;
+  readonly #space: FreeSpace;
+  readonly #parts: Part[] = [];
+  #size: number;
+  /** Whether what is still a partial file has the time that the file shall have, and not that of its last change. */
+  #isDated = false;
+  #open = true;
+
+  constructor(target: UploadTarget, options: UploadOptions, keptFiles: KeptFiles) {
+    this.#target = target;
+    this.#options = options;
+    this.#keptFiles = keptFiles;
+    const { offset = 0, kept, size = offset, owner = "", keepFree = 0, wholeBlocks } = options;
+    const isMidBlock = wholeBlocks && offset % MIN_BLOCK_BYTES !== 0;
+    if (offset > size || offset > 0 && kept === undefined || isMidBlock) {
+      throw new FerryError("BadRequest", `${offset} is not a place to go on at`);
+    }
+    checkTarget(target, options);
+    // What is left may be from a time when more was allowed.
+    checkSize(offset, options);
+    this.#size = offset;
+    this.#space = new FreeSpace(target.directory, keepFree);
+    // Nobody may read the new content who could not read the old.
+    const mode = target.replaced?.mode;
+    const own = mode ? { owner, mode: mode & PERMISSION_BITS } : { owner };
+    this.#partial = TemporaryFile.open(target.directory, target.name, own);
+    this.#file = new PacedFile(this.#partial.file);
+    try {
+      this.#begin(offset, kept);
+      this.#space.require(size - offset);
+    } catch (error) {
+      this.#leave();
+      throw error;
+    }
+  }
+
+  write(bytes: Uint8Array): Promise<void> | void {
+    this.#size += bytes.length;
+    this.#prepare(this.#size, bytes.length);
+    try {
+      return this.#file.write(bytes)?.catch((error) => Promise.reject(toFerryError(error)));
+    } catch (error) {
+      throw toFerryError(error);
+    }
+  }
+
+  openPart(offset: number): UploadPart {
+    // What was kept and compared is not changed any more.
+    if (offset < (this.#options.offset ?? 0)) throw new FerryError("BadRequest", "that part is there already");
+    if (this.#parts.length >= MAX_PARTS) throw new FerryError("TooLarge", `a file has at most ${MAX_PARTS} parts`);
+    this.#prepare(offset, 0);
+    try {
+      const part = new Part(this.#partial, offset, (end, bytes) => this.#prepare(end, bytes));
+      this.#parts.push(part);
+      return part;
+    } catch (error) {
+      throw toFerryError(error);
+    }
+  }
+
+  async commit(): Promise<Receipt> {
+    const { path, directory, name } = this.#target;
+    const { size: wanted, durable = false, owner = "" } = this.#options;
+    const { file, path: partial } = this.#partial;
+    try {
+      if (this.#parts.length > 0) await this.#endParts();
+      const size = this.#sizeWith(this.#parts.filter((part) => part.isFinished));
+      if (wanted !== undefined && size !== wanted) {
+        throw new FerryError("BadRequest", `${size} of the announced ${wanted} bytes were sent`);
+      }
+      if (this.#parts.length > 0 && file.statSync().size > size) {
+        throw new FerryError("BadRequest", `what was sent has a gap after ${size} bytes`);
+      }
+      const destination = join(directory, name);
+      // Whether it can be opened has to be known before there is a file in it.
+      using parent = durable ? await openDirectory(directory) : undefined;
+      this.#date();
+      if (durable) await file.sync();
+      // After everything that takes time: meanwhile something else may have been given that name.
+      if (this.#options.overwrite === false && lstatOrNothing(destination)) {
+        throw new FerryError("AlreadyExists", "it exists already");
+      }
+      // A directory on the way may have been renamed, and another made, with the partial file of somebody else.
+      const written = this.#partial.inPlace();
+      if (!written) throw new FerryError("Changed", "the directory was replaced meanwhile; try again");
+      if (written.size !== size) throw new FerryError("Changed", "the partial file was changed by others");
+      Deno.renameSync(partial, destination);
+      added(destination);
+      this.#isDated = false;
+      this.#keptFiles.delete(owner, partial);
+      await parent?.sync();
+      const info = lookAgain(file, destination, written);
+      this.#close();
+      return { path, size: info.size, mtimeMs: mtimeMsOf(info), version: versionOf(info), durable };
+    } catch (error) {
+      throw toFerryError(error);
+    }
+  }
+
+  async abort(): Promise<void> {
+    if (!this.#open) return;
+    if (this.#parts.length > 0) await this.#endParts();
+    try {
+      const size = this.#sizeWith(this.#parts);
+      // What lies behind a gap is of no use to whoever goes on, and may be very far away.
+      if (this.#parts.length > 0 && this.#partial.file.statSync().size > size) this.#partial.file.truncateSync(size);
+      if (this.#isDated) this.#partial.file.utimeSync(new Date(), new Date());
+    } catch (error) {
+      throw toFerryError(error);
+    } finally {
+      this.#leave();
+    }
+  }
+
+  /** Takes over what was kept, up to `offset`. */
+  #begin(offset: number, kept: string | undefined): void {
+    const partial = this.#partial;
+    if (offset > 0 && (kept !== partial.state || offset > partial.size)) {
+      throw new FerryError("Changed", "what was kept of an earlier upload is not what it was; try again");
+    }
+    if (partial.size > offset) partial.file.truncateSync(offset);
+    if (offset > 0) partial.file.seekSync(offset, Deno.SeekMode.Start);
+  }
+
+  /** Sees whether so many bytes may be written that end at a position of the file. */
+  #prepare(end: number, bytes: number): void {
+    const { size } = this.#options;
+    if (size !== undefined && end > size) {
+      throw new FerryError("BadRequest", `what was sent goes beyond the announced ${size} bytes`);
+    }
+    checkSize(end, this.#options);
+    this.#space.require(bytes);
+  }
+
+  async #endParts(): Promise<void> {
+    await Promise.all(this.#parts.map((part) => part.end()));
+  }
+
+  /** How far the file goes with these parts, up to the first gap. One that was sent again counts once. */
+  #sizeWith(parts: readonly Part[]): number {
+    let size = this.#size;
+    for (const { offset, received } of parts.toSorted((a, b) => a.offset - b.offset)) {
+      if (offset <= size) size = Math.max(size, offset + received);
+    }
+    return size;
+  }
+
+  /** Gives the partial file the time that the file shall have. */
+  #date(): void {
+    const { mtimeMs } = this.#options;
+    if (mtimeMs === undefined) return;
+    this.#isDated = true;
+    this.#partial.file.utimeSync(new Date(mtimeMs), new Date(mtimeMs));
+  }
+
+  /** Closes the partial file, which stays if there is something in it. */
+  #leave(): void {
+    const { path } = this.#partial;
+    const { owner = "" } = this.#options;
+    try {
+      // While the lock is held the name cannot belong to another upload.
+      const left = this.#partial.inPlace();
+      if (left && left.size > 0) return this.#keptFiles.add(owner, path, left);
+      this.#keptFiles.delete(owner, path);
+      if (left) Deno.removeSync(path);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw toFerryError(error);
+    } finally {
+      this.#close();
+    }
+  }
+
+  #close(): void {
+    this.#open = false;
+    this.#partial.file.close();
+  }
+}

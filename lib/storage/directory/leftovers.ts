@@ -1,0 +1,50 @@
+import { join } from "@std/path";
+import { takeTurn } from "../../transport/scheduler.ts";
+import { FerryError } from "../../core/errors.ts";
+import { entriesOf } from "./entries.ts";
+import { lstatOrNothing } from "./lookup.ts";
+import { TEMPORARY_NAME, unlessHeld } from "./temporary_file.ts";
+import { PinnedDirectory } from "./pinned_directory.ts";
+import { ASIDE_NAME, Removal } from "./removal.ts";
+import { moved } from "./watch.ts";
+
+/**
+ * Removes a real directory in which there is nothing but what clients cannot see, so that they take it for empty: files of
+ * interrupted uploads, and what an interrupted removal has left.
+ *
+ * @throws {FerryError} `NotEmpty` when there is something else in it; `Busy` while somebody uploads into it.
+ */
+export async function removeWithLeftovers(
+  root: string,
+  path: string,
+  info: Deno.FileInfo,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const directory = new PinnedDirectory(path, info);
+  const refuseIf = (isHeld: boolean) => {
+    if (isHeld) throw new FerryError("Busy", "a file is being uploaded into it; try again later");
+  };
+  // First all are looked at, so that nothing is lost when it cannot be removed.
+  for await (const part of entriesOf(directory)) {
+    directory.check();
+    for (const { name } of part) {
+      if (TEMPORARY_NAME.test(name)) refuseIf(unlessHeld(join(path, name), () => {}));
+      else if (!ASIDE_NAME.test(name)) throw new FerryError("NotEmpty", "the directory is not empty");
+    }
+    await takeTurn();
+    signal?.throwIfAborted();
+  }
+  for await (const part of entriesOf(directory)) {
+    await takeTurn();
+    for (const { name } of part) {
+      directory.check();
+      const entry = join(path, name);
+      const info = lstatOrNothing(entry);
+      if (info?.isDirectory && ASIDE_NAME.test(name)) await new Removal(root, entry, info).run(signal);
+      else if (TEMPORARY_NAME.test(name)) refuseIf(unlessHeld(entry, () => Deno.removeSync(entry)));
+    }
+  }
+  directory.check();
+  Deno.removeSync(path);
+  moved(path);
+}

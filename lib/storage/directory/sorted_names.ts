@@ -1,0 +1,222 @@
+import { takeTurn } from "../../transport/scheduler.ts";
+import { FerryError } from "../../core/errors.ts";
+import { isSmall } from "./entries.ts";
+import { costOf, type NameBudget } from "./name_budget.ts";
+import { isReserved } from "../../core/remote_path.ts";
+import type { PinnedDirectory } from "./pinned_directory.ts";
+import { Watch } from "./watch.ts";
+
+/** So many names are sorted at once; enough for the first frame of a listing. */
+const NAMES_AT_ONCE = 2048;
+
+/** After so many names that were read or compared others get their turn. */
+const NAMES_PER_TURN = 1024;
+
+/** Of so many names from all over, the middle one divides the others. */
+const SAMPLE_SIZE = 9;
+
+/** How often a directory is opened again that was moved while it was opened. */
+const MAX_OPENINGS = 3;
+
+/** Fewer names than this are not worth reading a directory for. */
+const MIN_WINDOW = 256;
+
+/** What a directory's names are read with. */
+export interface NameOptions {
+  readonly budget: NameBudget;
+  /** Whether a name is to be left out. */
+  readonly leavesOut: (name: string) => boolean;
+  /** Asks for memory, which others of the same listing may be able to spare; gives false when there is none. */
+  readonly spare: () => boolean;
+  readonly signal: AbortSignal | undefined;
+}
+
+/**
+ * The names of what is in a directory, in order, Ferry's own left out. All of them are held, sorted piece by piece so
+ * that the first of very many need not wait for all, or, where there is no memory for them, only the next ones; then the
+ * directory is read again for those that follow.
+ */
+export class SortedNames {
+  readonly #directory: PinnedDirectory;
+  readonly #options: NameOptions;
+  /** What comes next, the last of them first. */
+  #next: string[] = [];
+  /** What comes after that: pieces not sorted in themselves, the last of them first. */
+  #pieces: string[][] = [];
+  /** The bytes that are counted for all that is held. */
+  #cost = 0;
+  /** The name that was given out last. */
+  #last: string | undefined;
+  /** Whether there are names in the directory that are not held. */
+  #hasMore = true;
+
+  constructor(directory: PinnedDirectory, options: NameOptions) {
+    this.#directory = directory;
+    this.#options = options;
+  }
+
+  /** Whether all names were given out. */
+  get isEnded(): boolean {
+    return this.#next.length === 0 && this.#pieces.length === 0 && !this.#hasMore;
+  }
+
+  /** The next name; when there is none, it has ended, or `prepare` is to be called. */
+  take(): string | undefined {
+    const name = this.#next.pop();
+    if (name !== undefined) this.#last = name;
+    return name;
+  }
+
+  /** Reads a small directory at once, in a step that checks it before and after. */
+  readAtOnce(): void {
+    this.#hasMore = false;
+    const reading = new Reading(this.#last, this.#options);
+    for (const { name } of Deno.readDirSync(this.#directory.path)) reading.add(name);
+    this.#hold(reading);
+    if (this.#pieces[0] && this.#pieces[0].length <= NAMES_AT_ONCE) this.#sort(this.#pieces.pop() ?? []);
+  }
+
+  /** Sees to it that `take` has a name, if there is one. */
+  async prepare(): Promise<void> {
+    while (this.#next.length === 0 && !this.isEnded) {
+      const piece = this.#pieces.pop();
+      if (!piece) await this.#read();
+      else if (piece.length <= NAMES_AT_ONCE) this.#sort(piece);
+      else await this.#divide(piece);
+    }
+  }
+
+  /** Holds nothing any more; what was not given out is read again when it is needed. Gives false if nothing was held. */
+  drop(): boolean {
+    if (this.#cost === 0) return false;
+    if (this.#next.length > 0 || this.#pieces.length > 0) this.#hasMore = true;
+    this.#next = [];
+    this.#pieces = [];
+    this.#options.budget.give(this.#cost);
+    this.#cost = 0;
+    return true;
+  }
+
+  async #read(): Promise<void> {
+    this.drop();
+    if (isSmall(this.#directory.check())) {
+      this.readAtOnce();
+      this.#directory.check();
+      return;
+    }
+    for (let i = 0; i < MAX_OPENINGS; i++) {
+      const reading = new Reading(this.#last, this.#options);
+      try {
+        if (!await this.#readInto(reading)) continue;
+        this.#directory.check();
+        this.#directory.checkInside();
+        return this.#hold(reading);
+      } catch (error) {
+        this.#options.budget.give(reading.cost);
+        throw error;
+      }
+    }
+    throw new FerryError("Changed", "the directory was moved meanwhile; try again");
+  }
+
+  /** Reads a large directory. Gives false when it was moved, so that perhaps another was opened in its place. */
+  async #readInto(reading: Reading): Promise<boolean> {
+    using watch = new Watch(this.#directory.path);
+    this.#directory.check();
+    let count = 0;
+    try {
+      for await (const { name } of Deno.readDir(this.#directory.path)) {
+        // From the first name on it is open, and stays the same wherever it is moved.
+        if (count === 0 && watch.hasMoved) return false;
+        reading.add(name);
+        if (++count % NAMES_PER_TURN !== 0) continue;
+        await takeTurn();
+        this.#options.signal?.throwIfAborted();
+      }
+    } catch (error) {
+      // What could not be read was perhaps another one, of which nothing may be told.
+      if (count === 0 && watch.hasMoved) return false;
+      throw error;
+    }
+    return count > 0 || !watch.hasMoved;
+  }
+
+  #hold({ names, cost, isComplete }: Reading): void {
+    this.#pieces = names.length > 0 ? [names] : [];
+    this.#cost = cost;
+    this.#hasMore = !isComplete;
+  }
+
+  #sort(piece: string[]): void {
+    this.#next = piece.sort().reverse();
+  }
+
+  /** Divides a piece in two, the names of one before those of the other. */
+  async #divide(piece: string[]): Promise<void> {
+    const middle = middleOf(piece);
+    const [lower, upper]: [string[], string[]] = [[], []];
+    for (let done = 0; done < piece.length;) {
+      const end = Math.min(piece.length, done + NAMES_PER_TURN * 8);
+      for (; done < end; done++) {
+        const name = piece[done] ?? "";
+        (name < middle ? lower : upper).push(name);
+      }
+      await takeTurn();
+    }
+    if (lower.length === 0) this.#sort(upper);
+    else this.#pieces.push(upper, lower);
+  }
+}
+
+/** The names that are being read: all, or, where there is no memory for them, those that come first. */
+class Reading {
+  readonly #after: string | undefined;
+  readonly #options: NameOptions;
+  /** The first name that is not held. */
+  #bound: string | undefined;
+  names: string[] = [];
+  cost = 0;
+
+  /** @param after The name after which those come that are wanted; all are when it is undefined. */
+  constructor(after: string | undefined, options: NameOptions) {
+    this.#after = after;
+    this.#options = options;
+  }
+
+  /** Whether no name was left out for want of memory. */
+  get isComplete(): boolean {
+    return this.#bound === undefined;
+  }
+
+  add(name: string): void {
+    if (this.#after !== undefined && name <= this.#after) return;
+    if (this.#isBeyond(name) || isReserved(name) || this.#options.leavesOut(name)) return;
+    const cost = costOf(name);
+    while (!this.#options.budget.take(cost)) {
+      if (this.names.length >= MIN_WINDOW || !this.#options.spare()) this.#halve();
+      if (this.#isBeyond(name)) return;
+    }
+    this.names.push(name);
+    this.cost += cost;
+  }
+
+  #isBeyond(name: string): boolean {
+    return this.#bound !== undefined && name >= this.#bound;
+  }
+
+  /** Keeps the half of the names that comes first. */
+  #halve(): void {
+    const others = this.names.sort().splice(this.names.length >> 1);
+    this.#bound = others[0];
+    const cost = others.reduce((sum, name) => sum + costOf(name), 0);
+    this.#options.budget.give(cost);
+    this.cost -= cost;
+  }
+}
+
+/** A name that about half of the others come before. */
+function middleOf(names: string[]): string {
+  const step = names.length / SAMPLE_SIZE;
+  const sample = Array.from({ length: SAMPLE_SIZE }, (_, i) => names[Math.floor((i + Math.random()) * step)] ?? "");
+  return sample.sort()[SAMPLE_SIZE >> 1] ?? "";
+}

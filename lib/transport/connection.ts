@@ -1,0 +1,298 @@
+import { Condition } from "../core/condition.ts";
+import { encodeControl } from "../protocol/codec.ts";
+import { FerryError, toFerryError } from "../core/errors.ts";
+import { type Frame, FrameDecoder, FrameEncoder, FrameKind } from "../protocol/frames.ts";
+import { HEADER_BYTES, MAX_CONTROL_BYTES } from "../protocol/constants.ts";
+import { formatAddress } from "./address.ts";
+import { type RateLimit, Throttle } from "./rate_limit.ts";
+import { endOfRound, LARGE_BYTES, TimeSlice } from "./scheduler.ts";
+
+/** What is used of a `Deno.Conn`, plain or encrypted. */
+export type ByteConn = Pick<Deno.Conn, "remoteAddr" | "read" | "write" | "closeWrite" | "close">;
+
+/** Closes both directions at once, unless they are closed. */
+export function closeQuietly(conn: Pick<ByteConn, "close">): void {
+  try {
+    conn.close();
+  } catch {
+    // It is closed already, or `Deno.startTls` has consumed it.
+  }
+}
+
+/** Fills a piece of an outgoing frame and says how many bytes it wrote, or null when there is nothing to send. */
+export type Fill = (space: Uint8Array<ArrayBuffer>) => Promise<number | null> | number | null;
+
+/** So many bytes are written at once; fewer wait for what else is sent in the same turn of the event loop. */
+const EAGER_BYTES = 256 * 1024;
+
+/** What a failure of the system's calls means here. */
+function failureOf(error: unknown): FerryError {
+  if (!(error instanceof Deno.errors.InvalidData)) return toFerryError(error);
+  return new FerryError("Corrupt", "the encryption shows that something was changed on the way", { cause: error });
+}
+
+/** A first guess at the room that a control frame needs, in bytes; most are far smaller. */
+const USUAL_CONTROL_BYTES = 1024;
+
+/** What a frame counts for in a turn, in bytes: JSON takes so much longer than data. */
+function costOf({ kind, payload }: Frame): number {
+  return kind === FrameKind.data ? 0 : payload.length * JSON_FACTOR;
+}
+
+/** With this, JSON of more than 4 KiB is no small step. */
+const JSON_FACTOR = 16;
+
+/**
+ * Frames over a stream connection. Outgoing frames are collected while the previous write is under way and then
+ * leave in one write; `send` and `sendData` wait when both buffers are full, which is the backpressure. One caller
+ * may receive at a time, any number may send.
+ */
+export class Connection {
+  /** Address of the other end, `host:port`, and without the port. */
+  readonly peer: string;
+  readonly host: string;
+  readonly #conn: ByteConn;
+  readonly #decoder = new FrameDecoder();
+  #filling = new FrameEncoder();
+  #writing = new FrameEncoder();
+  #flushing: Promise<void> | undefined;
+  /** Rings when the buffers have changed places, so that there is room again. */
+  readonly #swapped = new Condition();
+  /** Fulfilled when the one who is filling a frame in place has finished. */
+  #reserved: Promise<void> | undefined;
+  #failure: FerryError | undefined;
+  #reading = false;
+  #progressAt = performance.now();
+  #workedAt = this.#progressAt;
+  readonly #readSlice = new TimeSlice();
+  readonly #writeSlice = new TimeSlice();
+  readonly #throttle: Throttle | undefined;
+
+  /** @param limits What the bandwidth is limited to, in both directions together. */
+  constructor(conn: ByteConn, limits: readonly RateLimit[] = []) {
+    this.#conn = conn;
+    this.#throttle = limits.length > 0 ? new Throttle(limits) : undefined;
+    this.host = "hostname" in conn.remoteAddr ? conn.remoteAddr.hostname : conn.remoteAddr.transport;
+    this.peer = "hostname" in conn.remoteAddr ? formatAddress(conn.remoteAddr) : conn.remoteAddr.transport;
+  }
+
+  /**
+   * When bytes last moved in either direction, or were first waited for, on the clock of `performance.now()`, in ms;
+   * later than now while they wait for the bandwidth that is left.
+   */
+  get progressAt(): number {
+    return this.#progressAt;
+  }
+
+  /** The same, but that a frame which only shows that the other end is there does not count. */
+  get workedAt(): number {
+    return this.#workedAt;
+  }
+
+  /** Whether something is half done: a frame that has arrived in part, or a write that the peer does not take. */
+  get midway(): boolean {
+    return (this.#reading && this.#decoder.pending > 0) || this.#flushing !== undefined;
+  }
+
+  /** Whether it is the other end's turn to send. */
+  get reading(): boolean {
+    return this.#reading;
+  }
+
+  /**
+   * The next frame, or undefined when the other end has closed its side. The payload is valid until the next call.
+   *
+   * @throws {FerryError} `Disconnected`, also for an end in the middle of a frame; `BadRequest` or `Corrupt` for bytes
+   * that are not the protocol or were changed on the way, after which nothing more can be received.
+   */
+  async receive(): Promise<Frame | undefined> {
+    try {
+      for (;;) {
+        const frame = this.#decoder.next();
+        if (frame) {
+          if (this.#readSlice.isOver(costOf(frame))) await this.#readSlice.pass();
+          // A frame without a payload asks for nothing and gives nothing.
+          if (frame.payload.length > 0) this.#workedAt = this.#progressAt;
+          // That it came is all it says; see `progressAt`.
+          else if (frame.kind === FrameKind.alive) continue;
+          return frame;
+        }
+        // The beginning of a frame that has a payload.
+        if (this.#decoder.pending > HEADER_BYTES) this.#workedAt = this.#progressAt;
+        const space = this.#decoder.space();
+        // Who waits for something small shall have it as soon as it comes.
+        if (space.length >= LARGE_BYTES && this.#readSlice.isOver(space.length)) await this.#readSlice.pass();
+        const n = await this.#read(space);
+        if (n === null) break;
+        this.#decoder.filled(n);
+      }
+    } catch (error) {
+      this.#decoder.release();
+      throw error;
+    }
+    const truncated = this.#decoder.pending > 0;
+    this.#decoder.release();
+    if (truncated) throw new FerryError("Disconnected", "the connection ended in the middle of a message");
+    return undefined;
+  }
+
+  /**
+   * Queues a control frame.
+   *
+   * @throws {FerryError} `Disconnected`; `TooLarge` when the value is larger than a control frame may be.
+   */
+  async send(kind: FrameKind, value?: unknown): Promise<void> {
+    if (value === undefined) {
+      await this.#place(0, () => 0, kind);
+    } else if (await this.#place(USUAL_CONTROL_BYTES, (space) => encodeControl(value, space) ?? null, kind) === null) {
+      await this.#place(MAX_CONTROL_BYTES, (space) => encodeControl(value, space) ?? null, kind);
+    }
+  }
+
+  /**
+   * Queues a data frame of up to `size` bytes that `fill` writes in place; nothing when `fill` gives null.
+   *
+   * @returns What `fill` returned.
+   */
+  sendData(size: number, fill: Fill): Promise<number | null> {
+    return this.#place(size, fill, FrameKind.data);
+  }
+
+  /** Shows the other end that we are still there, while we are held up or at work on something long. */
+  async sendAlive(): Promise<void> {
+    await this.send(FrameKind.alive);
+  }
+
+  /** Waits until all that was queued has been handed to the system. */
+  async flush(): Promise<void> {
+    while (this.#flushing) await this.#flushing;
+    if (this.#failure) throw this.#failure;
+  }
+
+  /** Sends what is queued, then says that nothing more will come. The other direction stays open. */
+  async end(): Promise<void> {
+    await this.flush();
+    try {
+      await this.#conn.closeWrite();
+    } catch (error) {
+      throw failureOf(error);
+    }
+  }
+
+  /** Reads and ignores what still comes until the other end closes; closing earlier could cut off what we sent. */
+  async drain(): Promise<void> {
+    const scratch = new Uint8Array(MAX_CONTROL_BYTES);
+    while (await this.#read(scratch) !== null);
+  }
+
+  /** Closes both directions at once. */
+  close(): void {
+    this.#failure ??= new FerryError("Disconnected", "the connection is closed");
+    closeQuietly(this.#conn);
+    this.#throttle?.close();
+    this.#swapped.notifyAll();
+  }
+
+  async #read(space: Uint8Array): Promise<number | null> {
+    this.#reading = true;
+    this.#waits();
+    try {
+      const n = await this.#conn.read(this.#throttle?.slice(space) ?? space);
+      const moved = this.#moved(n ?? 0);
+      if (moved) await moved;
+      return n;
+    } catch (error) {
+      throw failureOf(error);
+    } finally {
+      this.#reading = false;
+    }
+  }
+
+  /** Notes that it is the other end's turn from now on: what we did before took our time, not its. */
+  #waits(): void {
+    this.#progressAt = Math.max(this.#progressAt, performance.now());
+  }
+
+  /** Notes that bytes have moved, and waits until more may. */
+  #moved(bytes: number): Promise<void> | void {
+    this.#progressAt = performance.now();
+    if (!this.#throttle) return;
+    const wait = this.#throttle.count(bytes);
+    this.#progressAt += wait;
+    return this.#throttle.wait(wait);
+  }
+
+  async #place(size: number, fill: Fill, kind: FrameKind): Promise<number | null> {
+    let space = this.#room(size);
+    while (!space) {
+      await (this.#reserved ?? this.#swapped.next);
+      space = this.#room(size);
+    }
+    let reserved: PromiseWithResolvers<void> | undefined;
+    try {
+      let n = fill(space);
+      if (n instanceof Promise) {
+        reserved = Promise.withResolvers();
+        this.#reserved = reserved.promise;
+        n = await n;
+      }
+      if (this.#failure) throw this.#failure;
+      if (n !== null) {
+        this.#filling.commit(kind, n);
+        this.#flushing ??= this.#drainQueue();
+      }
+      return n;
+    } finally {
+      if (this.#filling.empty || this.#failure) this.#filling.release();
+      if (reserved) this.#reserved = undefined;
+      reserved?.resolve();
+    }
+  }
+
+  /** Room for a frame, if there is any now. It is the caller's until it waits for something. */
+  #room(size: number): Uint8Array<ArrayBuffer> | undefined {
+    if (this.#failure) throw this.#failure;
+    return this.#reserved ? undefined : this.#filling.reserve(size);
+  }
+
+  /** Writes until nothing is queued. Never rejects: a failure is kept and thrown by whoever sends next. */
+  async #drainQueue(): Promise<void> {
+    this.#waits();
+    this.#workedAt = this.#progressAt;
+    try {
+      while (!this.#filling.empty) {
+        // A write costs far more than a short wait in which more small frames may come.
+        if (this.#filling.bytes.length < EAGER_BYTES) await endOfRound();
+        if (this.#reserved) {
+          await this.#reserved;
+          continue;
+        }
+        [this.#filling, this.#writing] = [this.#writing, this.#filling];
+        this.#swapped.notifyAll();
+        if (this.#writeSlice.isOver(this.#writing.bytes.length)) await this.#writeSlice.pass();
+        await this.#writeAll(this.#writing.bytes);
+        this.#writing.clear();
+      }
+      this.#writing.release();
+    } catch (error) {
+      this.#failure ??= failureOf(error);
+      this.#swapped.notifyAll();
+      this.#writing.release();
+      // Whoever is filling it gives it back.
+      if (!this.#reserved) this.#filling.release();
+    } finally {
+      this.#flushing = undefined;
+    }
+  }
+
+  async #writeAll(bytes: Uint8Array): Promise<void> {
+    for (let done = 0; done < bytes.length;) {
+      const rest = bytes.subarray(done);
+      const n = await this.#conn.write(this.#throttle?.slice(rest) ?? rest);
+      done += n;
+      const moved = this.#moved(n);
+      this.#workedAt = this.#progressAt;
+      if (moved) await moved;
+    }
+  }
+}

@@ -1,0 +1,263 @@
+import { setImmediate } from "node:timers/promises";
+import { assert, assertEquals, assertGreater, assertLess } from "@std/assert";
+import type { Direction } from "../../lib/client/copy.ts";
+import { listRemote, TreeTransfer } from "../../lib/client/tree.ts";
+import { connect, type Entry, Link } from "../../lib/mod.ts";
+import { DirectoryStorage } from "../../lib/storage/directory/directory_storage.ts";
+import { type CutRange, GREETING_BYTES, RandomCuts } from "../helpers/cuts.ts";
+import { FaultProxy } from "../helpers/proxy.ts";
+import { Random } from "../helpers/random.ts";
+import { failsWith, FakeServer, type RawPeer, Served, within } from "../helpers/raw.ts";
+import { type TempDir, tempDir } from "../helpers/temp.ts";
+import { assertSameTree, linesOf, makeTree, pathsIn, randomTree, transferTree, Watcher } from "../helpers/trees.ts";
+
+/** A random tree on one side of a server, and a place for it on the other. */
+async function place(direction: Direction, seed: number) {
+  const tree = randomTree(new Random(seed), 60, 40_000);
+  const served = await Served.with();
+  const local = await tempDir();
+  const [source, target] = direction === "get" ? [served.join(), local.path] : [local.path, served.join()];
+  makeTree(source, tree);
+  return { seed, served, local, source, target, watched: { root: target, tree } };
+}
+
+/** Cuts among the answers to an upload are as interesting as cuts in the upload itself. */
+const RANGES: Record<Direction, readonly [CutRange, ...CutRange[]]> = {
+  get: [["toClient", GREETING_BYTES, 150_000]],
+  put: [["toServer", GREETING_BYTES, 150_000], ["toClient", GREETING_BYTES, 5000]],
+};
+
+/** Transfers the tree of `place` over a line that is cut `cuts` times at random points. */
+async function transferOverCuts(
+  direction: Direction,
+  { seed, served, local, source, target }: Awaited<ReturnType<typeof place>>,
+  cuts: number,
+): Promise<void> {
+  const faults = new RandomCuts(new Random(seed), cuts, RANGES[direction]);
+  await using proxy = await FaultProxy.to(served.address, faults);
+  const ends = { direction, address: proxy.address, local: local.path };
+  // Whoever is lucky and is done before all the cuts were made has to do it again.
+  while (faults.left > 0) {
+    faults.beginRun();
+    const { failures } = await transferTree(ends, { retries: 1000 });
+    assert(failures.length === 0, `${failures.length} failed, ${failures[0]}`);
+  }
+  assertSameTree(target, source);
+}
+
+for (const direction of ["get", "put"] as const) {
+  Deno.test(`TreeTransfer.run() with ${direction} ends complete and equal though it is cut at 100 random points`, async () => {
+    // Side by side, since the pauses before each new connection take the time.
+    await using places = new AsyncDisposableStack();
+    const all = await Promise.all(Array.from({ length: 20 }, (_, i) => place(direction, i)));
+    for (const { served, local } of all) {
+      places.use(served);
+      places.use(local);
+    }
+    await using watcher = await Watcher.of(all.map(({ watched }) => watched));
+    const results = await Promise.allSettled(all.map((each) => transferOverCuts(direction, each, 5)));
+    const failed = results.map((result, seed) => result.status === "rejected" ? `seed ${seed}: ${result.reason}` : "");
+    assertEquals(failed.filter(Boolean), []);
+    const { looks, wrong } = await watcher.stop();
+    assertEquals(wrong, []);
+    assertGreater(looks, 20);
+  });
+}
+
+/** A server whose listing is `entries`, and whose files all hold one letter. */
+function listing(...entries: unknown[]): FakeServer {
+  return FakeServer.welcoming(async (peer: RawPeer) => {
+    for (let frame = await peer.receive(); frame; frame = await peer.receive()) {
+      const { command } = (frame.value ?? {}) as { command?: string };
+      if (command === "dir") await peer.sendAll(["entries", entries], ["ok", { entries: entries.length }]);
+      if (command === "close") return await peer.send("ok", {});
+      if (command !== "get") continue;
+      const letter = new TextEncoder().encode("x");
+      await peer.sendAll(["ready", FACTS], ["data", letter], ["end", { size: 1 }], ["ok", {}]);
+    }
+  });
+}
+
+const FACTS = { size: 1, mtimeMs: 1_600_000_000_000, version: "v" };
+
+function file(path: string): Entry {
+  return { path, kind: "file", size: 1, mtimeMs: 0 };
+}
+
+/** A directory `target` in which `out` is a link to the directory beside it. */
+async function targetWithLink(): Promise<TempDir> {
+  const dir = await tempDir();
+  await Deno.mkdir(dir.join("target"));
+  await Deno.mkdir(dir.join("beside"));
+  await Deno.writeTextFile(dir.join("beside", "old.txt"), "old");
+  await Deno.symlink(dir.join("beside"), dir.join("target", "out"));
+  await Deno.symlink(dir.join("beside", "old.txt"), dir.join("target", "out.txt"));
+  await Deno.symlink(dir.join("beside", "new.txt"), dir.join("target", "new.txt"));
+  return dir;
+}
+
+const OUTSIDE = [
+  "../x",
+  "..",
+  ".",
+  "a/../../x",
+  "/tmp/x",
+  "//x",
+  "a//x",
+  "a/./x",
+  "",
+  "x\0",
+  "\ud800",
+  ".ferry-0000000000000000.part",
+  "a/.FERRY-x",
+  "a/".repeat(2048) + "x",
+  "n".repeat(256),
+];
+
+Deno.test("TreeTransfer.run() writes nothing for names that no server may use", async (t) => {
+  for (const path of OUTSIDE) {
+    for (const kind of ["file", "directory"] as const) {
+      await t.step(`${kind} ${JSON.stringify(path.slice(0, 30))}`, async () => {
+        await using server = listing({ ...file(path), kind });
+        await using dir = await targetWithLink();
+        await failsWith(
+          transferTree({ direction: "get", address: server.address, local: dir.join("target") }),
+          "BadRequest",
+        );
+        assertEquals(pathsIn(dir.path), PLACES);
+      });
+    }
+  }
+});
+
+const PLACES = [
+  "beside/",
+  "beside/old.txt",
+  "target/",
+  "target/new.txt (special)",
+  "target/out (special)",
+  "target/out.txt (special)",
+];
+
+Deno.test("TreeTransfer.run() follows no link out of the target, whatever the server lists", async () => {
+  const paths = ["new.txt", "out", "out/d/x", "out/old.txt", "out/x", "out.txt"];
+  await using server = listing(...paths.map(file));
+  await using dir = await targetWithLink();
+  const { failures } = await transferTree({ direction: "get", address: server.address, local: dir.join("target") });
+  assertEquals(failures.map((line) => line.split(" ")[0]).sort(), paths.toSorted());
+  assertEquals(pathsIn(dir.path), PLACES);
+  assertEquals(await Deno.readTextFile(dir.join("beside", "old.txt")), "old");
+});
+
+Deno.test("TreeTransfer.run() survives a listing in which nothing fits together", async (t) => {
+  const cases: Record<string, Entry[]> = {
+    "a file, and one in it": [file("a"), file("a/b")],
+    "a directory in a file": [file("a"), { ...file("a/b"), kind: "directory" }, file("a/b/c")],
+    "a file whose directory was not listed": [file("b/c/d")],
+    "sizes and times at the border": [{ ...file("huge"), size: 2 ** 53 - 1, mtimeMs: -8.64e15 }],
+  };
+  for (const [what, entries] of Object.entries(cases)) {
+    await t.step(what, async () => {
+      await using server = listing(...entries);
+      await using local = await tempDir();
+      const { failures } = await transferTree({ direction: "get", address: server.address, local: local.path });
+      const failed = new Set(failures.map((line) => line.split(" ")[0]));
+      const found = linesOf(local.path).map((line) => line.split(" ")[0]?.replace(/\/$/, ""));
+      for (const { path } of entries) assert(failed.has(path) || found.includes(path), `${path} is not accounted for`);
+      assert(entries.length === 1 || failed.size > 0, "there cannot be a file and a directory of one name");
+    });
+  }
+});
+
+Deno.test("listRemote() loses no entry of a listing that is not sorted, or says that it is not", async () => {
+  const paths = ["b", "c", "a", "d/x", "d"];
+  await using server = listing(...paths.map(file));
+  await using link = new Link(server.address);
+  const found = await Array.fromAsync(listRemote(link, ""), ({ path }) => path).catch(({ code }) => code);
+  if (found !== "BadRequest") assertEquals(found, paths);
+});
+
+Deno.test("TreeTransfer.run() fails when the listing is nonsense", async () => {
+  for (const entries of [[5], [{ path: "a" }], [{ ...file("a"), kind: "link" }], [{ ...file("a"), size: -1 }]]) {
+    await using server = listing(...entries);
+    await using local = await tempDir();
+    await failsWith(transferTree({ direction: "get", address: server.address, local: local.path }), "BadRequest");
+    assertEquals(pathsIn(local.path), []);
+  }
+});
+
+const MANY = 200_000;
+
+/** A server that lists very many names and has none of them; it counts how many it was asked for. */
+async function listingMany(): Promise<{ served: Served; made: () => number }> {
+  let made = 0;
+  const name = "n".repeat(240);
+  const served = await Served.with({}, {}, () => ({
+    async *list() {
+      while (made < MANY) {
+        yield { path: `${name}${String(made++).padStart(6, "0")}`, kind: "file", size: 1, mtimeMs: 0 } as const;
+      }
+    },
+  }));
+  return { served, made: () => made };
+}
+
+Deno.test("listRemote() holds the server up when its consumer is slow", async () => {
+  const { served, made } = await listingMany();
+  await using _served = served;
+  await using link = new Link(served.address);
+  let taken = 0;
+  let most = 0;
+  // Many turns for each batch of entries: a server that was not held up would have made all of them long before.
+  for await (const _entry of listRemote(link, "")) {
+    if (++taken % 50 === 0) { for (let i = 0; i < 3; i++) await setImmediate(); }
+    most = Math.max(most, made() - taken);
+  }
+  assertEquals([taken, made()], [MANY, MANY]);
+  // What the sockets' buffers hold, and a few thousand entries in the client.
+  assertLess(most, MANY / 4);
+});
+
+/** How many files of a tree are under way on one connection that allows 1,024 requests. */
+const UNDER_WAY = 768;
+
+Deno.test("TreeTransfer.run() asks for no more entries than it works on", async () => {
+  let requests = 0;
+  const asked = Promise.withResolvers<void>();
+  const server = FakeServer.welcoming(async (peer) => {
+    for (let frame = await peer.receive(); frame; frame = await peer.receive()) {
+      if (frame.kind === "request" && ++requests === UNDER_WAY) asked.resolve();
+      if ((frame.value as { command?: string } | undefined)?.command === "close") return;
+    }
+  }, { window: 1024 });
+  await using _server = server;
+  await using local = await tempDir();
+  let pulled = 0;
+  async function* entries(): AsyncGenerator<Entry> {
+    while (pulled < 5000) yield file(`f${pulled++}`);
+  }
+  const stop = new AbortController();
+  await using link = new Link(server.address);
+  const trees = { direction: "get", local: DirectoryStorage.open(local.path), shown: "local", remote: "" } as const;
+  const running = new TreeTransfer(trees, [link], { signal: stop.signal }).run(entries());
+  await within(asked.promise, "so many requests");
+  // A request of its own comes after all that were made before it.
+  const client = await link.client();
+  void client.stat().catch(() => {});
+  while (requests <= UNDER_WAY) await setImmediate();
+  assertEquals([requests, pulled], [UNDER_WAY + 1, UNDER_WAY + 1]);
+  stop.abort();
+  await failsWith(running, "Cancelled");
+});
+
+Deno.test("dir() with recursive streams a deep tree that is removed meanwhile", async () => {
+  await using served = await Served.with();
+  makeTree(served.join(), Object.fromEntries(Array.from({ length: 50 }, (_, i) => [`d${i}/x/y/f`, "x"])));
+  await using client = await connect(served.address);
+  let count = 0;
+  for await (const _entry of client.dir(undefined, { recursive: true })) {
+    if (++count === 1) await client.remove("d7", { recursive: true });
+  }
+  assertGreater(count, 0);
+  await failsWith(client.stat("d7"), "NotFound");
+});

@@ -1,0 +1,277 @@
+import { assert, assertEquals, assertGreater, assertLess, assertStringIncludes } from "@std/assert";
+import { isListedAfter, listLocal, listRemote, TreeTransfer } from "../../lib/client/tree.ts";
+import { type Entry, FerryError, Link, serve, type Storage } from "../../lib/mod.ts";
+import { DirectoryStorage } from "../../lib/storage/directory/directory_storage.ts";
+import { ROOT } from "../../lib/core/remote_path.ts";
+import { RandomCuts } from "../helpers/cuts.ts";
+import { FaultProxy } from "../helpers/proxy.ts";
+import { bytes, Random } from "../helpers/random.ts";
+import { assertFile, failsWith, FakeServer, Served, within } from "../helpers/raw.ts";
+import { DIRECTIONS } from "../helpers/resuming.ts";
+import { tempDir } from "../helpers/temp.ts";
+import { assertSameTree, makeTree, pathsIn, randomTree, transferTree, type Tree } from "../helpers/trees.ts";
+
+const DEEP = Array.from({ length: 60 }, (_, i) => `d${i}`).join("/");
+
+const TREE: Tree = {
+  "empty": null,
+  "a/b/empty": null,
+  "a/b/c.txt": "c",
+  "a/b.txt": "",
+  "a.txt": "a",
+  'a b/it\'s "quoted".txt': "quotes",
+  "天线 测试/报告.pdf": bytes(70_000, 1),
+  "Измерения/📡.csv": "x",
+  "names/[1]*?.txt": "pattern",
+  "names/back\\slash": "backslash",
+  "names/ leading and trailing ": "spaces",
+  "names/line\nbreak": "line",
+  "large.bin": bytes(2_500_000, 2),
+  [`${DEEP}/deep.txt`]: "deep",
+};
+
+/** The ends of a transfer in either direction: a server's directory and a local one, one of which has the tree. */
+async function scene(direction: "get" | "put", tree: Tree, operations?: (storage: Storage) => Partial<Storage>) {
+  const served = await Served.with({}, {}, operations);
+  const local = await tempDir();
+  const [source, target] = direction === "get" ? [served.join(), local.path] : [local.path, served.join()];
+  makeTree(source, tree);
+  return {
+    served,
+    source,
+    target,
+    ends: { direction, address: served.address, local: local.path },
+    async [Symbol.asyncDispose]() {
+      await served[Symbol.asyncDispose]();
+      await local[Symbol.asyncDispose]();
+    },
+  };
+}
+
+for (const direction of DIRECTIONS) {
+  Deno.test(`TreeTransfer.run() with ${direction} copies names, contents, times and empty directories`, async () => {
+    await using place = await scene(direction, TREE);
+    const steps: number[] = [];
+    const { failures, filesDone, filesKnown, bytesDone, bytesKnown, skipped, listed, entries } = await transferTree(
+      place.ends,
+      { onStep: ({ filesDone }) => steps.push(filesDone) },
+    );
+    assertSameTree(place.target, place.source);
+    const contents = Object.values(TREE).filter((content) => content !== null);
+    const size = contents.reduce((sum, content) => sum + content.length, 0);
+    assertEquals({ failures, skipped, listed, filesDone, filesKnown }, {
+      failures: [],
+      skipped: 0,
+      listed: true,
+      filesDone: contents.length,
+      filesKnown: contents.length,
+    });
+    assertEquals([bytesDone, bytesKnown], [size, size]);
+    assertEquals(entries, pathsIn(place.source).length);
+    assertEquals(steps.at(-1), contents.length);
+  });
+
+  Deno.test(`TreeTransfer.run() with ${direction} puts a tree into a directory that is not there yet`, async () => {
+    await using place = await scene(direction, { "x/y/a.txt": "a", "x/y/z/b.txt": "b", "other.txt": "o" });
+    const remote = direction === "get" ? "x/y" : "new/place";
+    await transferTree({ ...place.ends, remote });
+    const found = pathsIn(place.target);
+    if (direction === "get") assertEquals(found, ["a.txt", "z/", "z/b.txt"]);
+    else {assertEquals(found.filter((path) => path.startsWith("new/place/x/y/z/")), [
+        "new/place/x/y/z/",
+        "new/place/x/y/z/b.txt",
+      ]);}
+  });
+
+  Deno.test(`TreeTransfer.run() with ${direction} goes on after files that cannot be transferred`, async () => {
+    await using place = await scene(direction, {
+      "1.txt": "one",
+      "2.txt": "a directory is in the way",
+      "3/x.txt": "a file is in the way",
+      "4.txt": "a pipe is in the way",
+      "5.txt": "five",
+      "6/y.txt": "six",
+    });
+    await Deno.mkdir(`${place.target}/2.txt/full`, { recursive: true });
+    await Deno.writeTextFile(`${place.target}/3`, "in the way");
+    assert((await new Deno.Command("mkfifo", { args: [`${place.target}/4.txt`] }).output()).success);
+    const { failures, failed, filesDone } = await transferTree(place.ends);
+    assertEquals(failures.map((line) => line.split(" ")[0]).sort(), ["2.txt", "3", "3/x.txt", "4.txt"]);
+    assertEquals([failed, filesDone], [4, 3]);
+    assertStringIncludes(failures.join(), "2.txt IsADirectory");
+    assertStringIncludes(failures.join(), "4.txt NotAFile");
+    await assertFile(`${place.target}/1.txt`, "one");
+    await assertFile(`${place.target}/5.txt`, "five");
+    await assertFile(`${place.target}/6/y.txt`, "six");
+    await assertFile(`${place.target}/3`, "in the way");
+  });
+
+  Deno.test(`TreeTransfer.run() with ${direction} reports files that have vanished`, async () => {
+    await using place = await scene(direction, { "a.txt": "a", "b.txt": "b", "c.txt": "c" });
+    const link = new Link(place.served.address);
+    await using _link = link;
+    const local = DirectoryStorage.open(place.ends.local);
+    const failures: string[] = [];
+    const onFailure = (path: string, { code }: FerryError) => failures.push(`${path} ${code}`);
+    const trees = { direction, local, shown: "local", remote: "" };
+    async function* entries(): AsyncGenerator<Entry> {
+      for await (const entry of direction === "put" ? listLocal(local) : listRemote(link, "")) {
+        if (entry.path === "b.txt") await Deno.remove(`${place.source}/b.txt`);
+        yield entry;
+      }
+    }
+    const { failed, filesDone } = await within(new TreeTransfer(trees, [link], { onFailure }).run(entries()));
+    assertEquals([failures, failed, filesDone], [["b.txt NotFound"], 1, 2]);
+    assertSameTree(place.target, place.source);
+  });
+
+  Deno.test(`TreeTransfer.run() with ${direction} that is cancelled leaves whole files only`, async () => {
+    const tree = Object.fromEntries(Array.from({ length: 300 }, (_, i) => [`d${i % 7}/f${i}`, bytes(30_000, i)]));
+    await using place = await scene(direction, tree);
+    const stop = new AbortController();
+    const onStep = ({ filesDone }: { filesDone: number }) => {
+      if (filesDone >= 20) stop.abort();
+    };
+    await failsWith(transferTree(place.ends, { signal: stop.signal, onStep }), "Cancelled");
+    const found = pathsIn(place.target).filter((path) => !path.endsWith("/") && !path.includes(".ferry-"));
+    assertGreater(found.length, 19);
+    for (const path of found) await assertFile(`${place.target}/${path}`, tree[path] ?? "nothing");
+    assertEquals((await transferTree(place.ends)).failures, []);
+    assertSameTree(place.target, place.source);
+  });
+
+  Deno.test(`TreeTransfer.run() with ${direction} uses several connections`, async () => {
+    const tree = randomTree(new Random(5), 60, 20_000);
+    await using place = await scene(direction, tree);
+    const { failures } = await transferTree(place.ends, { connections: 3 });
+    assertEquals(failures, []);
+    assertSameTree(place.target, place.source);
+    assertGreater(place.served.events.of("open").length, 2);
+  });
+
+  Deno.test(`TreeTransfer.run() with ${direction} takes what is selected only`, async () => {
+    await using place = await scene(direction, { "a/1.txt": "1", "a/2.pdf": "2", "b/3.txt": "3" });
+    await transferTree(place.ends, { select: ({ path }) => path.endsWith(".txt") });
+    assertEquals(pathsIn(place.target), ["a/", "a/1.txt", "b/", "b/3.txt"]);
+  });
+}
+
+Deno.test("TreeTransfer.run() counts a file as failed when the server says that it was cancelled", async () => {
+  await using place = await scene("get", { "a.txt": "a", "b.txt": "b" }, (storage) => ({
+    read(path, options) {
+      return path === "a.txt" ? Promise.reject(new FerryError("Cancelled", "no")) : storage.read(path, options);
+    },
+  }));
+  const { failed, filesDone } = await transferTree(place.ends);
+  assertEquals([failed, filesDone], [1, 1]);
+});
+
+Deno.test("TreeTransfer.run() gives a file up when nothing of it ever arrives", async () => {
+  let connections = 0;
+  await using server = FakeServer.welcoming(async (peer) => {
+    connections++;
+    await peer.receive();
+    await peer.send("ready", { size: 5, mtimeMs: 0, version: "v" });
+  });
+  await using local = await tempDir();
+  const storage = DirectoryStorage.open(local.path);
+  await using link = new Link(server.address);
+  const trees = { direction: "get", local: storage, shown: "local", remote: "" } as const;
+  const failures: string[] = [];
+  const stop = new AbortController();
+  const transfer = new TreeTransfer(trees, [link], {
+    retries: 1,
+    signal: stop.signal,
+    onFailure: (path, { code }) => failures.push(`${path} ${code}`),
+  });
+  async function* entries(): AsyncGenerator<Entry> {
+    yield { path: "f", kind: "file", size: 5, mtimeMs: 0 };
+  }
+  const running = transfer.run(entries());
+  try {
+    await within(running, "the end", 2_000);
+  } finally {
+    stop.abort();
+    await running.catch(() => {});
+  }
+  assertEquals([failures, connections], [["f Disconnected"], 2]);
+});
+
+Deno.test("TreeTransfer.run() with put can be cancelled while the server makes a directory", async () => {
+  const [asked, made] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const mkdir = () => {
+    asked.resolve();
+    return made.promise;
+  };
+  await using place = await scene("put", { "empty": null }, () => ({ mkdir }));
+  await using link = new Link(place.ends.address);
+  const local = DirectoryStorage.open(place.source);
+  const stop = new AbortController();
+  const trees = { direction: "put", local, shown: "local", remote: "" } as const;
+  const running = new TreeTransfer(trees, [link], { signal: stop.signal }).run(listLocal(local));
+  await within(asked.promise, "the request for the directory");
+  stop.abort();
+  try {
+    await failsWith(running, "Cancelled");
+  } finally {
+    made.resolve();
+  }
+});
+
+Deno.test("listRemote() goes on where it was cut off", async () => {
+  const tree = Object.fromEntries(
+    Array.from({ length: 3000 }, (_, i) => [`${i % 3 === 0 ? "a" : `a-${i % 7}/b`}/${"n".repeat(60)}${i}`, ""]),
+  );
+  await using served = await Served.with();
+  makeTree(served.join(), tree);
+  const cuts = new RandomCuts(new Random(3), 5, [["toClient", 50_000, 150_000]]);
+  await using proxy = await FaultProxy.to(served.address, cuts);
+  await using link = new Link(proxy.address);
+  const found = await within(Array.fromAsync(listRemote(link, "")), "the listing", 10_000);
+  const wanted = await Array.fromAsync(DirectoryStorage.open(served.join()).list(ROOT, { recursive: true }));
+  assertEquals(found, wanted);
+  assertLess(cuts.left, 3);
+});
+
+Deno.test("listRemote() waits for a server that comes back", async () => {
+  await using dir = await tempDir();
+  const names = Array.from({ length: 30_000 }, (_, i) => `${String(i).padStart(5, "0")}${"n".repeat(150)}`);
+  const storage = {
+    async *list() {
+      for (const path of names) yield { path, kind: "file", size: 0, mtimeMs: 0 } as const;
+    },
+  };
+  const root = new Proxy(DirectoryStorage.open(dir.path), {
+    get: (target, key) => Reflect.get(storage, key) ?? Reflect.get(target, key),
+  });
+  const first = serve({ root, port: 0 });
+  const { address } = first;
+  const back = Promise.withResolvers<AsyncDisposable>();
+  await using link = new Link(address);
+  let count = 0;
+  const listing = async () => {
+    for await (const { path } of listRemote(link, "")) {
+      assertEquals(path, names[count]);
+      if (++count !== 10) continue;
+      await first[Symbol.asyncDispose]();
+      setTimeout(() => back.resolve(serve({ root, ...address })), 100);
+    }
+  };
+  try {
+    await within(listing(), "the listing", 10_000);
+  } finally {
+    await (await back.promise)[Symbol.asyncDispose]();
+  }
+  assertEquals(count, names.length);
+});
+
+Deno.test("isListedAfter() agrees with the order of a listing", async () => {
+  await using dir = await tempDir();
+  const names = ["a", "a-b", "a.txt", "a b", "B", "é", "e\u0301", "天", "📡", "\uffee", "z"];
+  for (const name of names) makeTree(dir.path, { [`${name}/a/x`]: "", [`${name}/a.x`]: "", [`${name}/-`]: "" });
+  const paths = (await Array.fromAsync(listLocal(DirectoryStorage.open(dir.path)))).map(({ path }) => path);
+  assertEquals(paths.length, names.length * 5);
+  for (const [i, a] of paths.entries()) {
+    for (const [j, b] of paths.entries()) assertEquals(isListedAfter(a, b), i > j, `${a} after ${b}`);
+  }
+});
