@@ -1,11 +1,12 @@
 import { withCredentials, withSecretIfWanted } from "./lib/cli/client/credentials.ts";
 import { Exit } from "./lib/cli/terminal/exit.ts";
-import { type Address, parseClientArguments } from "./lib/cli/client/client_arguments.ts";
+import { parseClientArguments } from "./lib/cli/client/client_arguments.ts";
+import { type Address, askAddress } from "./lib/cli/client/server_address.ts";
 import { UsageError } from "./lib/cli/terminal/usage.ts";
 import { runPrompt } from "./lib/cli/client/prompt.ts";
 import { runOnce, runScript } from "./lib/cli/client/script.ts";
 import { surviveFileSizeLimit } from "./lib/cli/terminal/signals.ts";
-import { askAddress, explain, messages } from "./lib/cli/terminal/terminal.ts";
+import { explain, messages } from "./lib/cli/terminal/terminal.ts";
 import { VERSION } from "./lib/cli/terminal/version.ts";
 
 const HELP = `Talks to a Ferry server.

@@ -3,7 +3,8 @@ import { isWildcard, type ServerIdentity, serverIdentity, writeTicket } from "..
 import { ticketsOf } from "../../lib/cli/server/protection.ts";
 import { parseServerArguments } from "../../lib/cli/server/server_arguments.ts";
 import { isLoopback } from "../../lib/transport/address.ts";
-import { parseAddress, parseClientArguments } from "../../lib/cli/client/client_arguments.ts";
+import { parseClientArguments } from "../../lib/cli/client/client_arguments.ts";
+import { parseAddress } from "../../lib/cli/client/server_address.ts";
 import { UsageError } from "../../lib/cli/terminal/usage.ts";
 import { certificateDer, checkIdentity } from "../../lib/auth/certificate.ts";
 import { Secret } from "../../lib/auth/secret.ts";

@@ -5,7 +5,7 @@ import { printable } from "../../core/text.ts";
 import { execute } from "./commands.ts";
 import { complete } from "./complete.ts";
 import { Exit } from "../terminal/exit.ts";
-import type { Address } from "./client_arguments.ts";
+import type { Address } from "./server_address.ts";
 import { restriction } from "./rights.ts";
 import { Shell } from "./shell.ts";
 import { explain, messages, print } from "../terminal/terminal.ts";
