@@ -49,13 +49,15 @@ Deno.test("serve() never stores what was cancelled while it waited behind a slow
     ...put("one"),
     ...put("two"),
     ["request", { command: "mkdir", path: "three" }],
-    ["cancel"],
+    ["request", { command: "mkdir", path: "four" }],
+    ...[5, 4, 3, 1].map((request): Frames[number] => ["cancel", { request }]),
   );
   await aborted(await begun);
   release();
-  assertEquals((await peer.answer()).outcome, "ok");
-  for (let i = 0; i < 3; i++) assertEquals((await peer.answer()).outcome, "Cancelled");
-  assertEquals(await namesIn(served.join()), ["slow.bin"]);
+  const outcomes = [];
+  for (let i = 0; i < 5; i++) outcomes.push((await peer.answer()).outcome);
+  assertEquals(outcomes, ["ok", "ok", "Cancelled", "Cancelled", "Cancelled"]);
+  assertEquals(await namesIn(served.join()), ["one", "slow.bin"]);
   await peer.sendAll(...put("after"));
   assertEquals((await peer.answer()).outcome, "ok");
 });
@@ -80,8 +82,8 @@ Deno.test("serve() begins nothing more of what a client had asked for that is go
 Deno.test("serve() does not store a body that a cancel follows at once", async () => {
   await using served = await Served.with({});
   using peer = await RawPeer.greeted(served.address);
-  for (let i = 0; i < 20; i++) {
-    await peer.sendAll(...put("one"), ["cancel"]);
+  for (let request = 1; request <= 20; request++) {
+    await peer.sendAll(...put("one"), ["cancel", { request }]);
     assertEquals((await peer.answer()).outcome, "Cancelled");
     assertEquals(await namesIn(served.join()), []);
   }
@@ -105,7 +107,7 @@ Deno.test("serve() tells the truth when a cancel comes too late", async () => {
   using peer = await RawPeer.greeted(served.address);
   await peer.sendAll(...put("one"), ["request", { command: "stat" }]);
   await within(committing.promise, "the commit");
-  await peer.sendAll(["cancel"], ["request", { command: "stat" }]);
+  await peer.sendAll(["cancel", { request: 2 }], ["cancel", { request: 1 }], ["request", { command: "stat" }]);
   // Another connection has been served, so what this one has sent has come.
   using other = await RawPeer.greeted(served.address);
   assertEquals((await other.ask({ command: "stat" })).outcome, "ok");
@@ -152,7 +154,7 @@ for (const sizes of [[3 * AHEAD_BYTES], [AHEAD_BYTES / 2, AHEAD_BYTES], Array.fr
 Deno.test("ReadAhead keeps no more than it may, however small the pieces are, and has room again for what was used", async () => {
   for (const size of [0, 1, 5000, AHEAD_BYTES / 2]) {
     const ahead = new ReadAhead(AHEAD_BYTES);
-    const body = new RequestBody(ahead, new AbortController().signal);
+    const body = new RequestBody(ahead);
     let kept = 0;
     for (;;) {
       const state = await Promise.race([body.deliver(new Uint8Array(size)).then(() => "kept"), tick("waits")]);
