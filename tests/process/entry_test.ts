@@ -476,7 +476,7 @@ Deno.test("client.ts refuses names that lead out of the served directory", async
   assertOutcome(outcome, 5, /^Cannot get "etc\/passwd": no such file or directory\n$/);
   assertEquals(outcome.stdout, "");
   await Deno.writeTextFile(join(dir.here, "b.txt"), "b");
-  for (const name of ["../b.txt", "/../b.txt", "x/../../b.txt", "..", "../../"]) {
+  for (const name of ["../b.txt", "/../b.txt", "x/../../b.txt", "..", "../"]) {
     const refused = await runClient([server.at, "put", "b.txt", name], { cwd: dir.here });
     assertOutcome(refused, 1, /it leads out of the served directory\n$/);
   }

@@ -1,14 +1,6 @@
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { ConnectionLimiter, type Guest } from "../../lib/server/connection_limiter.ts";
 import { FerryError } from "../../lib/core/errors.ts";
-import { Served } from "../helpers/raw.ts";
-
-/** The reasons of the sessions that have ended, when there are `count`. */
-async function reasons(served: Served, count: number): Promise<(string | undefined)[]> {
-  return (await served.events.until("close", count)).map(({ reason }) => reason);
-}
-
-// In all, and per address
 
 /** One that is idle since then, or at work. */
 function guest(idleSince?: number): Guest & { readonly reasons: string[] } {
