@@ -8,7 +8,6 @@ import { CONTENT, flipped, MIB } from "../helpers/resuming.ts";
 import { tempDir } from "../helpers/temp.ts";
 
 const SECRETS = { full: Secret.create(), read: Secret.create(), upload: Secret.create() };
-
 const WITH_SECRETS: Partial<ServeOptions> = { secret: SECRETS };
 
 /** Begins an upload and gives it up, so that this much of it is kept. */

@@ -6,7 +6,6 @@ import { DENO, PROJECT } from "../helpers/process.ts";
 import { AUTHORITY } from "../helpers/certificates.ts";
 
 const DAY_MS = 24 * 60 * 60 * 1000;
-
 const YEAR_MS = 365.25 * DAY_MS;
 
 Deno.test("createIdentity() makes a certificate of a server, for the internal name, from yesterday for ten years", async () => {

@@ -85,7 +85,7 @@ const BROKEN_GETS: Record<string, [Kind, unknown?][]> = {
   "ok of another kind": [...GOOD.slice(0, 3), ["ok", []]],
   "hello": [["hello", { ferry: [1] }], ...GOOD],
   "request": [["request", { command: "get", path: "/etc/passwd" }], ...GOOD],
-  "cancel": [["cancel"], ...GOOD],
+  "cancel": [["cancel", { request: 1 }], ...GOOD],
   "error without fields": [["error", {}]],
   "error of an unknown code": [["error", { code: "Nonsense", message: "x" }]],
 };
@@ -195,7 +195,7 @@ Deno.test("a frame that nobody asked for ends the connection", async (t) => {
       ["end", { size: 0 }],
       ["error", { code: "NotFound", message: "no such file" }],
       ["hello", { ferry: [1] }],
-      ["cancel", undefined],
+      ["cancel", { request: 1 }],
       ["request", { command: "get", path: "a" }],
       ["notice", { text: 7, reason: "message" }],
       ["notice", { text: "x", reason: "nonsense" }],

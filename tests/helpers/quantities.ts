@@ -1,7 +1,5 @@
 export const KIB = 1024;
-
 export const MIB = KIB ** 2;
-
 export const GIB = KIB ** 3;
 
 /** What is typed, and what it means or the words in which it is refused. */

@@ -17,7 +17,6 @@ import { tempDir } from "../helpers/temp.ts";
 import { linesOf } from "../helpers/audit_lines.ts";
 
 const NO_TERMINAL = { ignore: !hasTerminal };
-
 const NOT_ON_WINDOWS = { ignore: Deno.build.os === "windows" };
 
 /** Starts a server with an audit log beside the served directory. */

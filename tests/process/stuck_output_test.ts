@@ -19,7 +19,6 @@ import { tempDir } from "../helpers/temp.ts";
 import { makeTree } from "../helpers/trees.ts";
 
 const NOT_ON_WINDOWS = { ignore: Deno.build.os === "windows" };
-
 const NO_TERMINAL = { ignore: !hasTerminal };
 
 /** How soon a process ends that waits for nobody, in ms. */

@@ -12,7 +12,6 @@ import { assertSameTree, makeTree, transferTree } from "../helpers/trees.ts";
 import { tempDir } from "../helpers/temp.ts";
 
 const KIB = 1024;
-
 const MIB = 1024 * KIB;
 
 /** How far a rate may be from its limit: what buffers and the first moments make of a transfer of a second. */
@@ -24,7 +23,6 @@ const BUSY = 0.5;
 // Real transfers
 
 const IDENTITY = await createIdentity();
-
 const SECRET = Secret.create();
 
 /** How to serve, and how to connect. */

@@ -10,7 +10,6 @@ import { failsWith, RawPeer, Served, within } from "../helpers/raw.ts";
 
 /** A little more, and a little less, than a session may stand still before it makes room for others, in ms. */
 const MORE_MS = 61_000;
-
 const LESS_MS = 59_000;
 
 /** More than the system takes for a client that does not read, in bytes. */

@@ -47,13 +47,15 @@ Deno.test("serve() never stores what was cancelled while it waited behind a slow
     ...put("one"),
     ...put("two"),
     ["request", { command: "mkdir", path: "three" }],
-    ["cancel"],
+    ["request", { command: "mkdir", path: "four" }],
+    ...[5, 4, 3, 1].map((request): Frames[number] => ["cancel", { request }]),
   );
   await aborted(await begun);
   release();
-  assertEquals((await peer.answer()).outcome, "ok");
-  for (let i = 0; i < 3; i++) assertEquals((await peer.answer()).outcome, "Cancelled");
-  assertEquals(await namesIn(served.join()), ["slow.bin"]);
+  const outcomes = [];
+  for (let i = 0; i < 5; i++) outcomes.push((await peer.answer()).outcome);
+  assertEquals(outcomes, ["ok", "ok", "Cancelled", "Cancelled", "Cancelled"]);
+  assertEquals(await namesIn(served.join()), ["one", "slow.bin"]);
   await peer.sendAll(...put("after"));
   assertEquals((await peer.answer()).outcome, "ok");
 });
@@ -78,8 +80,8 @@ Deno.test("serve() begins nothing more of what a client had asked for that is go
 Deno.test("serve() does not store a body that a cancel follows at once", async () => {
   await using served = await Served.with({});
   using peer = await RawPeer.greeted(served.address);
-  for (let i = 0; i < 20; i++) {
-    await peer.sendAll(...put("one"), ["cancel"]);
+  for (let request = 1; request <= 20; request++) {
+    await peer.sendAll(...put("one"), ["cancel", { request }]);
     assertEquals((await peer.answer()).outcome, "Cancelled");
     assertEquals(await namesIn(served.join()), []);
   }
@@ -103,7 +105,7 @@ Deno.test("serve() tells the truth when a cancel comes too late", async () => {
   using peer = await RawPeer.greeted(served.address);
   await peer.sendAll(...put("one"), ["request", { command: "stat" }]);
   await within(committing.promise, "the commit");
-  await peer.sendAll(["cancel"], ["request", { command: "stat" }]);
+  await peer.sendAll(["cancel", { request: 2 }], ["cancel", { request: 1 }], ["request", { command: "stat" }]);
   // Another connection has been served, so what this one has sent has come.
   using other = await RawPeer.greeted(served.address);
   assertEquals((await other.ask({ command: "stat" })).outcome, "ok");

@@ -12,9 +12,7 @@ const SIZE = CONTENT.length;
 const LONG_NAME = { upload: "n".repeat(60_000) };
 
 const WRONG = await fieldsOf(flipped(flipped(CONTENT.subarray(0, 2 * MIB), 0), MIB));
-
 const MANY = await fieldsOf(CONTENT);
-
 const LARGE_BLOCKS = await fieldsOf(CONTENT.subarray(0, 2 * MIB), 2 * MIB);
 
 /** What the client says in answer to an `offer`. */

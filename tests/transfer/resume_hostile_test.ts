@@ -81,11 +81,8 @@ Deno.test("get() fails with BadRequest when the sums of the blocks are nonsense"
 });
 
 const FEW = await fieldsOf(CONTENT.subarray(0, MIB));
-
 const WRONG = await fieldsOf(flipped(flipped(CONTENT.subarray(0, 2 * MIB), 0), MIB));
-
 const MANY = await fieldsOf(CONTENT);
-
 const LARGE_BLOCKS = await fieldsOf(CONTENT.subarray(0, 2 * MIB), 2 * MIB);
 
 /** Lies that cannot be known for what they are, but do no harm. */

@@ -43,6 +43,27 @@ for (const kind of ["data", "cancel", "alive", "error", "end"] as const) {
   });
 }
 
+Deno.test("Connection.workedAt does not count a cancel, in one piece or in two", async () => {
+  using clock = new MovedClock();
+  const cancel = frameBytes(FrameKind.cancel, '{"request":1}');
+  const end = frameBytes(FrameKind.end, '{"size":1}');
+  const connection = arriving(
+    cancel,
+    cancel.subarray(0, 15),
+    cancel.subarray(15),
+    end.subarray(0, 15),
+    end.subarray(15),
+  );
+  const began = connection.workedAt;
+  for (let i = 0; i < 2; i++) {
+    clock.forward(1000);
+    assertEquals((await connection.receive())?.kind, FrameKind.cancel);
+    assertEquals(connection.workedAt, began);
+  }
+  assertEquals((await connection.receive())?.kind, FrameKind.end);
+  assertEquals(connection.workedAt, connection.progressAt);
+});
+
 Deno.test("Connection.workedAt does not count signs of life before the end", async () => {
   using clock = new MovedClock();
   const connection = arriving(frameBytes(FrameKind.alive), frameBytes(FrameKind.alive));

@@ -3,7 +3,6 @@ import { RateLimit, Throttle } from "../../lib/transport/rate_limit.ts";
 import { within } from "../helpers/raw.ts";
 
 const KIB = 1024;
-
 const MIB = 1024 * KIB;
 
 // The meter, with a clock of its own

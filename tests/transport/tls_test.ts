@@ -37,9 +37,7 @@ const ISSUED: Identity = {
 };
 
 const HERE = { hostname: "127.0.0.1", port: 0 };
-
 const DAY_MS = 24 * 60 * 60 * 1000;
-
 const YEAR_MS = 365.25 * DAY_MS;
 
 /** A client of a test: what it does with a new connection. */

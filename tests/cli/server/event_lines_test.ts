@@ -6,9 +6,7 @@ import { NASTY, UNSAFE } from "../../helpers/nasty.ts";
 const CHINESE = "天线 测试 报告.pdf";
 
 const NOW = new Date(Date.UTC(2026, 10, 20, 8, 51, 0, 7));
-
 const WHO = { session: 3, peer: "127.0.0.1:50000" };
-
 const COMMAND = {
   event: "command",
   ...WHO,
