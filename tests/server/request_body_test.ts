@@ -8,7 +8,7 @@ const AHEAD_BYTES = 1024 * 1024;
 Deno.test("ReadAhead keeps no more than it may, however small the pieces are, and has room again for what was used", async () => {
   for (const size of [0, 1, 5000, AHEAD_BYTES / 2]) {
     const ahead = new ReadAhead(AHEAD_BYTES);
-    const body = new RequestBody(ahead, new AbortController().signal);
+    const body = new RequestBody(ahead);
     let kept = 0;
     for (;;) {
       const state = await Promise.race([body.deliver(new Uint8Array(size)).then(() => "kept"), tick("waits")]);
