@@ -6,7 +6,8 @@ import { UsageError } from "./lib/cli/terminal/usage.ts";
 import { runPrompt } from "./lib/cli/client/prompt.ts";
 import { runOnce, runScript } from "./lib/cli/client/script.ts";
 import { surviveFileSizeLimit } from "./lib/cli/terminal/signals.ts";
-import { explain, messages } from "./lib/cli/terminal/terminal.ts";
+import { explain } from "./lib/cli/terminal/explain.ts";
+import { messages } from "./lib/cli/terminal/terminal.ts";
 import { VERSION } from "./lib/cli/terminal/version.ts";
 
 const HELP = `Talks to a Ferry server.

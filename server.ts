@@ -1,4 +1,5 @@
-import { logLine } from "./lib/cli/server/event_lines.ts";
+import { jsonLine, logLine } from "./lib/cli/server/event_lines.ts";
+import { explain } from "./lib/cli/terminal/explain.ts";
 import { Exit } from "./lib/cli/terminal/exit.ts";
 import { describeLimits } from "./lib/cli/server/limit_options.ts";
 import { LineQueue } from "./lib/cli/terminal/line_queue.ts";
@@ -11,7 +12,8 @@ import { parseServerArguments, type ServerArguments } from "./lib/cli/server/ser
 import { endBeforeDebugging, onHangup, onStop, surviveFileSizeLimit } from "./lib/cli/terminal/signals.ts";
 import { VERSION } from "./lib/cli/terminal/version.ts";
 import { formatAddress } from "./lib/transport/address.ts";
-import { cannot, FerryError } from "./lib/core/errors.ts";
+import { cannot } from "./lib/core/errors.ts";
+import { printable } from "./lib/core/text.ts";
 import { type FerryServer, serve } from "./lib/server/server.ts";
 import { DirectoryStorage } from "./lib/storage/directory/directory_storage.ts";
 
@@ -64,7 +66,7 @@ const LAST_LINES_MS = 1_000;
 
 /** Says something that is no event of the server's. */
 function inform(event: string, message: string, { json }: ServerArguments): void {
-  stderr.line(json ? JSON.stringify({ event, message }) : message);
+  stderr.line(json ? jsonLine({ event, message }) : message);
 }
 
 /** What a server of the directory at `path` needs, which the user may have named in another way. */
@@ -117,12 +119,12 @@ async function announce({ address }: FerryServer, root: string, options: ServerA
   const { write, files } = needsOf(options, root);
   stdout.line(
     json
-      ? JSON.stringify({ event: "listening", hostname, port, root })
-      : `Serving ${root} on ${formatAddress(address)}`,
+      ? jsonLine({ event: "listening", hostname, port, root })
+      : `Serving ${printable(root)} on ${formatAddress(address)}`,
   );
   const say = (message: string) => inform("permissions", message, options);
   const more = await excess();
-  const all = [root, ...files].join(" and ");
+  const all = printable([root, ...files].join(" and "));
   if (more.length === 0) return say(`It may ${write ? "read and write" : "read"} ${all}, and nothing else.`);
   say(`Deno was told to let it do more than it needs: ${more.join(", ")}.`);
   if (!Deno.build.standalone) say(`This would be enough:\n  ${grantingCommand(needsOf(options, root))}`);
@@ -163,8 +165,7 @@ async function main(): Promise<number> {
     console.log(options === "help" ? HELP : VERSION);
     return Exit.done;
   } catch (error) {
-    if (!(error instanceof UsageError || error instanceof FerryError)) throw error;
-    stderr.line(error.message);
+    stderr.line(explain(error).message);
     return error instanceof UsageError ? Exit.usage : Exit.failed;
   }
 }

@@ -18,6 +18,11 @@ export interface ClientArguments {
   readonly words: string[];
 }
 
+/** What follows `--`. One behind the command's name belongs to the command, and is kept. */
+function afterDashes(args: string[], { _: before, "--": after }: { _: unknown[]; "--": string[] }): string[] {
+  return args.includes("--") && before.length > 1 ? ["--", ...after] : after;
+}
+
 /** @throws {UsageError} */
 export function parseClientArguments(args: string[]): ClientArguments | Enquiry {
   const strings = ["secret-file", "ca", "limit-rate"] as const;
@@ -25,12 +30,13 @@ export function parseClientArguments(args: string[]): ClientArguments | Enquiry 
     boolean: ["insecure", "help", "version"],
     string: [...strings, "_"],
     stopEarly: true,
+    "--": true,
     unknown: unknownFlag,
   });
   if (flags.help) return "help";
   if (flags.version) return "version";
   requireValues(flags, strings);
-  const [address, ...words] = flags._.map(String);
+  const [address, ...words] = [...flags._.map(String), ...afterDashes(args, flags)];
   const rate = flags["limit-rate"];
   return {
     address: address === undefined ? undefined : parseAddress(address),

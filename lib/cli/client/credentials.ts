@@ -5,6 +5,7 @@ import { Secret } from "../../auth/secret.ts";
 import { cannot, FerryError } from "../../core/errors.ts";
 import type { ClientArguments } from "./client_arguments.ts";
 import type { Address } from "./server_address.ts";
+import { maySee, valueOf } from "../terminal/environment.ts";
 import { readPrivateFile } from "../terminal/private_files.ts";
 import { askHidden } from "../terminal/terminal.ts";
 import { UsageError } from "../terminal/usage.ts";
@@ -14,18 +15,10 @@ const VARIABLE = "FERRY_SECRET";
 
 type Options = Pick<ClientArguments, "secretFile" | "caFile" | "insecure" | "bytesPerSecond">;
 
-function maySeeVariable(): boolean {
-  return Deno.permissions.querySync({ name: "env", variable: VARIABLE }).state === "granted";
-}
-
 function knownSecret({ secretFile }: Options): Secret | undefined {
   try {
-    const text = secretFile !== undefined
-      ? readPrivateFile(secretFile)
-      : maySeeVariable()
-      ? Deno.env.get(VARIABLE)
-      : undefined;
-    return text === undefined || secretFile === undefined && text === "" ? undefined : Secret.parse(text);
+    const text = secretFile === undefined ? valueOf(VARIABLE) : readPrivateFile(secretFile);
+    return text === undefined ? undefined : Secret.parse(text);
   } catch (error) {
     throw cannot("use the secret in", secretFile ?? VARIABLE, error);
   }
@@ -85,7 +78,7 @@ export async function withCredentials(address: Address, options: Options, intera
   if (interactive && ca === undefined) return { ...address, rate };
   throw new UsageError(
     `how to meet ${formatAddress(address)}? Give the server's ticket in place of the address, its secret ` +
-      `(--secret-file, or ${VARIABLE}${maySeeVariable() ? "" : ` with --allow-env=${VARIABLE}`}), or --insecure when ` +
+      `(--secret-file, or ${VARIABLE}${maySee(VARIABLE) ? "" : ` with --allow-env=${VARIABLE}`}), or --insecure when ` +
       "it has neither",
   );
 }

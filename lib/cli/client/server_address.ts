@@ -6,9 +6,9 @@ import { cannot, toFerryError } from "../../core/errors.ts";
 import { quote } from "../../core/text.ts";
 import { DEFAULT_PORT } from "../../protocol/constants.ts";
 import type { RateLimit } from "../../transport/rate_limit.ts";
+import { explain } from "../terminal/explain.ts";
 import { parsePort, shown } from "../terminal/options.ts";
 import { readPrivateFile } from "../terminal/private_files.ts";
-import { explain } from "../terminal/terminal.ts";
 import { UsageError } from "../terminal/usage.ts";
 
 /** Where a server is, and how to connect to it. */
@@ -40,7 +40,7 @@ function readTicket(path: string): string {
     const text = readPrivateFile(path);
     if (isTicket(text)) return text;
   } catch (error) {
-    throw new UsageError(cannot("use the ticket in", path, error).message);
+    throw new UsageError(cannot("read the ticket in", path, error).message);
   }
   throw new UsageError(`there is no ticket in ${quote(path)}`);
 }

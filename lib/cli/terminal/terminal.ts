@@ -1,8 +1,5 @@
 import { cannot, FerryError } from "../../core/errors.ts";
-import { printable } from "../../core/text.ts";
-import { Exit, exitCode } from "./exit.ts";
 import { LineQueue } from "./line_queue.ts";
-import { UsageError } from "./usage.ts";
 
 const encoder = new TextEncoder();
 
@@ -31,13 +28,6 @@ export async function printBytes(bytes: Uint8Array): Promise<void> {
     const reason = gone ? new FerryError("Internal", "whoever reads it has stopped") : error;
     throw cannot("write", "standard output", reason);
   }
-}
-
-/** The sentence for a failure that the user is to see. Any other is a defect and is thrown again. */
-export function explain(error: unknown): { message: string; code: number } {
-  if (error instanceof UsageError) return { message: error.message, code: Exit.usage };
-  if (error instanceof FerryError) return { message: printable(error.message), code: exitCode(error.code) };
-  throw error;
 }
 
 function readHidden(): string {
