@@ -33,7 +33,12 @@ const LIMIT_OPTIONS = {
   },
   "hello-timeout": { limit: "helloMs", ...DURATION, help: "time to encrypt and say hello", usual: "10s" },
   "idle-timeout": { limit: "idleMs", ...DURATION, help: "time without a request", usual: "1h" },
-  "stall-timeout": { limit: "stallMs", ...DURATION, help: "time without progress in the middle of something", usual: "6m" },
+  "stall-timeout": {
+    limit: "stallMs",
+    ...DURATION,
+    help: "time without progress in the middle of something",
+    usual: "6m",
+  },
   "max-requests": { limit: "requests", ...count(REQUEST_WINDOW), help: "unanswered requests of one client" },
   "max-file-size": { limit: "fileBytes", ...SIZE, help: "size of an uploaded file", usual: "any" },
   "keep-free": { limit: "keepFreeBytes", ...SIZE, help: "disk space that uploads leave free" },
