@@ -125,9 +125,9 @@ async function announce({ address }: FerryServer, root: string, options: ServerA
   const say = (message: string) => inform("permissions", message, options);
   const more = await excess();
   const all = printable([root, ...files].join(" and "));
-  if (more.length === 0) return say(`It may ${write ? "read and write" : "read"} ${all}, and nothing else.`);
-  say(`Deno was told to let it do more than it needs: ${more.join(", ")}.`);
-  if (!Deno.build.standalone) say(`This would be enough:\n  ${grantingCommand(needsOf(options, root))}`);
+  if (more.length === 0) return say(`Ferry may ${write ? "read and write" : "read"} ${all}, and nothing else.`);
+  say(`Ferry has more permissions than it needs: ${more.join(", ")}.`);
+  if (!Deno.build.standalone) say(`These are enough:\n  ${grantingCommand(needsOf(options, root))}`);
 }
 
 async function run(options: ServerArguments): Promise<number> {

@@ -62,12 +62,12 @@ export async function withCredentials(address: Address, options: Options, intera
   const ca = await readAuthorities(options);
   if (address.secret) {
     if (insecure || secretFile !== undefined) {
-      throw new UsageError("the ticket says how to meet the server; leave out --insecure and --secret-file");
+      throw new UsageError("the ticket already says how to connect; leave out --insecure and --secret-file");
     }
     return { ...address, rate, ...(address.tls ? { tls: { ca } } : {}) };
   }
   if (insecure && (secretFile ?? caFile) !== undefined) {
-    throw new UsageError("--insecure turns encryption and secret off; leave it out, or --secret-file and --ca");
+    throw new UsageError("--insecure turns encryption and secrets off; leave out either it, or --secret-file and --ca");
   }
   if (insecure) return { ...address, rate };
   const secret = knownSecret(options);
@@ -77,8 +77,8 @@ export async function withCredentials(address: Address, options: Options, intera
   if (asked) return { ...address, rate, secret: asked, tls: { ca } };
   if (interactive && ca === undefined) return { ...address, rate };
   throw new UsageError(
-    `how to meet ${formatAddress(address)}? Give the server's ticket in place of the address, its secret ` +
-      `(--secret-file, or ${VARIABLE}${maySee(VARIABLE) ? "" : ` with --allow-env=${VARIABLE}`}), or --insecure when ` +
+    `there is no secret for ${formatAddress(address)}: give the server's ticket instead of its address, its secret ` +
+      `(--secret-file, or ${VARIABLE}${maySee(VARIABLE) ? "" : ` with --allow-env=${VARIABLE}`}), or --insecure if ` +
       "it has neither",
   );
 }

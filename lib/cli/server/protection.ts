@@ -42,7 +42,7 @@ export function privateFiles(options: ServerArguments): string[] {
 /** Checks that options do not contradict each other. @returns Whether connections are encrypted. */
 function decide({ hostname, insecure, identity, tlsCert, ticketFile, secretFiles }: ServerArguments): boolean {
   if (identity !== undefined && tlsCert !== undefined) {
-    throw new UsageError("--identity and --tls-cert are two ways to say the same; choose one");
+    throw new UsageError("use either --identity or --tls-cert, not both");
   }
   const encrypts = !insecure && (!isLoopback(hostname) || identity !== undefined || tlsCert !== undefined);
   if (encrypts) return true;
@@ -70,7 +70,7 @@ async function ticketAddresses({ hostname, addresses }: ServerArguments): Promis
   if (addresses.length > 0) return addresses;
   const found = isWildcard(hostname) ? await ownAddresses() : [hostname];
   if (found.length > 0) return found;
-  throw new UsageError("say with --address under which name or address clients reach this server");
+  throw new UsageError("add --address NAME, the name or address that clients use for this server");
 }
 
 async function loadSecrets(files: ServerArguments["secretFiles"]): Promise<Partial<Record<Role, Secret>>> {
@@ -176,8 +176,8 @@ export function ticketsOf({ secrets, certificate, addresses }: Protection, port:
 
 const CAPTIONS: Record<Role, string> = {
   full: "Clients connect with this ticket:",
-  read: "Who has this ticket may only list and read:",
-  upload: "Who has this ticket may only add files:",
+  read: "This ticket only lets clients list and read:",
+  upload: "This ticket only lets clients add files:",
 };
 
 type TicketOptions = Pick<ServerArguments, "ticketFile" | "secretFiles">;
@@ -224,7 +224,7 @@ function isNewAtEveryStart({ identity, secretFiles }: Pick<ServerArguments, "ide
 }
 
 const SHORT_LIVED =
-  "The secret is new at every start: old tickets are of no use then, and interrupted uploads begin again. To keep it, add";
+  "The secret changes at every start: old tickets stop working, and interrupted uploads start over. To keep it, add";
 
 function sayWhereSecretsAre(secretFiles: TicketOptions["secretFiles"], print: (line: string) => void): void {
   const files = Object.values(secretFiles).filter((file) => file !== undefined);

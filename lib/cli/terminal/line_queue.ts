@@ -58,7 +58,7 @@ export class LineQueue {
   #notice(): string {
     const lines = this.#leftOut;
     if (lines === 0) return "";
-    return `${this.format(`${lines} ${lines === 1 ? "line was" : "lines were"} left out: nobody read this`)}\n`;
+    return `${this.format(`${lines} ${lines === 1 ? "line was" : "lines were"} dropped: nobody was reading`)}\n`;
   }
 
   #add(text: string): boolean {

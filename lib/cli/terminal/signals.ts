@@ -20,7 +20,7 @@ const LAST_WORDS_MS = 100;
 export function endBeforeDebugging(log: LineQueue): void {
   if (Deno.build.os === "windows") return;
   Deno.addSignalListener("SIGUSR1", () => {
-    log.line("SIGUSR1 opens a debugger to everybody on this machine; the server ends instead.");
+    log.line("SIGUSR1 would open a debugger to everyone on this machine; the server stops instead.");
     void log.drained(LAST_WORDS_MS).then(() => Deno.exit(Exit.failed));
   });
 }

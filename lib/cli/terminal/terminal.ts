@@ -25,7 +25,7 @@ export async function printBytes(bytes: Uint8Array): Promise<void> {
     for (let done = 0; done < bytes.length;) done += await Deno.stdout.write(bytes.subarray(done));
   } catch (error) {
     const gone = error instanceof Deno.errors.BrokenPipe;
-    const reason = gone ? new FerryError("Internal", "whoever reads it has stopped") : error;
+    const reason = gone ? new FerryError("Internal", "nobody reads it any more") : error;
     throw cannot("write", "standard output", reason);
   }
 }
