@@ -345,6 +345,30 @@ Deno.test("client.ts runs one command and says what it did", async () => {
   await server.stderr.until(/says: "how are you"\n/);
 });
 
+Deno.test("client.ts takes names that begin with a dash, after -- in every command", async () => {
+  await using dir = await places({ "-r": "r" });
+  await using server = await startServer(dir.served);
+  const run = (...words: string[]) => runClient(words, { cwd: dir.here });
+  await Deno.writeTextFile(join(dir.here, "-n"), "n");
+  const { at } = server;
+  const lines = [[at, "mkdir", "-x"], [at, "mkdir", "--", "-y"], ["--", at, "mkdir", "-z"], [
+    at,
+    "--",
+    "mkdir",
+    "--",
+    "--",
+  ]];
+  for (const words of lines) assertOutcome(await run(...words), 0, "");
+  assertOutcome(await run(at, "get", "--", "-r"), 0, /^Got "-r" as "-r" /);
+  assertOutcome(await run(at, "put", "--", "-n"), 0, /^Put "-n" as "-n" /);
+  assertEquals(Places.names(dir.here), ["-n", "-r"]);
+  assertEquals(Places.names(dir.served), ["--", "-n", "-r", "-x", "-y", "-z"]);
+  const script = await runClient([at], { input: "rm -- -x\nmv -- -y -a\nrm -r -- -z\nmkdir -- -b\n", cwd: dir.here });
+  assertEquals(script.code, 0, script.stderr);
+  assertEquals(Places.names(dir.served), ["--", "-a", "-b", "-n", "-r"]);
+  assertOutcome(await run(at, "mkdir", "--"), 2, "Usage: mkdir NAME\n");
+});
+
 Deno.test("client.ts exits with the documented codes", async () => {
   await using dir = await places({ "a.txt": "a" });
   const readOnly = ["--allow-net", `--allow-read=${dir.served}`];
