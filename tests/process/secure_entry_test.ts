@@ -261,7 +261,10 @@ Deno.test("server.ts ends on SIGUSR1 rather than let Deno open a debugger to eve
   await using server = await startServer(dir.join());
   server.kill("SIGUSR1");
   assertEquals(await server.ended(), 1);
-  assertStringIncludes(server.stderr.text, "SIGUSR1 would open a debugger to everyone on this machine; the server stops instead.\n");
+  assertStringIncludes(
+    server.stderr.text,
+    "SIGUSR1 would open a debugger to everyone on this machine; the server stops instead.\n",
+  );
 });
 
 /** Where others can reach it, and nothing is said about tickets. */
