@@ -102,8 +102,8 @@ export class Connection {
   /**
    * The next frame, or undefined when the other end has closed its side. The payload is valid until the next call.
    *
-   * @throws {FerryError} `Disconnected`, also at an end in the middle of a frame. `BadRequest` or `Corrupt` for bytes that
-   * are not the protocol or were changed on the way; nothing more can be received then.
+   * @throws {FerryError} `Disconnected`, also at an end in the middle of a frame. `BadRequest` or `Corrupt` for bytes
+   * that are not the protocol or were changed on the way; nothing more can be received then.
    */
   async receive(): Promise<Frame | undefined> {
     try {
