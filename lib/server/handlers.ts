@@ -1,5 +1,5 @@
 import type { Connection } from "../transport/connection.ts";
-import { NO_BLOCKS } from "../core/block_sums.ts";
+import { blockSizeFor, NO_BLOCKS } from "../core/block_sums.ts";
 import { encodeBlocks } from "../protocol/block_fields.ts";
 import type { Entry } from "../core/metadata.ts";
 import type { CommandName, OkOf, Request, RequestOf, Right } from "../protocol/commands.ts";
@@ -123,7 +123,11 @@ async function offer(context: Context, request: RequestOf<"offer">): Promise<OkO
   const { sums, state } = await toStore(
     context,
     request,
-    async (path, options) => await storage.offer?.(path, { ...options, signal }) ?? { sums: NO_BLOCKS, state: "" },
+    async (path, options) => {
+      // Who does not say the size cannot go on, and has nothing summed up.
+      const { size = 0 } = options;
+      return await storage.offer?.(path, { ...options, size, signal }) ?? { sums: NO_BLOCKS, state: "" };
+    },
   );
   return { ...encodeBlocks(sums), kept: state };
 }
@@ -185,11 +189,12 @@ const HANDLERS: Handlers = {
   offer,
   part,
   stat: ({ storage }, { path }) => storage.stat(parseOptional(path)),
-  async blocks({ storage, signal }, { path, length }) {
-    const { sums, metadata: { size, mtimeMs, version } } = await storage.blocks(parseRemotePath(path), {
-      length,
-      signal,
-    });
+  async blocks({ storage, signal }, { path, length, blockSize }) {
+    if (blockSize !== undefined && blockSize < blockSizeFor(length)) {
+      throw new FerryError("BadRequest", `blocks of ${blockSize} bytes are too small for ${length} bytes`);
+    }
+    const options = { length, blockSize, signal };
+    const { sums, metadata: { size, mtimeMs, version } } = await storage.blocks(parseRemotePath(path), options);
     return { ...encodeBlocks(sums), size, mtimeMs, version };
   },
   sum: ({ storage, signal }, { path }) => storage.digest(parseRemotePath(path), { signal }),
