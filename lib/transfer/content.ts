@@ -77,7 +77,7 @@ class Content implements Blame {
     this.isSource = true;
     const source = await this.#source.storage.blocks(this.#source.path, { length, blockSize, signal });
     const offset = matchingBytes(source.sums, sums);
-    return offset > 0 ? { offset, kept, version: source.metadata.version } : BEGINNING;
+    return offset > 0 ? { offset, kept, version: source.metadata.version } : {};
   }
 
   async #copyFrom(start: Start): Promise<Copied> {
@@ -99,13 +99,20 @@ class Content implements Blame {
     return metadata.kind === "file" && metadata.size >= MIN_SPLIT_BYTES ? metadata : undefined;
   }
 
+  /** @param leave Called when everything was read. */
   async #copyInOne(start: Start, leave: (() => void) | undefined): Promise<Copied> {
     const reader = await this.#read(start);
+    let isOpen = true;
+    const close = () => {
+      if (isOpen) reader.close();
+      isOpen = false;
+      leave?.();
+    };
     try {
       const upload = await this.#open(reader.metadata, start, false);
-      return await this.#fill(upload, reader.metadata, () => this.#pour(reader, upload, start), leave);
+      return await this.#fill(upload, reader.metadata, () => this.#pour(reader, upload, start), close);
     } finally {
-      reader.close();
+      close();
     }
   }
 

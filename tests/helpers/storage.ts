@@ -83,3 +83,15 @@ export async function keptOf(storage: Storage, path: string, options: OfferOptio
   if (!kept) throw new TypeError("the place keeps nothing");
   return kept;
 }
+
+/** `storage` with some of its operations replaced. */
+export function replacing(storage: Storage, operations: Partial<Storage>): Storage {
+  return new Proxy(storage, {
+    get(target, key) {
+      const replaced: unknown = Reflect.get(operations, key);
+      if (replaced !== undefined) return replaced;
+      const own: unknown = Reflect.get(target, key);
+      return typeof own === "function" ? own.bind(target) : own;
+    },
+  });
+}
