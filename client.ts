@@ -13,22 +13,22 @@ import { VERSION } from "./lib/cli/terminal/version.ts";
 const HELP = `Talks to a Ferry server.
 
 Usage: client.ts [OPTION...] SERVER COMMAND [ARGUMENT...]   run one command
-       client.ts [OPTION...] SERVER                         open a prompt, or run the commands on standard input
+       client.ts [OPTION...] SERVER                         open a prompt, or run commands from standard input
        client.ts [OPTION...]                                ask for the server, then open a prompt
 
-SERVER is HOST, HOST:PORT, [IPV6]:PORT, the server's ticket (ferry:...), or the path of a file with the ticket in it, such
-as ./ticket, which keeps it out of the list of processes.
+SERVER is HOST, HOST:PORT, [IPV6]:PORT, the server's ticket (ferry:...), or the path of a ticket file, such as ./ticket,
+which keeps the ticket out of the process list.
 
-  --secret-file FILE  the server's secret is in FILE; without, it may be in FERRY_SECRET
-  --ca FILE           trust also the authorities whose certificates are in FILE
+  --secret-file FILE  read the server's secret from FILE; the default is FERRY_SECRET in the environment
+  --ca FILE           also trust the authorities whose certificates are in FILE
   --insecure          no encryption and no secret, for a server that has neither
-  --limit-rate RATE   use at most so many bytes a second, such as 500K or 2M
+  --limit-rate RATE   use at most RATE bytes per second, such as 500K or 2M
   --help, --version
 
-A ticket has the secret and says whom to trust. Other addresses than those of this machine need one of the two: a
-secret, or --insecure.
+A ticket has the secret and says whom to trust. Without one, any address but this machine's own needs a secret or
+--insecure.
 
-"client.ts SERVER help" lists the commands.
+"client.ts SERVER help" lists the commands. With FERRY_DEBUG=1, errors show their cause and stack.
 
 Exit codes: 0 done, 1 failed, 2 usage, 3 cannot connect, 4 refused or unauthorized, 5 not found, 6 corrupt,
 130 interrupted.`;
@@ -47,7 +47,7 @@ async function main(): Promise<number> {
     }
     const named = options.address ?? askAddress();
     if (!named) return Exit.done;
-    // A question must not end up among what is written to a file or a pipe.
+    // A question must not end up in a file or a pipe.
     const asks = interactive && Deno.stdout.isTerminal();
     const address = await withCredentials(named, options, asks);
     const once = (address: Address) => runOnce(address, options.words);

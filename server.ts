@@ -21,14 +21,14 @@ const HELP = `Serves one directory to Ferry clients.
 
 Usage: server.ts [DIR] [OPTION...]
 
-DIR is ./files if it is not given; it is created if it is missing.
+DIR is ./files unless you name another. It is created if it is missing.
 
-  --host HOST          the address to listen on (127.0.0.1)
-  --port PORT          the port to listen on (7878); 0 for any free one
-  --durable            sync every upload to the disk before it is confirmed
+  --host HOST          address to listen on (127.0.0.1)
+  --port PORT          port to listen on (7878); 0 picks a free one
+  --durable            sync every upload to the disk before confirming it
   --log-format FORMAT  text or json
-  --quiet              log only what the operator may have to see to; print no ticket
-  --audit FILE         write one JSON line for every command to FILE; SIGHUP opens it again
+  --quiet              log only what may need the operator; print no ticket
+  --audit FILE         write one JSON line for every command; SIGHUP reopens FILE
   --help, --version
 
 What clients may do:
@@ -37,39 +37,39 @@ What clients may do:
   --no-overwrite       not replace files
   --no-delete          not remove or rename
 
-Who may come in. On an address that others can reach, it encrypts and asks for a secret; a ticket has all that a client
-needs. It is printed at a terminal only. Files that are missing are made:
-  --identity FILE      keep certificate and secret in FILE, so that tickets stay good after a restart, and interrupted
-                       uploads resume
-  --ticket-file FILE   write the ticket to FILE instead, those of the roles below to FILE.read and FILE.upload;
+Access. If others can reach its address, the server encrypts everything and requires a secret. A ticket has all that a
+client needs; it is printed only at a terminal. Missing files are created:
+  --identity FILE      keep certificate and secret in FILE: tickets stay valid and interrupted uploads resume after a
+                       restart
+  --ticket-file FILE   write the ticket to FILE instead, and those of the roles below to FILE.read and FILE.upload;
                        - is standard output
-  --address NAME       a name or address that clients use, for the ticket; may be given several times
-  --secret-file FILE   the secret is in FILE; also on loopback, without encryption
+  --address NAME       name or address that clients use, for the ticket; can be repeated
+  --secret-file FILE   keep the secret in FILE; works on loopback, too, without encryption
   --read-secret-file FILE, --upload-secret-file FILE
-                       another secret, and ticket, for those who may only read, or only add files
+                       one more secret, and ticket, for clients that may only read, or only add files
   --tls-cert FILE, --tls-key FILE
-                       a certificate of your own, which clients find good by its name
+                       your own certificate, which clients check by its name
   --insecure           no encryption and no secret, whatever the address
 
 Limits:
 ${describeLimits()}
 
-A SIZE is 1500, 64K, 20M or 3G, a RATE such a size per second (at least 1K), a TIME 90s, 15m or 2h.
+SIZE is 1500, 64K, 20M or 3G. RATE is a SIZE per second, at least 1K. TIME is 90s, 15m or 2h.
 
-At its terminal: say TEXT, who, quit.`;
+Type at its terminal: say TEXT, who, quit.`;
 
-/** What a server says goes through these, so that nobody who does not read it can stop the server. */
+/** All output goes through these, so that a reader that stops cannot stop the server. */
 const [stdout, stderr] = [new LineQueue(Deno.stdout), new LineQueue(Deno.stderr)];
 
-/** How long the last lines may take to be written, in ms. */
+/** How long writing the last lines may take, in ms. */
 const LAST_LINES_MS = 1_000;
 
-/** Says something that is no event of the server's. */
+/** Shows a message that is not a server event. */
 function inform(event: string, message: string, { json }: ServerArguments): void {
   stderr.line(json ? jsonLine({ event, message }) : message);
 }
 
-/** What a server of the directory at `path` needs, which the user may have named in another way. */
+/** What a server of the directory at `path` needs. The user may have named it by another path. */
 function needsOf(options: ServerArguments, path: string): Needs {
   const { directory, policy, limits, tlsCert, tlsKey } = options;
   return {
@@ -82,7 +82,7 @@ function needsOf(options: ServerArguments, path: string): Needs {
   };
 }
 
-/** Makes a directory unless something is there; whether that is a directory is found out when it is opened. */
+/** Creates a directory unless something is there; opening it shows whether that is a directory. */
 async function makeDirectory(path: string): Promise<void> {
   try {
     await Deno.mkdir(path, { recursive: true });
@@ -91,7 +91,7 @@ async function makeDirectory(path: string): Promise<void> {
   }
 }
 
-/** Gets access to the directory and opens it; prints what to do when that is not possible. */
+/** Gets access to the directory and opens it; prints what to do if that fails. */
 async function openDirectory(options: ServerArguments): Promise<DirectoryStorage | undefined> {
   const { directory, policy } = options;
   let needs = needsOf(options, directory);
@@ -125,9 +125,9 @@ async function announce({ address }: FerryServer, root: string, options: ServerA
   const say = (message: string) => inform("permissions", message, options);
   const more = await excess();
   const all = printable([root, ...files].join(" and "));
-  if (more.length === 0) return say(`It may ${write ? "read and write" : "read"} ${all}, and nothing else.`);
-  say(`Deno was told to let it do more than it needs: ${more.join(", ")}.`);
-  if (!Deno.build.standalone) say(`This would be enough:\n  ${grantingCommand(needsOf(options, root))}`);
+  if (more.length === 0) return say(`Ferry may ${write ? "read and write" : "read"} ${all}, and nothing else.`);
+  say(`Ferry has more permissions than it needs: ${more.join(", ")}.`);
+  if (!Deno.build.standalone) say(`These are enough:\n  ${grantingCommand(needsOf(options, root))}`);
 }
 
 async function run(options: ServerArguments): Promise<number> {

@@ -34,8 +34,6 @@ export interface OfferOptions extends OperationOptions {
    * they like, or of a mixture with what they know, they could guess each byte by itself.
    */
   readonly wholeBlocks?: boolean | undefined;
-  /** The largest size that the file may have, in bytes; any when absent. */
-  readonly maxSize?: number | undefined;
   /** How much of the disk must stay free, in bytes; nothing when absent. */
   readonly keepFree?: number | undefined;
   /** The most names that its path may have, counted from the root and with links followed; any number when absent. */

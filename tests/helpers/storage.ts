@@ -95,3 +95,8 @@ export function replacing(storage: Storage, operations: Partial<Storage>): Stora
     },
   });
 }
+
+/** All names in a directory on disk, also hidden ones. */
+export function namesOnDisk(directory: string): string[] {
+  return Array.from(Deno.readDirSync(directory), ({ name }) => name).sort();
+}

@@ -1,6 +1,5 @@
-import { assertEquals, assertGreater, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertStringIncludes } from "@std/assert";
 import { runClient, runServer, serverAccess, startServer } from "../helpers/process.ts";
-import { bytes } from "../helpers/random.ts";
 import { assertFile, namesIn, RawPeer } from "../helpers/raw.ts";
 import { tempDir } from "../helpers/temp.ts";
 
@@ -52,39 +51,3 @@ Deno.test("server.ts with limits refuses what is beyond them, and says so at bot
   await server.stderr.until("disconnected after");
   await server.stderr.until("(the server's limit of 1 connections is reached; try again later)");
 });
-
-Deno.test("server.ts with --hello-timeout and --stall-timeout ends who is too slow, by itself", async () => {
-  await using dir = await tempDir();
-  await using server = await startServer(dir.path, [
-    "--hello-timeout",
-    "1",
-    "--stall-timeout",
-    "1",
-    "--idle-timeout=1",
-  ]);
-  using silent = await RawPeer.connect(server.address);
-  await silent.receive();
-  using stalled = await RawPeer.greeted(server.address);
-  await stalled.send("request", { command: "put", path: "x", size: 5 });
-  using idle = await RawPeer.greeted(server.address);
-  const messages = await Promise.all([silent, stalled, idle].map(async (peer) => (await peer.answer()).fields.message));
-  assertEquals(messages, ["no hello within 1 s", "no progress within 1 s", "no request within 1 s"]);
-  for (const peer of [silent, stalled, idle]) peer[Symbol.dispose]();
-  for (const _ of messages) await server.stderr.until(/disconnected after .* \(no \w+ within 1 s\)\n/);
-});
-
-for (const connections of ["1", "4"]) {
-  Deno.test(`client.ts --limit-rate keeps to it with --connections ${connections}`, async () => {
-    await using dir = await tempDir();
-    await Deno.mkdir(dir.join("root"));
-    const [files, size] = [12, 50_000];
-    for (let i = 0; i < files; i++) await Deno.writeFile(dir.join("root", `f${i}`), bytes(size, i));
-    await using server = await startServer(dir.join("root"));
-    const began = performance.now();
-    const args = ["--limit-rate", "300K", server.at, "get", "-r", "--connections", connections, ".", "copy"];
-    const { code, stderr } = await runClient(args, { cwd: dir.path });
-    assertEquals(code, 0, stderr);
-    assertGreater(performance.now() - began, files * size / (300 * KIB) * 1000 * 0.85);
-    await assertFile(dir.join("copy", "f11"), bytes(size, 11));
-  });
-}

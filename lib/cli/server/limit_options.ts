@@ -9,7 +9,7 @@ interface LimitOption {
   /** What the value stands for in the help. */
   readonly value: string;
   readonly help: string;
-  /** The default as the help shows it, where it is not the number itself. */
+  /** The default as the help shows it, unless it is the number itself. */
   readonly usual?: string;
   parse(name: string, text: string): number;
 }
@@ -22,27 +22,32 @@ const DURATION = { value: "TIME", parse: parseDuration };
 const SIZE = { value: "SIZE", parse: parseSize };
 const RATE = { value: "RATE", parse: parseRate, usual: "any" };
 
-/** The options of the server that set limits. */
+/** The server's options that set limits. */
 const LIMIT_OPTIONS = {
   "max-connections": { limit: "connections", ...count(MOST), help: "clients at once" },
   "max-per-address": { limit: "connectionsPerAddress", ...count(MOST), help: "clients at once from one address" },
   "max-unauthenticated": {
     limit: "unauthenticated",
     ...count(MOST),
-    help: "connections before their hello; one more ends the oldest",
+    help: "connections before hello; one more closes the oldest",
   },
-  "hello-timeout": { limit: "helloMs", ...DURATION, help: "to say hello", usual: "10s" },
-  "idle-timeout": { limit: "idleMs", ...DURATION, help: "without a request", usual: "1h" },
-  "stall-timeout": { limit: "stallMs", ...DURATION, help: "without progress in the middle of something", usual: "6m" },
+  "hello-timeout": { limit: "helloMs", ...DURATION, help: "time to encrypt and say hello", usual: "10s" },
+  "idle-timeout": { limit: "idleMs", ...DURATION, help: "time without a request", usual: "1h" },
+  "stall-timeout": {
+    limit: "stallMs",
+    ...DURATION,
+    help: "time without progress in the middle of something",
+    usual: "6m",
+  },
   "max-requests": { limit: "requests", ...count(REQUEST_WINDOW), help: "unanswered requests of one client" },
-  "max-file-size": { limit: "fileBytes", ...SIZE, help: "of an uploaded file", usual: "any" },
-  "keep-free": { limit: "keepFreeBytes", ...SIZE, help: "of the disk, which uploads leave free" },
-  "max-depth": { limit: "depth", ...count(MAX_PATH_DEPTH), help: "names in a path that is made" },
-  "limit-rate": { limit: "bytesPerSecond", ...RATE, help: "bytes a second, all clients together" },
-  "limit-rate-each": { limit: "connectionBytesPerSecond", ...RATE, help: "bytes a second, each connection" },
+  "max-file-size": { limit: "fileBytes", ...SIZE, help: "size of an uploaded file", usual: "any" },
+  "keep-free": { limit: "keepFreeBytes", ...SIZE, help: "disk space that uploads leave free" },
+  "max-depth": { limit: "depth", ...count(MAX_PATH_DEPTH), help: "names in the path of anything new" },
+  "limit-rate": { limit: "bytesPerSecond", ...RATE, help: "bytes per second, all clients together" },
+  "limit-rate-each": { limit: "connectionBytesPerSecond", ...RATE, help: "bytes per second, each connection" },
 } as const satisfies Record<string, LimitOption>;
 
-/** Their names. */
+/** The names of these options. */
 export const LIMIT_NAMES = Object.keys(LIMIT_OPTIONS) as readonly (keyof typeof LIMIT_OPTIONS)[];
 
 /** The limits that the options set. @throws {UsageError} */
@@ -56,7 +61,7 @@ export function parseLimits(flags: Record<string, unknown>): Partial<Limits> {
   return limits;
 }
 
-/** Lines that explain the options, without the last newline. */
+/** The help for these options, without the last newline. */
 export function describeLimits(): string {
   return LIMIT_NAMES.map((name) => {
     const { limit, value, help, usual = String(DEFAULT_LIMITS[limit]) }: LimitOption = LIMIT_OPTIONS[name];

@@ -30,14 +30,9 @@ async function openDirectory(directory: string): Promise<Deno.FsFile | undefined
   return Deno.build.os === "windows" ? undefined : await Deno.open(directory, { read: true });
 }
 
-function checkSize(size: number, { maxSize = Infinity }: UploadOptions): void {
-  if (size > maxSize) throw new FerryError("TooLarge", `a file may have at most ${maxSize} bytes here`);
-}
-
 /** Refuses what can be refused before anything is opened. */
 function checkTarget({ replaced }: UploadTarget, options: UploadOptions): void {
   if (replaced && options.overwrite === false) throw new FerryError("AlreadyExists", "it exists already");
-  checkSize(options.size ?? 0, options);
 }
 
 /** What an earlier upload has left, and whether one would be taken now; see `Storage.offer`. */
@@ -87,8 +82,6 @@ export class DirectoryUpload implements Upload {
       throw new FerryError("BadRequest", `${offset} is not a place to go on at`);
     }
     checkTarget(target, options);
-    // What is left may be from a time when more was allowed.
-    checkSize(offset, options);
     this.#size = offset;
     this.#space = new FreeSpace(target.directory, keepFree);
     // Nobody may read the new content who could not read the old.
@@ -199,7 +192,6 @@ export class DirectoryUpload implements Upload {
     if (size !== undefined && end > size) {
       throw new FerryError("BadRequest", `what was sent goes beyond the announced ${size} bytes`);
     }
-    checkSize(end, this.#options);
     this.#space.require(bytes);
   }
 

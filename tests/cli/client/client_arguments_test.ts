@@ -20,6 +20,21 @@ Deno.test("parseClientArguments() leaves everything after the address to the com
   assertThrows(() => parseClientArguments(["h:x", "dir"]), UsageError, "is not a port");
 });
 
+Deno.test("parseClientArguments() leaves a -- behind the command to the command", () => {
+  const wordsOf = (...args: string[]) => {
+    const parsed = parseClientArguments(args);
+    assert(typeof parsed === "object");
+    assertEquals(parsed.address, { hostname: "h", port: 1 }, args.join(" "));
+    return parsed.words;
+  };
+  assertEquals(wordsOf("h:1", "get", "--", "-r"), ["get", "--", "-r"]);
+  assertEquals(wordsOf("h:1", "get", "--", "-r", "--", "a"), ["get", "--", "-r", "--", "a"]);
+  assertEquals(wordsOf("h:1", "get", "a", "--"), ["get", "a", "--"]);
+  assertEquals(wordsOf("--", "h:1", "get", "--", "-r"), ["get", "--", "-r"]);
+  assertEquals(wordsOf("--insecure", "h:1", "--", "get", "--", "-r"), ["get", "--", "-r"]);
+  assertEquals(wordsOf("--", "h:1"), []);
+});
+
 Deno.test("parseClientArguments() takes --limit-rate, and refuses what makes no sense", () => {
   const rateOf = (typed: string) => {
     const options = parseClientArguments([`--limit-rate=${typed}`, "127.0.0.1", "dir"]);

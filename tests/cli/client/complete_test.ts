@@ -11,7 +11,11 @@ const WINDOWS = Deno.build.os === "windows";
 const CHINESE = "天线 测试 报告.pdf";
 
 /** What `complete` offers on a server that has some files, for a client in a directory that has others. */
-async function completions(lines: readonly string[], remoteDirectory = ""): Promise<[string[], string][]> {
+async function completions(
+  lines: readonly string[],
+  remoteDirectory = "",
+  onBothSides: readonly string[] = [],
+): Promise<[string[], string][]> {
   await using dir = await tempDir();
   const served = dir.join("served");
   const here = dir.join("here");
@@ -22,6 +26,7 @@ async function completions(lines: readonly string[], remoteDirectory = ""): Prom
     await Deno.writeTextFile(dir.join("served", name), "x");
   }
   await Deno.writeTextFile(dir.join("here", "local file.txt"), "x");
+  for (const name of onBothSides) for (const place of [served, here]) await Deno.writeTextFile(`${place}/${name}`, "x");
   await using server = serve({ root: served, port: 0 });
   const shell = new Shell(server.address, { print: () => Promise.resolve(), inform: () => {} }, false);
   shell.localDirectory = here;
@@ -76,6 +81,13 @@ Deno.test("complete() looks in the current directory and never outside the serve
   assertEquals(here, [["notes.md "], "no"]);
   assertEquals(parent, [["../天线15.doc "], "../天线1"]);
   assertEquals(outside, [[], "../../"]);
+});
+
+Deno.test("complete() offers no name that a terminal would obey", { ignore: WINDOWS }, async () => {
+  const names = ["nasty.txt", "nasty\u001b[2J", "nasty\n", "nasty\u009b1m", "nasty\u202ecod.exe"];
+  const [remote, local] = await completions(["get nas", "put nas"], "", names);
+  assertEquals(remote, [["nasty.txt "], "nas"]);
+  assertEquals(local, [["nasty.txt "], "nas"]);
 });
 
 Deno.test("complete() offers local names where a command takes them", async () => {

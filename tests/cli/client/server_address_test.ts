@@ -8,6 +8,8 @@ import { Secret } from "../../../lib/auth/secret.ts";
 import { encodeTicket } from "../../../lib/auth/ticket.ts";
 import { MADE, ticketFor } from "../../helpers/tickets.ts";
 import { usageError } from "../../helpers/failures.ts";
+import { SHARED_MODES } from "../../helpers/modes.ts";
+import { tempDir } from "../../helpers/temp.ts";
 
 Deno.test("parseAddress() takes HOST and HOST:PORT", () => {
   assertEquals(parseAddress("files.example"), { hostname: "files.example", port: DEFAULT_PORT });
@@ -36,6 +38,22 @@ Deno.test("parseAddress() refuses a missing host or port, also where it looks li
     assertThrows(() => parseAddress(text), UsageError, undefined, text);
   }
 });
+
+Deno.test(
+  "parseAddress() refuses a ticket's file that others may read, and does not repeat it",
+  { ignore: Deno.build.os === "windows" },
+  async () => {
+    await using dir = await tempDir();
+    const file = dir.join("ticket");
+    Deno.writeTextFileSync(file, `${ticketFor(["127.0.0.1"], 4711)}\n`, { mode: 0o600 });
+    assertEquals(parseAddress(file).port, 4711);
+    for (const mode of SHARED_MODES) {
+      Deno.chmodSync(file, mode);
+      const message = usageError(() => parseAddress(file));
+      assertEquals(message, `Cannot read the ticket in "${file}": other users may read or write it; run: chmod 600`);
+    }
+  },
+);
 
 Deno.test("parseAddress() and parseClientArguments() take a ticket for all they need", () => {
   const ticket = ticketFor(["127.0.0.1", "::1"], 4711);

@@ -1,12 +1,14 @@
 import { assert, assertEquals, assertNotEquals, assertStringIncludes } from "@std/assert";
 import {
   isWildcard,
+  ownIdentity,
   type ServerIdentity,
   serverIdentity,
   writeTicket,
 } from "../../../lib/cli/server/identity_files.ts";
 import { checkIdentity } from "../../../lib/auth/certificate.ts";
-import { assertFailsWith } from "../../helpers/failures.ts";
+import { assertFailsWith, assertThrowsCode } from "../../helpers/failures.ts";
+import { SHARED_MODES } from "../../helpers/modes.ts";
 import { type TempDir, tempDir } from "../../helpers/temp.ts";
 import { MADE } from "../../helpers/tickets.ts";
 
@@ -51,7 +53,7 @@ Deno.test("serverIdentity() refuses a file that anybody else may read or write",
   await using dir = await tempDir();
   const file = dir.join("identity");
   const made = await serverIdentity(file);
-  for (const mode of [0o640, 0o604, 0o620, 0o602, 0o610, 0o601, 0o644, 0o666, 0o777]) {
+  for (const mode of SHARED_MODES) {
     await t.step(mode.toString(8), async () => {
       Deno.chmodSync(file, mode);
       const { message } = await assertFailsWith("Refused", () => serverIdentity(file));
@@ -168,4 +170,18 @@ Deno.test("writeTicket() names the file that it cannot write, and not the ticket
 Deno.test("isWildcard() is true for the two addresses that stand for all", () => {
   assert(isWildcard("0.0.0.0") && isWildcard("::"));
   for (const host of ["127.0.0.1", "::1", "10.0.0.0", "localhost"]) assertEquals(isWildcard(host), false, host);
+});
+
+Deno.test("ownIdentity() refuses a key that others may read, but not such a certificate", HAS_MODES, async () => {
+  await using dir = await tempDir();
+  const { certificate, key } = MADE.identity;
+  const [certFile, keyFile] = [dir.join("cert"), dir.join("key")];
+  Deno.writeTextFileSync(certFile, certificate, { mode: 0o644 });
+  Deno.writeTextFileSync(keyFile, key, { mode: 0o600 });
+  assertEquals(ownIdentity(certFile, keyFile), { certificate, key });
+  for (const mode of SHARED_MODES) {
+    Deno.chmodSync(keyFile, mode);
+    const { message } = assertThrowsCode("Refused", () => ownIdentity(certFile, keyFile), mode.toString(8));
+    assertEquals(message, `Cannot read "${keyFile}": other users may read or write it; run: chmod 600`);
+  }
 });

@@ -1,19 +1,13 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { RESERVED_PREFIX } from "../../../lib/core/remote_path.ts";
+import { parseRemotePath, RESERVED_PREFIX } from "../../../lib/core/remote_path.ts";
 import type { Storage } from "../../../lib/storage/storage.ts";
 import { DirectoryStorage } from "../../../lib/storage/directory/directory_storage.ts";
-import { parseRemotePath } from "../../../lib/core/remote_path.ts";
 import { assertFailsWith, assertThrowsCode } from "../../helpers/failures.ts";
 import { sameBytes } from "../../helpers/frames.ts";
 import { UploadHolder } from "../../helpers/other_process.ts";
 import { bytes } from "../../helpers/random.ts";
 import { serveTemp } from "../../helpers/served.ts";
-import { at, contentOf, namesOf, store, textOf } from "../../helpers/storage.ts";
-
-/** The names of everything in a directory on disk, sorted. */
-function namesOnDisk(directory: string): string[] {
-  return Array.from(Deno.readDirSync(directory), ({ name }) => name).sort();
-}
+import { at, contentOf, namesOf, namesOnDisk, store, textOf } from "../../helpers/storage.ts";
 
 /** Makes a FIFO; gives false, and says so, where there is no program for it. */
 async function makeFifo(path: string): Promise<boolean> {

@@ -1,29 +1,11 @@
 import { setImmediate } from "node:timers/promises";
-import { assert, assertEquals, assertGreater, assertLess } from "@std/assert";
+import { assert, assertEquals, assertGreater } from "@std/assert";
 import { makeDeep } from "../../helpers/deep.ts";
 import { assertFailsWith } from "../../helpers/failures.ts";
-import { freeBytes, Hog } from "../../helpers/hog.ts";
+import { freeBytes } from "../../helpers/hog.ts";
 import { serveTemp } from "../../helpers/served.ts";
-import { at, entriesOf, namesOf } from "../../helpers/storage.ts";
-
-/** Makes files with names of some 200 bytes, so that 10,000 of them take more memory than one listing may have. */
-function makeFiles(directory: string, count: number): string[] {
-  const names = Array.from({ length: count }, (_, i) => `${i * 7919 % count}-${"n".repeat(200)}`);
-  Deno.mkdirSync(directory, { recursive: true });
-  for (const name of names) Deno.writeTextFileSync(`${directory}/${name}`, "");
-  return names.sort();
-}
-
-Deno.test("DirectoryStorage.list() gives all names in order where there is memory for few of them", async () => {
-  await using served = await serveTemp();
-  const names = makeFiles(served.inside("d"), 10_000);
-  makeFiles(served.inside("d", names[5000] + "+"), 6000);
-  const all = await namesOf(served.storage, "d", true);
-  assertEquals(all.length, 16_001);
-  using _hog = new Hog();
-  assertEquals(await namesOf(served.storage, "d"), all.filter((path) => !path.includes("/")));
-  assertEquals(await namesOf(served.storage, "d", true), all);
-});
+import { at, entriesOf } from "../../helpers/storage.ts";
+import { makeFiles } from "../../helpers/many_files.ts";
 
 Deno.test("DirectoryStorage.list() gives back the memory for names at its end, also when it is left early", async () => {
   await using served = await serveTemp();
@@ -45,29 +27,6 @@ Deno.test("DirectoryStorage.list() gives back the memory for names at its end, a
   abort.abort();
   await assertFailsWith("Cancelled", () => listing);
   assertEquals(freeBytes(), before);
-});
-
-Deno.test("DirectoryStorage.list() of a large directory holds up nobody for long", async () => {
-  await using served = await serveTemp();
-  makeFiles(served.root, 30_000);
-  let longest = 0;
-  let running = true;
-  const watching = (async () => {
-    for (let last = performance.now(); running; last = performance.now()) {
-      await setImmediate();
-      longest = Math.max(longest, performance.now() - last);
-    }
-  })();
-  const best = { longest: Infinity };
-  for (let i = 0; i < 5; i++) {
-    longest = 0;
-    assertEquals((await namesOf(served.storage)).length, 30_000);
-    best.longest = Math.min(best.longest, longest);
-  }
-  running = false;
-  await watching;
-  // To read it at once takes some 60 ms, and to divide its names once 10 more.
-  assertLess(best.longest, 40);
 });
 
 Deno.test("DirectoryStorage.list() lists as deep as paths can be opened, and marks what has deeper things in it", async () => {

@@ -1,6 +1,5 @@
-import { assert, assertEquals, assertLess } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { dirname } from "@std/path";
-import { takeTurn } from "../../../lib/transport/scheduler.ts";
 import { temporaryName } from "../../../lib/storage/directory/temporary_file.ts";
 import { ROOT } from "../../../lib/core/remote_path.ts";
 import { assertFailsWith } from "../../helpers/failures.ts";
@@ -69,34 +68,4 @@ Deno.test("DirectoryStorage.sweep() sweeps everything where there is no memory, 
   }
   assertEquals(left.filter(isThere), []);
   assertEquals(freeBytes(), before);
-});
-
-Deno.test("DirectoryStorage.remove() of a directory with nothing but leftovers lets others have their turns", async () => {
-  await using served = await serveTemp();
-  const count = 320;
-  await served.storage.mkdir(at("d"));
-  for (let i = 0; i < count; i++) Deno.writeTextFileSync(served.inside("d", temporaryName(`${i}`)), "");
-  // Each is opened twice: to see whether somebody writes it, and before it is removed.
-  let opened = 0;
-  const original = Deno.openSync;
-  Deno.openSync = (...args) => {
-    opened++;
-    return original(...args);
-  };
-  const steps: number[] = [];
-  try {
-    let ended = false;
-    const removing = served.storage.remove(at("d")).finally(() => ended = true);
-    while (!ended) {
-      const before = opened;
-      await takeTurn();
-      steps.push(opened - before);
-    }
-    await removing;
-  } finally {
-    Deno.openSync = original;
-  }
-  assertEquals(opened, 2 * count);
-  assertLess(Math.max(...steps), 65, `files in each step: ${steps}`);
-  assertEquals(await namesOf(served.storage), []);
 });
