@@ -4,7 +4,7 @@ import type { CommandEvent, LoginEvent } from "../../access/events.ts";
 import { type Policy, rightsOf } from "../../access/policy.ts";
 import { isSameFile, lstatOrNothing } from "../../storage/directory/lookup.ts";
 import { jsonLine } from "./event_lines.ts";
-import { MAX_PATH_BYTES, MAX_TEXT_BYTES } from "../terminal/log_text.ts";
+import { MAX_ESCAPED_PATH_BYTES, MAX_TEXT_BYTES } from "../terminal/log_text.ts";
 
 const encoder = new TextEncoder();
 
@@ -150,7 +150,7 @@ export function auditLine(event: CommandEvent | LoginEvent, now = new Date()): s
   }
   const { peer: address, role, command, path, to, bytes, outcome, detail, durationMs } = event;
   const record = { time: now.toISOString(), address, role, command, path, to, bytes, outcome, detail, durationMs };
-  return jsonLine(record, isChange(event, {}) ? MAX_PATH_BYTES : MAX_TEXT_BYTES);
+  return jsonLine(record, isChange(event, {}) ? MAX_ESCAPED_PATH_BYTES : MAX_TEXT_BYTES);
 }
 
 /** The record of how many commands of a network were left out. */

@@ -5,7 +5,7 @@ import { COMMANDS as PROTOCOL, isCommandName } from "../../protocol/commands.ts"
 import { cannot, FerryError } from "../../core/errors.ts";
 import { printable } from "../../core/text.ts";
 import { describeFlags, type FlagName, parseFlags } from "./flags.ts";
-import { Columns, time } from "../terminal/format.ts";
+import { Columns, localTime } from "../terminal/format.ts";
 import type { Invocation } from "./invocation.ts";
 import { UsageError } from "../terminal/usage.ts";
 import type { Shell } from "./shell.ts";
@@ -55,7 +55,7 @@ async function stat({ shell, args: [name = "."], signal }: Invocation): Promise<
   const { kind, size, mtimeMs, version } = await (await shell.client(signal)).stat(path || undefined, { signal });
   const lines = [`name: ${printable(path || "/")}`, `kind: ${kind}`];
   if (kind === "file") lines.push(`size: ${size} bytes`);
-  lines.push(`changed: ${time(mtimeMs)}`, `version: ${printable(version)}`);
+  lines.push(`changed: ${localTime(mtimeMs)}`, `version: ${printable(version)}`);
   await shell.output.print(`${lines.join("\n")}\n`);
 }
 
