@@ -1,5 +1,5 @@
 import type { Connection } from "../transport/connection.ts";
-import { NO_BLOCKS } from "../core/block_sums.ts";
+import { blockSizeFor, NO_BLOCKS } from "../core/block_sums.ts";
 import { encodeBlocks } from "../protocol/block_fields.ts";
 import type { Entry } from "../core/metadata.ts";
 import type { CommandName, OkOf, Request, RequestOf } from "../protocol/commands.ts";
@@ -83,7 +83,8 @@ async function get(context: Context, { path, offset, length, ifVersion }: Reques
 }
 
 async function offer({ storage, signal }: Context, request: RequestOf<"offer">): Promise<OkOf<"offer">> {
-  const { size, overwrite } = request;
+  // Who does not say the size cannot go on, and has nothing summed up.
+  const { size = 0, overwrite } = request;
   const path = parseRemotePath(request.path);
   const { sums, state } = await storage.offer?.(path, { size, overwrite, signal }) ?? { sums: NO_BLOCKS, state: "" };
   return { ...encodeBlocks(sums), kept: state };
@@ -136,11 +137,12 @@ const HANDLERS: Handlers = {
   offer,
   part,
   stat: async ({ storage, signal }, { path }) => await storage.stat(parseOptional(path), { signal }),
-  async blocks({ storage, signal }, { path, length }) {
-    const { sums, metadata: { size, mtimeMs, version } } = await storage.blocks(parseRemotePath(path), {
-      length,
-      signal,
-    });
+  async blocks({ storage, signal }, { path, length, blockSize }) {
+    if (blockSize !== undefined && blockSize < blockSizeFor(length)) {
+      throw new FerryError("BadRequest", `blocks of ${blockSize} bytes are too small for ${length} bytes`);
+    }
+    const options = { length, blockSize, signal };
+    const { sums, metadata: { size, mtimeMs, version } } = await storage.blocks(parseRemotePath(path), options);
     return { ...encodeBlocks(sums), size, mtimeMs, version };
   },
   sum: async ({ storage, signal }, { path }) => await storage.digest(parseRemotePath(path), { signal }),

@@ -23,7 +23,7 @@ export interface ReadOptions extends OperationOptions {
 
 /** What is to be stored, as far as it is known before. */
 export interface OfferOptions extends OperationOptions {
-  /** The size that the file must have in the end, in bytes; unknown when absent. */
+  /** The size that the file must have in the end, in bytes; unknown when absent, so that all that was kept counts. */
   readonly size?: number | undefined;
   /** Whether a file of that name is replaced (the default) or the upload fails with `AlreadyExists`. */
   readonly overwrite?: boolean | undefined;

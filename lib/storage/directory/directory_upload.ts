@@ -37,15 +37,15 @@ function checkTarget({ replaced }: UploadTarget, options: UploadOptions): void {
 
 /** What an earlier upload has left, and whether one would be taken now; see `Storage.offer`. */
 export async function offerUpload(target: UploadTarget, options: OfferOptions): Promise<Kept> {
-  const { size = 0, owner, keepFree = 0, wholeBlocks, signal } = options;
+  const { size, owner, keepFree = 0, wholeBlocks, signal } = options;
   try {
     checkTarget(target, options);
     const partial = TemporaryFile.openKept(target.directory, target.name, owner);
     try {
-      const blockSize = blockSizeFor(size);
-      const known = Math.min(partial?.size ?? 0, size);
+      const known = Math.min(partial?.size ?? 0, size ?? Infinity);
+      const blockSize = blockSizeFor(size ?? known);
       const length = wholeBlocks ? known - known % blockSize : known;
-      new FreeSpace(target.directory, keepFree).require(size - length);
+      new FreeSpace(target.directory, keepFree).require((size ?? length) - length);
       if (length > 0) await partial?.settle();
       const file = partial && new PacedFile(partial.file);
       const sums = await sumBlocks((chunk) => file?.read(chunk) ?? null, { length, blockSize, signal });
