@@ -1,7 +1,8 @@
 import { FerryError, toFerryError } from "../core/errors.ts";
 import type { Messages } from "../protocol/codec.ts";
 import type { CommandName, OkOf, Request, RequestOf } from "../protocol/commands.ts";
-import { AbortWatch, unlessAborted } from "./abort.ts";
+import { unlessAborted } from "../core/unless_aborted.ts";
+import { AbortWatch } from "./abort.ts";
 import { type OpenConnection, openConnection, type ServerOptions } from "./connect.ts";
 import { PendingRequest, type RequestSender } from "./pending_request.ts";
 import { Pipeline } from "./pipeline.ts";
@@ -111,13 +112,14 @@ export class ConnectionPool {
     }
   }
 
-  /** Waits until every request is settled. */
-  async idle(): Promise<void> {
-    if (this.#open > 0) await (this.#idle ??= Promise.withResolvers()).promise;
-  }
-
-  /** Ends all sessions in order when nothing is under way, and takes nothing more. @throws {FerryError} `Disconnected`. */
+  /**
+   * Waits until every request is settled, however long each may take, ends all sessions in order, and takes nothing more.
+   *
+   * @throws {FerryError} `Disconnected`, also when all has ended already.
+   */
   async close(): Promise<void> {
+    if (this.#open > 0) await (this.#idle ??= Promise.withResolvers()).promise;
+    if (this.#failure) throw this.#failure;
     this.#ending.abort();
     await Promise.allSettled(this.#opening.values());
     const results = await Promise.allSettled([...this.#pipelines()].map((pipeline) => pipeline.close()));

@@ -64,6 +64,11 @@ export class OutgoingBody implements ByteSink, HeldBody, AnswerHandler {
     this.#answer.promise.catch(() => {});
   }
 
+  /** Fulfilled when it cannot succeed any more. */
+  get broken(): Promise<void> {
+    return this.#answer.promise.then(() => new Promise(() => {}), () => {});
+  }
+
   get over(): Promise<number | undefined> {
     return this.#over.promise;
   }

@@ -146,6 +146,10 @@ export class LargeUpload implements Upload {
     return upload;
   }
 
+  get broken(): Promise<void> {
+    return this.#body.broken;
+  }
+
   write(bytes: Uint8Array): Promise<void> {
     return this.#body.write(bytes);
   }

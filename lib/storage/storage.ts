@@ -160,6 +160,11 @@ export interface Kept {
 /** A file that is being stored. Nothing is visible under its name before `commit`. */
 export interface Upload extends ByteSink {
   /**
+   * Fulfilled when the upload cannot succeed any more, for whoever waits for bytes meanwhile: `write` and `commit` then
+   * throw the reason. Absent where that does not show before.
+   */
+  readonly broken?: Promise<void>;
+  /**
    * Opens a place for the bytes from `offset` on, when the upload was opened with `inParts`. Parts that were sent
    * again count once, and must be the same. Absent where a file is written from one end to the other.
    */

@@ -50,7 +50,8 @@ export async function readToStream(
       const bytes = await nextOf(reader, length - moved);
       if (bytes === null && moved === length) break;
       if (bytes === null) throw new FerryError("Changed", "it changed while it was read; try again");
-      onProgress?.(moved += bytes.length, length);
+      moved += bytes.length;
+      onProgress?.(moved, length);
       await unlessAborted(writer.write(bytes), signal);
     }
     await unlessAborted(writer.close(), signal);
@@ -80,13 +81,16 @@ export async function storeStream(
     // What a stream gives is gone when it is not taken.
     await storage.offer?.(path, { overwrite: options.overwrite, signal });
     upload = await storage.upload(path, { ...options, signal });
+    // A stream that stands still must not hold up an upload that is over; `commit` says why it is.
+    void upload.broken?.then(() => reader.cancel()).catch(() => {});
     for (let moved = 0;;) {
       const { value, done } = await unlessAborted(reader.read(), signal);
       if (done) return await upload.commit();
       for (let start = 0; start < value.length; start += PIECE_BYTES) {
         const piece = value.subarray(start, start + PIECE_BYTES);
         await upload.write(piece);
-        onProgress?.(moved += piece.length, undefined);
+        moved += piece.length;
+        onProgress?.(moved, undefined);
       }
     }
   } catch (error) {
