@@ -3,7 +3,7 @@ import type { Messages } from "../protocol/codec.ts";
 import type { CommandName, OkOf, Request, RequestOf } from "../protocol/commands.ts";
 import { AbortWatch, unlessAborted } from "./abort.ts";
 import { type OpenConnection, openConnection, type ServerOptions } from "./connect.ts";
-import { PendingRequest } from "./pending_request.ts";
+import { PendingRequest, type RequestSender } from "./pending_request.ts";
 import { Pipeline } from "./pipeline.ts";
 
 /** How long a body may stand still before what waits behind it is sent elsewhere, in ms; longer with each connection. */
@@ -96,15 +96,15 @@ export class ConnectionPool {
     if (this.#failure) return request.fail(this.#failure);
     this.#aborts.add(request.options.signal, request);
     if (request.settled) return;
-    const pipeline = this.#waiting.length === 0 ? this.#choose(request) : undefined;
-    if (pipeline instanceof Pipeline) return pipeline.submit(request);
+    const choice = this.#waiting.length === 0 ? this.#choose(request) : undefined;
+    if (typeof choice === "object") return choice.submit(request);
     this.#waiting.push(request);
     this.#placeWaiting();
   }
 
   /** Gives a request up for whoever made it; see `OperationOptions.signal`. */
   giveUp(request: PendingRequest, error = new FerryError("Cancelled", "cancelled")): void {
-    if (request.pipeline) request.pipeline.giveUp(request, error);
+    if (request.sender) request.sender.giveUp(request, error);
     else if (!request.settled) {
       request.fail(error);
       request.leave();
@@ -144,7 +144,7 @@ export class ConnectionPool {
   #settled(request: PendingRequest): void {
     this.#open--;
     this.#aborts.remove(request.options.signal, request);
-    request.pipeline?.settled(request);
+    request.sender?.settled(request);
     if (this.#open === 0) {
       this.#idle?.resolve();
       this.#idle = undefined;
@@ -153,9 +153,9 @@ export class ConnectionPool {
   }
 
   /** The connection for a request; or which kind has to be opened; or nothing while it has to wait for another request. */
-  #choose(request: PendingRequest): Pipeline | "regular" | "further" | undefined {
+  #choose(request: PendingRequest): RequestSender | "regular" | "further" | undefined {
     const { after, isApart } = request.options;
-    if (after && !after.settled) return after.pipeline?.accepts(request) ? after.pipeline : undefined;
+    if (after && !after.settled) return after.sender?.accepts(request) ? after.sender : undefined;
     if (!isApart) {
       const best = this.#leastBusy(this.#regular, request, false);
       // While one of them is not open, no request waits behind another.
@@ -191,7 +191,7 @@ export class ConnectionPool {
     for (const request of waiting) {
       if (request.settled) continue;
       const choice = this.#choose(request);
-      if (choice instanceof Pipeline) {
+      if (typeof choice === "object") {
         choice.submit(request);
         continue;
       }

@@ -2,7 +2,6 @@ import type { Connection } from "../transport/connection.ts";
 import type { Messages } from "../protocol/codec.ts";
 import { changesSomething, type CommandName, type Request, verbOf } from "../protocol/commands.ts";
 import { cannot, FerryError } from "../core/errors.ts";
-import type { Pipeline } from "./pipeline.ts";
 
 /** Nothing, or what is to be waited for. */
 export type Wait = Promise<void> | void;
@@ -32,6 +31,18 @@ export interface HeldBody {
   begin(connection: Connection): void;
 }
 
+/** What sends requests on one connection. */
+export interface RequestSender {
+  /** Whether a request would not have to wait here for anything that its own maker may keep from moving. */
+  accepts(request: PendingRequest): boolean;
+  /** Sends a request and its body when it is its turn; nothing when it has been given up by then. */
+  submit(request: PendingRequest): void;
+  /** Gives a request up for whoever made it: at once, unless it may be done; then the server is asked for the truth. */
+  giveUp(request: PendingRequest, error: FerryError): void;
+  /** Told that a request which was submitted is settled. */
+  settled(request: PendingRequest): void;
+}
+
 /** How to make a request. */
 export interface RequestOptions {
   readonly signal?: AbortSignal | undefined;
@@ -51,7 +62,7 @@ export class PendingRequest {
   readonly options: RequestOptions;
   readonly #handler: AnswerHandler;
   /** Where it was sent, or is about to be. */
-  pipeline: Pipeline | undefined;
+  sender: RequestSender | undefined;
   /** Its number among those of its connection, from 1; 0 before it was sent. */
   number = 0;
   /** It has an answer, or nobody wants one any more. */
@@ -121,7 +132,7 @@ export class PendingRequest {
     other.sent = other.settled = true;
     this.number = 0;
     this.sent = this.isReady = false;
-    this.pipeline = undefined;
+    this.sender = undefined;
     return other;
   }
 

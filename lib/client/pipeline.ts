@@ -5,7 +5,7 @@ import { okCheck } from "../protocol/commands.ts";
 import { FerryError, toFerryError } from "../core/errors.ts";
 import { type Frame, FrameKind, frameName } from "../protocol/frames.ts";
 import { type Awaited, Heartbeat } from "./heartbeat.ts";
-import { type HeldBody, PendingRequest, violation, type Wait } from "./pending_request.ts";
+import { type HeldBody, PendingRequest, type RequestSender, violation, type Wait } from "./pending_request.ts";
 
 /** How long the server may take to say what became of a request that was given up, in ms. */
 const TRUTH_TIMEOUT_MS = 2_000;
@@ -26,7 +26,7 @@ export interface PipelineOwner {
  * Requests and their answers on one connection: requests are sent one after the other without waiting for answers,
  * and answers are taken in the same order.
  */
-export class Pipeline {
+export class Pipeline implements RequestSender {
   readonly #connection: Connection;
   readonly #window: number;
   readonly #owner: PipelineOwner;
@@ -100,16 +100,14 @@ export class Pipeline {
     return this.#listings > 0;
   }
 
-  /** Whether a request would not have to wait here for anything that its own maker may keep from moving. */
   accepts(request: PendingRequest): boolean {
     if (this.#failure || this.#isClosing || this.#body?.isOver === false) return false;
     return request.isRepeatable ? !this.#isStalled : this.#answerBodies === 0;
   }
 
-  /** Sends a request and its body when it is its turn; nothing when it has been given up by then. */
   submit(request: PendingRequest): void {
     if (this.#failure) return request.fail(this.#failure);
-    request.pipeline = this;
+    request.sender = this;
     this.#unsent.push(request);
     this.#body = request.options.body ?? this.#body;
     this.#countAnswerBody(request, 1);
@@ -117,14 +115,12 @@ export class Pipeline {
     this.#watchStall();
   }
 
-  /** Says that a request which was given to this pipeline is settled. */
   settled(request: PendingRequest): void {
     this.#countAnswerBody(request, -1);
     // It needs no room in the window any more.
     this.#room.notifyAll();
   }
 
-  /** Gives a request up for whoever made it: at once, unless it may be done; then the server is asked for the truth. */
   giveUp(request: PendingRequest, error: FerryError): void {
     if (!request.isWanted) return;
     if (request.mayBeDone) {
@@ -349,7 +345,7 @@ export class Pipeline {
       else {
         behind.push(request);
         this.#countAnswerBody(request, -1);
-        request.pipeline = undefined;
+        request.sender = undefined;
       }
     }
     return behind;

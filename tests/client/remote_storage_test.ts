@@ -8,6 +8,7 @@ testStorage("RemoteStorage", async () => {
   const pool = new ConnectionPool(served.address);
   return {
     storage: new RemoteStorage(pool),
+    traits: { refusesLate: true, hasOneOwner: true },
     async [Symbol.asyncDispose]() {
       await pool.close();
       await served[Symbol.asyncDispose]();
