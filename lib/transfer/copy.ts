@@ -17,6 +17,8 @@ export interface CopyOptions extends ContentOptions {
   readonly dryRun?: boolean | undefined;
   /** Compare the SHA-256 of both files afterwards, read back from the disk. */
   readonly verify?: boolean | undefined;
+  /** Whether one may look what the target has (the default). */
+  readonly mayLook?: boolean | undefined;
 }
 
 /** Whether `error` is a failure of that code. */
@@ -65,22 +67,17 @@ async function isCurrent(source: Place, target: Place, options: CopyOptions): Pr
     : update === true && found.mtimeMs === wanted.mtimeMs;
 }
 
-/** Whether a file whose confirmation was lost has arrived; undefined when we may not look. */
-async function hasArrived(source: Place, target: Place, options: CopyOptions): Promise<boolean | undefined> {
+/** Whether a file whose confirmation was lost has arrived. */
+async function hasArrived(source: Place, target: Place, options: CopyOptions): Promise<boolean> {
   const wanted = await look(source, options);
   const looking = ifThere(target.storage.stat(target.path, { signal: options.signal }));
   // Of a small file everything is asked at once, so that each is settled by itself however short the connection lives.
   const compare = () => ifThere(haveSameContent(source, target, options));
   const early = wanted.size <= PIECE_BYTES ? compare() : undefined;
   early?.catch(() => {});
-  try {
-    const found = await looking;
-    if (found?.kind !== "file" || found.size !== wanted.size || found.mtimeMs !== wanted.mtimeMs) return false;
-    return await (early ?? compare()) ?? false;
-  } catch (error) {
-    if (hasCode(error, "Refused")) return undefined;
-    throw error;
-  }
+  const found = await looking;
+  if (found?.kind !== "file" || found.size !== wanted.size || found.mtimeMs !== wanted.mtimeMs) return false;
+  return await (early ?? compare()) ?? false;
 }
 
 /** The connection was lost before a file was confirmed, and we may not look whether it has arrived. */
@@ -93,12 +90,15 @@ function perhapsArrived(): FerryError {
 
 /** Copies once. @param isRepeated An earlier attempt was cut off and may have succeeded all the same. */
 async function copyOnce(source: Place, target: Place, options: CopyOptions, isRepeated: boolean): Promise<Outcome> {
-  const { verb = "copy", overwrite, verify, dryRun } = options;
-  // What is written here is confirmed here.
-  const arrived = isRepeated && verb !== "get" ? await hasArrived(source, target, options) : false;
-  if (arrived) {
+  const { verb = "copy", overwrite, verify, dryRun, mayLook = true, onProgress } = options;
+  if (verify && !mayLook) {
+    throw cannot("verify", target.shown, new FerryError("Refused", "you may not read anything here"));
+  }
+  // What is got is confirmed here.
+  const isInDoubt = isRepeated && verb !== "get";
+  if (isInDoubt && mayLook && await hasArrived(source, target, options)) {
     const { size } = await look(source, options);
-    options.onProgress?.(size, size);
+    onProgress?.(size, size);
     return "done";
   }
   if (await isCurrent(source, target, options)) return "skipped";
@@ -107,9 +107,9 @@ async function copyOnce(source: Place, target: Place, options: CopyOptions, isRe
   try {
     await copyContent(source, target, options);
   } catch (error) {
-    const exists = hasCode(error, "AlreadyExists");
-    if (exists && overwrite === false) return "skipped";
-    throw exists && arrived === undefined ? cannot(verb, shown, perhapsArrived()) : error;
+    if (!hasCode(error, "AlreadyExists")) throw error;
+    if (overwrite === false) return "skipped";
+    throw isInDoubt && !mayLook ? cannot(verb, shown, perhapsArrived()) : error;
   }
   if (verify && !await haveSameContent(source, target, options)) {
     throw cannot(verb, shown, new FerryError("Corrupt", "the two files differ after the transfer"));

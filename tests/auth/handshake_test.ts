@@ -622,13 +622,13 @@ Deno.test("put and get over TLS give the same tree, byte for byte", async () => 
   await using served = await Served.with({}, PROTECTED);
   const { address } = served;
   const put = await transferTree({ direction: "put", address, local: TREE, remote: "" }, {
-    link: TICKET,
+    pool: TICKET,
     connections: 3,
   });
   assertEquals(put.failures, []);
   assertSameTree(served.join(), TREE);
   const got = await transferTree({ direction: "get", address, local: dir.path, remote: "" }, {
-    link: TICKET,
+    pool: TICKET,
     connections: 3,
   });
   assertEquals(got.failures, []);

@@ -1,6 +1,5 @@
 import { assertEquals } from "@std/assert";
 import type { Client, FileMetadata, PutOptions, Receipt, ServeOptions, Storage } from "../../lib/mod.ts";
-import type { Direction } from "../../lib/client/copy.ts";
 import { encodeBlocks } from "../../lib/protocol/block_fields.ts";
 import { sumBlocks } from "../../lib/storage/directory/sum_blocks.ts";
 import { temporaryName } from "../../lib/storage/directory/temporary_file.ts";
@@ -9,6 +8,9 @@ import { assertFile, type RawFrame, Served, within } from "./raw.ts";
 import { type TempDir, tempDir } from "./temp.ts";
 
 export const MIB = 1024 * 1024;
+
+/** Which way a file goes. */
+export type Direction = "get" | "put";
 
 /** Both directions of a transfer. */
 export const DIRECTIONS: readonly Direction[] = ["get", "put"];

@@ -5,13 +5,17 @@ import { execute } from "../../lib/cli/client/shell_commands.ts";
 import { Exit } from "../../lib/cli/terminal/exit.ts";
 import { Shell } from "../../lib/cli/client/shell.ts";
 import { explain } from "../../lib/cli/terminal/explain.ts";
-import type { Direction } from "../../lib/client/copy.ts";
-import { listLocal, listRemote, type TreeOptions, type TreeProgress, TreeTransfer } from "../../lib/client/tree.ts";
-import { Link, type LinkOptions } from "../../lib/mod.ts";
+import { ConnectionPool, type PoolOptions } from "../../lib/client/connection_pool.ts";
+import { RemoteStorage } from "../../lib/client/remote_storage.ts";
 import { DirectoryStorage } from "../../lib/storage/directory/directory_storage.ts";
+import { listAgain } from "../../lib/transfer/listing.ts";
+import { Retry } from "../../lib/transfer/retry.ts";
+import { copyTree, type TreeOptions, type TreeProgress } from "../../lib/transfer/tree.ts";
 import type { Address } from "./proxy.ts";
 import { bytes, type Random } from "./random.ts";
 import { within } from "./raw.ts";
+import type { Direction } from "./resuming.ts";
+import { at } from "./storage.ts";
 import type { Seen } from "./watch_worker.ts";
 
 /** The files of a tree by path; null stands for an empty directory. */
@@ -81,22 +85,22 @@ export interface Transferred extends TreeProgress {
 /** Transfers a tree with the library. */
 export async function transferTree(
   { direction, address, local, remote = "" }: Ends,
-  options: TreeOptions & { connections?: number; link?: Partial<LinkOptions> } = {},
+  { retries, pool: poolOptions, ...options }: TreeOptions & { retries?: number; pool?: Partial<PoolOptions> } = {},
 ): Promise<Transferred> {
   const failures: string[] = [];
-  const newLink = () => new Link({ ...address, retries: options.retries, ...options.link });
-  const links = Array.from({ length: options.connections ?? 1 }, newLink);
-  const lister = newLink();
+  const pool = new ConnectionPool({ ...address, connections: options.connections, ...poolOptions });
   try {
-    const storage = DirectoryStorage.open(local);
+    const retry = new Retry({ retries });
     const onFailure = (path: string, { code }: { code: string }) => failures.push(`${path} ${code}`);
-    const trees = { direction, local: storage, shown: "local", remote };
-    const transfer = new TreeTransfer(trees, links, { onFailure, ...options });
-    const entries = direction === "put" ? listLocal(storage) : listRemote(lister, remote, { signal: options.signal });
-    const progress = await within(transfer.run(entries), `the end of the ${direction}`, 20_000);
+    const there = { storage: new RemoteStorage(pool), path: at(remote), shown: remote };
+    const here = { storage: DirectoryStorage.open(local), path: at(""), shown: "local" };
+    const [source, target] = direction === "get" ? [there, here] : [here, there];
+    const entries = listAgain(source, { retry, recursive: true, signal: options.signal });
+    const all = { verb: direction, retry, onFailure, ...options };
+    const progress = await within(copyTree(source, target, entries, all), `the end of the ${direction}`, 20_000);
     return { ...progress, failures };
   } finally {
-    await Promise.all([lister, ...links].map((link) => link.close()));
+    await pool.close().catch(() => {});
   }
 }
 
@@ -132,7 +136,7 @@ export async function runCommand(
     code = explained.code;
     news.push(explained.message);
   } finally {
-    await shell.link.close();
+    await shell.close();
   }
   return { code, output: printed.join(""), news: news.join("\n") };
 }

@@ -47,7 +47,7 @@ export class Visit implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.shell.link.close();
+    await this.shell.close();
     await this.served[Symbol.asyncDispose]();
     await this.here[Symbol.asyncDispose]();
   }

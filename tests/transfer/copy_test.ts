@@ -339,14 +339,19 @@ Deno.test("copyFile() that was cut off before it was confirmed looks whether the
 Deno.test("copyFile() that was cut off says that the file may have arrived when it may not look", async () => {
   const source = new MemoryStorage();
   source.set("f", CONTENT, { mtimeMs: TIME });
-  const refuse = () => Promise.reject(new FerryError("Refused", "you may only add files"));
+  let looks = 0;
+  const look = () => {
+    looks++;
+    return Promise.reject(new FerryError("Refused", "you may only add files"));
+  };
   let uploads = 0;
   const upload: Storage["upload"] = () =>
     Promise.reject(new FerryError(++uploads === 1 ? "Disconnected" : "AlreadyExists", "it exists already"));
-  const target = replacing(new MemoryStorage(), { upload, stat: refuse, digest: refuse });
+  const target = replacing(new MemoryStorage(), { upload, stat: look, digest: look });
   const { message } = await assertFailsWith(
     "AlreadyExists",
     () => copyFile(place(source), place(target), { verb: "put", retry: new Retry() }),
   );
   assertStringIncludes(message, "perhaps it had arrived");
+  assertEquals(looks, 0);
 });

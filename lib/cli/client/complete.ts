@@ -16,10 +16,9 @@ interface Name {
 
 async function* remoteNames(shell: Shell, directory: string): AsyncIterable<Name> {
   const signal = AbortSignal.timeout(REMOTE_TIMEOUT_MS);
-  const path = shell.remote(directory || ".") || undefined;
-  const client = await shell.client(signal);
-  if (!client.may("read")) return;
-  for await (const { path: name, kind } of client.dir(path, { signal })) {
+  const path = shell.remote(directory || ".");
+  if (!await shell.may("read", signal)) return;
+  for await (const { path: name, kind } of shell.storage.list(path, { signal })) {
     yield { name, directory: kind === "directory" };
   }
 }

@@ -1,7 +1,7 @@
 import { parseArgs } from "@std/cli/parse-args";
-import type { CopyOptions } from "../../client/copy.ts";
-import { DEFAULT_RETRIES } from "../../client/link.ts";
 import { quote } from "../../core/text.ts";
+import type { CopyOptions } from "../../transfer/copy.ts";
+import { DEFAULT_RETRIES } from "../../transfer/retry.ts";
 import { UsageError } from "../terminal/usage.ts";
 
 /** The options that commands can have. */
@@ -31,6 +31,8 @@ export interface Flags {
   readonly durable: boolean;
   readonly retries: number;
   readonly connections: number;
+  /** Those that were typed. */
+  readonly given: readonly FlagName[];
 }
 
 const MAX_CONNECTIONS = 64;
@@ -74,6 +76,7 @@ export function parseFlags(words: string[], allowed: readonly FlagName[]): { arg
     durable: typed.durable === true,
     retries: number("retries", typed.retries, 0, 1e6, DEFAULT_RETRIES),
     connections: number("connections", typed.connections, 1, MAX_CONNECTIONS, 1),
+    given: allowed.filter((name) => typed[name] !== undefined && typed[name] !== false),
   };
   return { args: Array.isArray(typed._) ? typed._.map(String) : [], flags };
 }
@@ -88,6 +91,7 @@ export function describeFlags(allowed: readonly FlagName[]): string {
 }
 
 /** The options of a transfer as the library has them. */
-export function copyOptions({ update, checksum, dryRun, noClobber, verify, durable }: Flags): CopyOptions {
-  return { update, checksum, dryRun, verify, durable, overwrite: !noClobber };
+export function copyOptions(flags: Flags): CopyOptions {
+  const { update, checksum, dryRun, noClobber, verify, durable, connections } = flags;
+  return { update, checksum, dryRun, verify, durable, overwrite: !noClobber, connections };
 }

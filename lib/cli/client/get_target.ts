@@ -1,8 +1,8 @@
-import type { Client } from "../../client/client.ts";
 import { FerryError } from "../../core/errors.ts";
+import type { RemotePath } from "../../core/remote_path.ts";
 import { quote } from "../../core/text.ts";
-import type { Invocation } from "./invocation.ts";
-import { exists, factsOf } from "./put_target.ts";
+import type { Transfer } from "./invocation.ts";
+import { exists, remoteFacts } from "./put_target.ts";
 import { UsageError } from "../terminal/usage.ts";
 
 /**
@@ -13,11 +13,11 @@ import { UsageError } from "../terminal/usage.ts";
  * @param to The last word, which is no directory here.
  * @throws {UsageError} When `to` names something here and something else than the source on the server.
  */
-export async function requireNoSource(invocation: Invocation, path: string, to: string): Promise<void> {
-  const { shell } = invocation;
+export async function requireNoSource(transfer: Transfer, path: RemotePath, to: string): Promise<void> {
+  const { shell } = transfer;
   if (!exists(shell.local(to))) return;
-  const other = remoteOrNothing(invocation, to);
-  if (other === undefined || other === path || !await isThere(invocation, other)) return;
+  const other = remoteOrNothing(transfer, to);
+  if (other === undefined || other === path || !await isThere(transfer, other)) return;
   throw new UsageError(
     `${quote(to)} looks like a source, since it is on the server, too, and the file of that name here would be ` +
       "replaced. To get both, write a get for each, or a pattern in quotes; to replace the file here, remove it first",
@@ -25,7 +25,7 @@ export async function requireNoSource(invocation: Invocation, path: string, to: 
 }
 
 /** The path on the server that a word means, or undefined when it leads out of what is served. */
-function remoteOrNothing({ shell }: Invocation, name: string): string | undefined {
+function remoteOrNothing({ shell }: Transfer, name: string): RemotePath | undefined {
   try {
     return shell.remote(name);
   } catch (error) {
@@ -35,10 +35,9 @@ function remoteOrNothing({ shell }: Invocation, name: string): string | undefine
 }
 
 /** Whether something is at a path on the server, as far as the server says. */
-async function isThere({ shell, flags: { retries }, signal }: Invocation, path: string): Promise<boolean> {
+async function isThere(transfer: Transfer, path: RemotePath): Promise<boolean> {
   try {
-    const look = (client: Client) => factsOf(client, path, signal);
-    return await shell.reconnecting((link) => link.run(look, { signal, retries })) !== undefined;
+    return await remoteFacts(transfer, path) !== undefined;
   } catch (error) {
     // What cannot be a name there, or may not be looked at, was not found there by a shell either.
     const isAnswer = error instanceof FerryError && ["InvalidPath", "NotADirectory", "Refused"].includes(error.code);

@@ -1,3 +1,5 @@
+import type { Storage } from "../../storage/storage.ts";
+import type { Retry } from "../../transfer/retry.ts";
 import type { Flags } from "./flags.ts";
 import type { Shell } from "./shell.ts";
 
@@ -7,4 +9,11 @@ export interface Invocation {
   readonly args: readonly string[];
   readonly flags: Flags;
   readonly signal: AbortSignal;
+}
+
+/** One use of a command that transfers files. */
+export interface Transfer extends Invocation {
+  /** The server, over as many connections as the command has asked for. */
+  readonly server: Storage;
+  readonly retry: Retry;
 }

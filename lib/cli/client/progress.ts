@@ -1,5 +1,5 @@
 import { unicodeWidth } from "@std/cli/unicode-width";
-import type { TreeProgress } from "../../client/tree.ts";
+import type { TreeProgress } from "../../transfer/tree.ts";
 import { printable } from "../../core/text.ts";
 import { bytes, clock, fit } from "../terminal/format.ts";
 import { messages } from "../terminal/terminal.ts";

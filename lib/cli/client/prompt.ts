@@ -47,7 +47,7 @@ class Prompt {
       await this.#execute(value);
       if (this.#shell.leaving) break;
     }
-    await this.#shell.link.close();
+    await this.#shell.close();
     this.#isClosed = true;
     this.#lines.close();
     return Exit.done;
@@ -55,8 +55,7 @@ class Prompt {
 
   async #connect(): Promise<void> {
     try {
-      const { welcome } = await this.#shell.client();
-      const limit = restriction(welcome.allows);
+      const limit = restriction(await this.#shell.rights());
       messages.line(`Connected to ${formatAddress(this.#shell.address)}. Type "help" for the commands.`);
       if (limit !== undefined) messages.line(limit);
     } catch (error) {

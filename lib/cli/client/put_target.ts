@@ -1,9 +1,9 @@
 import { basename, resolve, SEPARATOR } from "@std/path";
-import type { Client } from "../../client/client.ts";
-import { ifThere } from "../../client/copy.ts";
 import type { FileMetadata } from "../../core/metadata.ts";
+import type { RemotePath } from "../../core/remote_path.ts";
 import { quote } from "../../core/text.ts";
-import type { Invocation } from "./invocation.ts";
+import { ifThere } from "../../transfer/copy.ts";
+import type { Transfer } from "./invocation.ts";
 import { parsePattern } from "./patterns.ts";
 import { remoteBasename } from "./resolve_path.ts";
 import type { Shell } from "./shell.ts";
@@ -13,7 +13,7 @@ import { UsageError } from "../terminal/usage.ts";
 export interface PutTarget {
   readonly sources: readonly string[];
   /** The path on the server. */
-  readonly remote: string;
+  readonly remote: RemotePath;
   /** Whether that is the directory that the sources go into, and not the new name of the only one. */
   readonly into: boolean;
   /** Whether that directory may have to be made. */
@@ -21,13 +21,12 @@ export interface PutTarget {
 }
 
 /** What is at a path on the server, or undefined when nothing is, or when we may not look. */
-export async function remoteFacts(shell: Shell, path: string, signal: AbortSignal): Promise<FileMetadata | undefined> {
-  return await factsOf(await shell.client(signal), path, signal);
-}
-
-/** The same over a connection. */
-export async function factsOf(client: Client, path: string, signal: AbortSignal): Promise<FileMetadata | undefined> {
-  return client.may("read") ? await ifThere(client.stat(path || undefined, { signal })) : undefined;
+export function remoteFacts(
+  { shell, server, retry, signal }: Transfer,
+  path: RemotePath,
+): Promise<FileMetadata | undefined> {
+  const look = async () => await shell.may("read", signal) ? await ifThere(server.stat(path, { signal })) : undefined;
+  return retry.run(look, signal);
 }
 
 /** Whether a local path is a pattern. A file may really have such a name. */
@@ -56,14 +55,15 @@ export function namesDirectory(name: string): boolean {
  *
  * @throws {UsageError} When the last word is empty, or needed as a directory and not known to be one, or may be a source.
  */
-export async function putTarget({ shell, args, signal }: Invocation): Promise<PutTarget> {
+export async function putTarget(transfer: Transfer): Promise<PutTarget> {
+  const { shell, args } = transfer;
   const sources = args.length > 1 ? args.slice(0, -1) : args;
   const to = args.length > 1 ? args.at(-1) : undefined;
   if (to === "") throw new UsageError("The name on the server is empty; write . for the current directory there");
   const many = sources.length > 1 || sources.some((source) => isLocalPattern(shell.local(source)));
   requireDifferentNames(sources.map((source) => shell.local(source)).filter((source) => !isLocalPattern(source)));
   const remote = shell.remote(to ?? ".");
-  const metadata = to === undefined ? undefined : await remoteFacts(shell, remote, signal);
+  const metadata = to === undefined ? undefined : await remoteFacts(transfer, remote);
   if (metadata?.kind === "directory") return { sources, remote, into: true, isNew: false };
   if (to !== undefined) requireTarget(shell, sources, to, many);
   return { sources, remote, into: to === undefined || namesDirectory(to), isNew: many };

@@ -26,7 +26,7 @@ async function runAll(
     return Exit.done;
   } finally {
     // After Ctrl-C nobody wants to wait for a server that may not answer.
-    if (!interrupted.signal.aborted) await shell.link.close();
+    if (!interrupted.signal.aborted) await shell.close();
     Deno.removeSignalListener("SIGINT", onInterrupt);
   }
 }

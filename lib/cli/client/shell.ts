@@ -1,10 +1,14 @@
 import { resolve } from "@std/path";
-import type { Client } from "../../client/client.ts";
-import { Link } from "../../client/link.ts";
-import { formatAddress } from "../../transport/address.ts";
-import type { FerryError } from "../../core/errors.ts";
+import { ConnectionPool } from "../../client/connection_pool.ts";
+import { RemoteStorage } from "../../client/remote_storage.ts";
+import { cannot, type FerryError } from "../../core/errors.ts";
+import { parseRemotePath, type RemotePath, ROOT } from "../../core/remote_path.ts";
 import { printable } from "../../core/text.ts";
+import type { Right } from "../../protocol/commands.ts";
+import { Retry } from "../../transfer/retry.ts";
+import { formatAddress } from "../../transport/address.ts";
 import { cut } from "../terminal/log_text.ts";
+import type { Invocation, Transfer } from "./invocation.ts";
 import type { Address } from "./server_address.ts";
 import { resolveRemote } from "./resolve_path.ts";
 
@@ -23,7 +27,7 @@ export class Shell {
   /** Whether standard input is free for `put -`. */
   readonly inputIsFree: boolean;
   /** The directory on the server; empty for the served one. */
-  remoteDirectory = "";
+  remoteDirectory: RemotePath = ROOT;
   localDirectory = ".";
   /** The user asked to leave. */
   leaving = false;
@@ -31,42 +35,65 @@ export class Shell {
   busy = false;
   /** Whether what is under way connects again when the connection is lost. */
   #reconnects = false;
-  readonly link: Link;
+  readonly #pool: ConnectionPool;
+  readonly storage: RemoteStorage;
 
   constructor(address: Address, output: Output, inputIsFree: boolean) {
     this.address = address;
     this.output = output;
     this.inputIsFree = inputIsFree;
-    this.link = new Link({
+    this.#pool = new ConnectionPool({
       ...address,
       onNotice: (notice) => output.inform(`Server: ${printable(cut(notice.text))}`),
       onLost: (reason) => this.#lost(reason),
     });
+    this.storage = new RemoteStorage(this.#pool);
   }
 
-  /** The connection; a new one when there is none or it was lost. */
-  client(signal?: AbortSignal): Promise<Client> {
-    return this.link.client(signal);
+  /** What the server allows. Connects first where that is necessary. */
+  async rights(signal?: AbortSignal): Promise<readonly string[]> {
+    await this.#pool.connect(signal);
+    return this.#pool.welcome.allows;
   }
 
-  /** Runs what goes on over a new connection when the one it has is lost, so that the user is told so then. */
-  async reconnecting<T>(run: (link: Link) => Promise<T>): Promise<T> {
-    this.#reconnects = true;
+  /** Whether the server allows that. Connects first where that is necessary. */
+  async may(right: Right, signal?: AbortSignal): Promise<boolean> {
+    return (await this.rights(signal)).includes(right);
+  }
+
+  /** Sends a line to the operator of the server. */
+  async say(text: string, signal?: AbortSignal): Promise<void> {
+    await this.#pool.ask({ command: "say", text }, signal);
+  }
+
+  /** Runs a transfer, which goes on over a new connection when the one it has is lost. */
+  async transferring<T>(invocation: Invocation, run: (transfer: Transfer) => Promise<T>): Promise<T> {
+    const { retries, connections } = invocation.flags;
+    const pool = connections > 1 ? new ConnectionPool({ ...this.address, connections }) : undefined;
+    const server = pool ? new RemoteStorage(pool) : this.storage;
+    this.#reconnects = retries > 0;
     try {
-      return await run(this.link);
+      return await run({ ...invocation, server, retry: new Retry({ retries }) });
     } finally {
       this.#reconnects = false;
+      // What was transferred is confirmed; that they have ended already is no failure.
+      await pool?.close().catch(() => {});
     }
   }
 
-  /** Another connection to the same server, for a command that needs several. */
-  newLink(): Link {
-    return new Link(this.address);
+  /** Ends the session. */
+  async close(): Promise<void> {
+    await this.#pool.close().catch(() => {});
   }
 
   /** The path on the server that the user means by `name`. */
-  remote(name: string): string {
-    return resolveRemote(this.remoteDirectory, name);
+  remote(name: string): RemotePath {
+    const path = resolveRemote(this.remoteDirectory, name);
+    try {
+      return path === "" ? ROOT : parseRemotePath(path, false);
+    } catch (error) {
+      throw cannot("use", name, error);
+    }
   }
 
   /** The path on this machine that the user means by `name`. */

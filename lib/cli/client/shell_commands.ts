@@ -1,9 +1,10 @@
 import { resolve } from "@std/path";
-import { joinRemote, unreadable } from "../../client/tree.ts";
 import type { Entry } from "../../core/metadata.ts";
 import { COMMANDS as PROTOCOL, isCommandName } from "../../protocol/commands.ts";
 import { cannot, FerryError } from "../../core/errors.ts";
 import { printable } from "../../core/text.ts";
+import { unreadable } from "../../transfer/listing.ts";
+import { joinPaths } from "../../transfer/place.ts";
 import { describeFlags, type FlagName, parseFlags } from "./flags.ts";
 import { Columns, localTime } from "../terminal/format.ts";
 import type { Invocation } from "./invocation.ts";
@@ -35,12 +36,11 @@ const BATCH_ENTRIES = 1000;
 
 async function dir({ shell, args: [name = "."], flags: { recursive }, signal }: Invocation): Promise<void> {
   const columns = new Columns();
-  const client = await shell.client(signal);
   let batch: Entry[] = [];
   let missing: string | undefined;
   const path = shell.remote(name);
-  for await (const entry of client.dir(path || undefined, { recursive, signal })) {
-    if (entry.unreadable) missing ??= joinRemote(path, entry.path);
+  for await (const entry of shell.storage.list(path, { recursive, signal })) {
+    if (entry.unreadable) missing ??= joinPaths(path, entry.path);
     batch.push(entry);
     if (batch.length < BATCH_ENTRIES) continue;
     await shell.output.print(columns.lines(batch));
@@ -52,7 +52,7 @@ async function dir({ shell, args: [name = "."], flags: { recursive }, signal }: 
 
 async function stat({ shell, args: [name = "."], signal }: Invocation): Promise<void> {
   const path = shell.remote(name);
-  const { kind, size, mtimeMs, version } = await (await shell.client(signal)).stat(path || undefined, { signal });
+  const { kind, size, mtimeMs, version } = await shell.storage.stat(path, { signal });
   const lines = [`name: ${printable(path || "/")}`, `kind: ${kind}`];
   if (kind === "file") lines.push(`size: ${size} bytes`);
   lines.push(`changed: ${localTime(mtimeMs)}`, `version: ${printable(version)}`);
@@ -61,15 +61,14 @@ async function stat({ shell, args: [name = "."], signal }: Invocation): Promise<
 
 async function sum({ shell, args: [name = ""], signal }: Invocation): Promise<void> {
   const path = shell.remote(name);
-  const { sha256 } = await (await shell.client(signal)).sum(path, { signal });
+  const { sha256 } = await shell.storage.digest(path, { signal });
   await shell.output.print(`${printable(sha256)}  ${printable(path)}\n`);
 }
 
 async function cd({ shell, args: [name = "/"], signal }: Invocation): Promise<void> {
   const path = shell.remote(name);
-  const client = await shell.client(signal);
   // Who may not look can go anywhere; whether there is such a directory shows when something is put there.
-  const kind = client.may("read") ? (await client.stat(path || undefined, { signal })).kind : "directory";
+  const kind = await shell.may("read", signal) ? (await shell.storage.stat(path, { signal })).kind : "directory";
   if (kind !== "directory") throw cannot("enter", name, new FerryError("NotADirectory", "it is not a directory"));
   shell.remoteDirectory = path;
 }
@@ -142,10 +141,10 @@ export const SHELL_COMMANDS: readonly ShellCommand[] = [
   define("stat", "[NAME]", [0, 1], ["remote"], stat),
   define("sum", "NAME", [1, 1], ["remote"], sum),
   define("mkdir", "NAME", [1, 1], ["remote"], async ({ shell, args: [name = ""], signal }) => {
-    await (await shell.client(signal)).mkdir(shell.remote(name), { signal });
+    await shell.storage.mkdir(shell.remote(name), { signal });
   }),
   define("rename", "OLD NEW", [2, 2], ["remote"], async ({ shell, args: [from = "", to = ""], signal }) => {
-    await (await shell.client(signal)).rename(shell.remote(from), shell.remote(to), { signal });
+    await shell.storage.rename(shell.remote(from), shell.remote(to), { signal });
   }, { aliases: ["mv"] }),
   define(
     "remove",
@@ -153,7 +152,7 @@ export const SHELL_COMMANDS: readonly ShellCommand[] = [
     [1, 1],
     ["remote"],
     async ({ shell, args: [name = ""], flags: { recursive }, signal }) => {
-      await (await shell.client(signal)).remove(shell.remote(name), { recursive, signal });
+      await shell.storage.remove(shell.remote(name), { recursive, signal });
     },
     { aliases: ["rm"], flags: ["recursive"] },
   ),
@@ -173,7 +172,7 @@ export const SHELL_COMMANDS: readonly ShellCommand[] = [
     },
   ),
   define("say", "TEXT...", [1, Infinity], ["none"], async ({ shell, args, signal }) => {
-    await (await shell.client(signal)).say(args.join(" "), { signal });
+    await shell.say(args.join(" "), signal);
   }),
   define("help", "[COMMAND]", [0, 1], ["none"], help, { summary: "show this help", aliases: ["?"] }),
   define("close", "", [0, 0], ["none"], ({ shell }) => {

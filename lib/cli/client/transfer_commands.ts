@@ -1,28 +1,27 @@
 import { ensureDir } from "@std/fs/ensure-dir";
 import { basename, join, resolve, SEPARATOR } from "@std/path";
-import { copyFile, type Direction } from "../../client/copy.ts";
-import { type LocalFile, localSource, localTarget, on } from "../../client/local.ts";
-import type { Client } from "../../client/client.ts";
-import type { Link } from "../../client/link.ts";
-import { transferInRanges } from "../../client/ranges.ts";
-import { joinRemote, listLocal, listRemote } from "../../client/tree.ts";
 import { cannot, FerryError } from "../../core/errors.ts";
+import type { Entry, FileMetadata } from "../../core/metadata.ts";
+import { parseRemotePath, type RemotePath, ROOT } from "../../core/remote_path.ts";
 import { printable, quote } from "../../core/text.ts";
 import { DirectoryStorage } from "../../storage/directory/directory_storage.ts";
-import { ROOT } from "../../core/remote_path.ts";
-import type { Entry } from "../../core/metadata.ts";
-import { copyOptions, type Flags } from "./flags.ts";
+import { copyFile } from "../../transfer/copy.ts";
+import { listAgain } from "../../transfer/listing.ts";
+import { localSource, localTarget } from "../../transfer/local.ts";
+import { joinPaths, type Place } from "../../transfer/place.ts";
+import { readToStream, storeStream } from "../../transfer/streams.ts";
 import { bytes, took } from "../terminal/format.ts";
-import { requireNoSource } from "./get_target.ts";
-import type { Invocation } from "./invocation.ts";
+import { printBytes } from "../terminal/terminal.ts";
 import { UsageError } from "../terminal/usage.ts";
+import { copyOptions, type FlagName, type Flags } from "./flags.ts";
+import { requireNoSource } from "./get_target.ts";
+import type { Invocation, Transfer } from "./invocation.ts";
 import { parsePattern, selector } from "./patterns.ts";
 import { Progress } from "./progress.ts";
 import { isLocalPattern, namesDirectory, putTarget, remoteFacts, requireNoPattern } from "./put_target.ts";
 import { remoteBasename } from "./resolve_path.ts";
 import type { Shell } from "./shell.ts";
-import { printBytes } from "../terminal/terminal.ts";
-import { transferTree } from "./tree_command.ts";
+import { type Ends, transferTree } from "./tree_command.ts";
 
 /** Whether there is a directory at a local path. */
 export function isLocalDirectory(path: string): boolean {
@@ -34,46 +33,43 @@ export function isLocalDirectory(path: string): boolean {
   }
 }
 
+/** Something on the server. */
+function remotePlace({ server }: Transfer, path: RemotePath): Place {
+  return { storage: server, path, shown: path };
+}
+
 /** Transfers one file with a progress line, then says how it went. */
 async function transferFile(
-  { shell, flags, signal }: Invocation,
-  direction: Direction,
-  pair: { path: string; file: LocalFile },
+  { shell, flags, signal, retry }: Transfer,
+  verb: "get" | "put",
+  { source, target }: Ends,
+  known?: FileMetadata,
 ): Promise<void> {
-  const progress = new Progress(remoteBasename(pair.path));
+  const progress = new Progress(remoteBasename(verb === "get" ? source.path : target.path));
   const began = performance.now();
   let size = 0;
-  const from = direction === "get" ? pair.path : pair.file.shown;
-  const to = direction === "get" ? pair.file.shown : pair.path;
-  const links = flags.connections > 1 ? Array.from({ length: flags.connections }, () => shell.newLink()) : [];
+  const onProgress = (moved: number, total: number) => {
+    size = moved;
+    progress.update(moved, total);
+  };
   try {
-    const outcome = await shell.reconnecting((link) =>
-      link.run((client, progressed, isRepeated) => {
-        const onProgress = (moved: number, total: number | undefined) => {
-          if (moved > size) progressed();
-          size = moved;
-          progress.update(moved, total);
-        };
-        const options = { ...copyOptions(flags), signal, onProgress, isRepeated, retries: flags.retries };
-        const transfer = (client: Client) => transferInRanges(client, links, direction, pair, options);
-        return copyFile(client, direction, pair, links.length > 0 ? { ...options, transfer } : options);
-      }, { signal, retries: flags.retries })
-    );
+    const mayLook = verb === "get" || await shell.may("read", signal);
+    const options = { ...copyOptions(flags), verb, known, mayLook, signal, retry, onProgress };
+    const outcome = await copyFile(source, target, options);
     progress.clear();
-    const verb = direction === "get" ? "Got" : "Put";
-    if (outcome === "planned") await shell.output.print(`${direction} ${quote(from)} as ${quote(to)}\n`);
+    const [from, to] = [quote(source.shown), quote(target.shown)];
+    if (outcome === "planned") await shell.output.print(`${verb} ${from} as ${to}\n`);
     else if (outcome === "skipped") {
-      const why = flags.noClobber ? `${quote(to)} exists already` : "nothing to do";
-      shell.output.inform(`Skipped ${quote(from)}: ${why}.`);
+      const why = flags.noClobber ? `${to} exists already` : "nothing to do";
+      shell.output.inform(`Skipped ${from}: ${why}.`);
     } else {
       const amount = `${bytes(size)} in ${took(performance.now() - began)}`;
-      shell.output.inform(`${verb} ${quote(from)} as ${quote(to)} (${amount}).`);
+      shell.output.inform(`${verb === "get" ? "Got" : "Put"} ${from} as ${to} (${amount}).`);
     }
     // What others have left there and cannot be removed is no failure of this file.
-    if (direction === "get") await pair.file.storage.sweep(ROOT).catch(() => {});
+    if (verb === "get") await target.storage.sweep?.(ROOT).catch(() => {});
   } finally {
     progress.clear();
-    await Promise.all(links.map((link) => link.close()));
   }
 }
 
@@ -82,37 +78,41 @@ export async function get(invocation: Invocation): Promise<void> {
   const { shell, args: [from = "", to], flags, signal } = invocation;
   const path = shell.remote(from);
   if (to === "-") {
-    refuseWithDash(flags, ["retries", "connections"]);
-    const client = await shell.client(signal);
-    await client.get(path, new WritableStream({ write: printBytes }), { signal });
+    refuseWithDash(flags, []);
+    const source = { storage: shell.storage, path, shown: path };
+    await readToStream(source, new WritableStream({ write: printBytes }), { signal });
     return;
   }
+  await shell.transferring(invocation, (transfer) => getTo(transfer, path, from, to));
+}
+
+/** @param from The source, and @param to the target, as they were typed. */
+async function getTo(transfer: Transfer, path: RemotePath, from: string, to: string | undefined): Promise<void> {
+  const { shell, flags, retry, signal } = transfer;
   const name = remoteBasename(path);
   const into = to !== undefined && to !== "" && isLocalDirectory(shell.local(to));
   const target = shell.local(to === undefined ? name || "." : into ? join(to, name) : to);
-  if (to !== undefined && !into) await requireNoSource(invocation, path, to);
+  if (to !== undefined && !into) await requireNoSource(transfer, path, to);
   const pattern = parsePattern(path);
-  if (!pattern && !flags.recursive) return await getFile(invocation, path, target);
-  // The listing has a connection of its own, so that it is held up while the files cannot keep up with it. It is made
-  // at the same time as the other.
-  await using lister = shell.newLink();
-  void lister.client(signal).catch(() => {});
-  await using tree = listRemote(lister, path, { signal });
+  if (!pattern && !flags.recursive) return await getFile(transfer, path, target);
+  const source = remotePlace(transfer, path);
+  await using tree = listAgain(source, { retry, signal, recursive: true });
   // Most often it is a directory; to ask at the same time whether it is saves a round trip.
   const entries = pattern ? tree : begun(tree);
   // A file may really have a name that looks like a pattern.
-  const metadata = await remoteFacts(shell, path, signal);
+  const metadata = await remoteFacts(transfer, path);
   if (metadata?.kind === "directory" && flags.recursive) {
-    await getEntries(invocation, { remote: path, target }, closing(lister, entries));
+    await getEntries(transfer, source, target, entries, { root: metadata });
   } else if (pattern && !metadata) {
     requireLocalDirectory(shell, to);
     const recursive = pattern.recursive || flags.recursive;
-    const below = listRemote(lister, pattern.base, { recursive, signal });
-    const ends = { remote: pattern.base, target: shell.local(to ?? ".") };
-    const found = await getEntries(invocation, ends, closing(lister, below), selector(pattern, flags.recursive));
+    const base = remotePlace(transfer, pattern.base === "" ? ROOT : parseRemotePath(pattern.base, false));
+    const below = listAgain(base, { retry, signal, recursive });
+    const select = selector(pattern, flags.recursive);
+    const found = await getEntries(transfer, base, shell.local(to ?? "."), below, { select });
     if (found === 0) throw cannot("get", from, new FerryError("NotFound", "nothing on the server matches it"));
   } else {
-    await getFile(invocation, path, target);
+    await getFile(transfer, path, target);
   }
 }
 
@@ -136,18 +136,12 @@ function begun(entries: AsyncGenerator<Entry>): AsyncGenerator<Entry> {
   })();
 }
 
-/** The same entries; the connection is closed when they are over, while the files are still under way. */
-async function* closing(lister: Link, entries: AsyncIterable<Entry>): AsyncGenerator<Entry> {
-  yield* entries;
-  await lister.close();
-}
-
-async function getFile(invocation: Invocation, path: string, target: string): Promise<void> {
+async function getFile(transfer: Transfer, path: RemotePath, target: string): Promise<void> {
   if (/[/\\]$/.test(target)) {
     throw cannot("write", target, new FerryError("NotADirectory", "there is no such directory"));
   }
   try {
-    await transferFile(invocation, "get", { path, file: localTarget(target) });
+    await transferFile(transfer, "get", { source: remotePlace(transfer, path), target: localTarget(target) });
   } catch (error) {
     if (!(error instanceof FerryError && error.code === "IsADirectory" && error.path === path)) throw error;
     throw new FerryError(error.code, `${error.message}; use get -r`, { path });
@@ -156,39 +150,53 @@ async function getFile(invocation: Invocation, path: string, target: string): Pr
 
 /** @returns How many entries there were. */
 async function getEntries(
-  invocation: Invocation,
-  { remote, target }: { remote: string; target: string },
+  transfer: Transfer,
+  source: Place,
+  shown: string,
   entries: AsyncIterable<Entry>,
-  select?: (entry: Entry) => boolean,
+  { root, select }: { root?: FileMetadata; select?: (entry: Entry) => boolean },
 ): Promise<number> {
-  const { flags } = invocation;
-  if (flags.dryRun && !isLocalDirectory(target)) {
+  const { flags } = transfer;
+  const isNew = !isLocalDirectory(shown);
+  if (flags.dryRun && isNew) {
     // There is nothing to compare with, and no directory is made for it.
-    const local = DirectoryStorage.open(".");
-    const blank = { ...invocation, flags: { ...flags, update: false, checksum: false, noClobber: false } };
-    return await transferTree(blank, { direction: "get", local, shown: target, remote }, entries, select);
+    const target = { storage: DirectoryStorage.open("."), path: ROOT, shown };
+    const blank = { ...transfer, flags: { ...flags, update: false, checksum: false, noClobber: false } };
+    return await transferTree(blank, "get", { source, target }, entries, { select });
   }
-  const isNew = !isLocalDirectory(target);
-  const local = await on("write", target, async () => {
-    await ensureDir(target);
-    return DirectoryStorage.open(target);
-  });
-  const found = await transferTree(invocation, { direction: "get", local, shown: target, remote }, entries, select);
-  if (found === 0 && select && isNew) Deno.removeSync(target);
+  const storage = await openLocal(shown);
+  const ends = { source, target: { storage, path: ROOT, shown } };
+  const found = await transferTree(transfer, "get", ends, entries, { select, root: isNew ? root : undefined });
+  if (found === 0 && select && isNew) Deno.removeSync(shown);
   return found;
+}
+
+/** Opens a directory on this machine, which is made if necessary. */
+async function openLocal(path: string): Promise<DirectoryStorage> {
+  try {
+    await ensureDir(path);
+    return DirectoryStorage.open(path);
+  } catch (error) {
+    throw cannot("write", path, error);
+  }
 }
 
 /** `put LOCAL... [REMOTE]` */
 export async function put(invocation: Invocation): Promise<void> {
-  const { shell, args, signal } = invocation;
+  const { shell, args } = invocation;
   if (args.slice(0, Math.max(1, args.length - 1)).includes("-")) return await putStandardInput(invocation);
-  const { sources, remote, into, isNew } = await putTarget(invocation);
-  if (isNew) await makeRemoteDirectory(invocation, remote);
+  await shell.transferring(invocation, putAll);
+}
+
+async function putAll(transfer: Transfer): Promise<void> {
+  const { shell, signal } = transfer;
+  const { sources, remote, into, isNew } = await putTarget(transfer);
+  if (isNew) await makeRemoteDirectory(transfer, remote);
   const failures: unknown[] = [];
   const names = sources.length > 1 ? new Set<string>() : undefined;
   for (const source of sources) {
     try {
-      await putOne(invocation, shell.local(source), { remote, into, names });
+      await putOne(transfer, shell.local(source), { remote, into, names });
     } catch (error) {
       if (sources.length === 1 || signal.aborted || !(error instanceof FerryError)) throw error;
       shell.output.inform(printable(error.message));
@@ -199,42 +207,47 @@ export async function put(invocation: Invocation): Promise<void> {
 }
 
 /** Where a source goes: `into` as in `PutTarget`; `names` are those that earlier sources have there, if there are several. */
-interface Place {
-  readonly remote: string;
+interface Destination {
+  readonly remote: RemotePath;
   readonly into: boolean;
   readonly names: Set<string> | undefined;
 }
 
-async function putOne(invocation: Invocation, source: string, { remote, into, names }: Place): Promise<void> {
-  const { flags } = invocation;
-  if (isLocalPattern(source)) return await putMatching(invocation, source, remote, names);
-  const file = localSource(source);
-  const name = basename(resolve(source));
+async function putOne(transfer: Transfer, shown: string, { remote, into, names }: Destination): Promise<void> {
+  const { shell, flags, signal } = transfer;
+  if (isLocalPattern(shown)) return await putMatching(transfer, shown, remote, names);
+  const source = localSource(shown);
+  const name = basename(resolve(shown));
   names?.add(name);
-  const path = into ? joinRemote(remote, name) : remote;
-  const metadata = await file.storage.stat(file.name).catch((error) => Promise.reject(cannot("read", source, error)));
-  if (metadata.kind === "file") return await transferFile(invocation, "put", { path, file });
-  if (!flags.recursive) throw cannot("put", source, new FerryError("IsADirectory", "it is a directory; use put -r"));
-  const local = DirectoryStorage.open(source);
-  await makeRemoteDirectory(invocation, path);
-  await transferTree(invocation, { direction: "put", local, shown: source, remote: path }, listLocal(local));
+  const target = remotePlace(transfer, into ? parseRemotePath(joinPaths(remote, name)) : remote);
+  const metadata = await source.storage.stat(source.path).catch((error) =>
+    Promise.reject(cannot("read", shown, error))
+  );
+  if (metadata.kind === "file") return await transferFile(transfer, "put", { source, target }, metadata);
+  if (!flags.recursive) throw cannot("put", shown, new FerryError("IsADirectory", "it is a directory; use put -r"));
+  const tree = { storage: DirectoryStorage.open(shown), path: ROOT, shown };
+  await makeRemoteDirectory(transfer, target.path);
+  const root = target.path === ROOT ? undefined : metadata;
+  const mayLook = await shell.may("read", signal);
+  const entries = tree.storage.list(ROOT, { recursive: true, signal });
+  await transferTree(transfer, "put", { source: tree, target }, entries, { root, mayLook });
 }
 
 async function putMatching(
-  invocation: Invocation,
-  source: string,
-  remote: string,
-  names: Place["names"],
+  transfer: Transfer,
+  shown: string,
+  remote: RemotePath,
+  names: Destination["names"],
 ): Promise<void> {
-  const pattern = parsePattern(source.replaceAll(SEPARATOR, "/"));
+  const { shell, flags, signal } = transfer;
+  const pattern = parsePattern(shown.replaceAll(SEPARATOR, "/"));
   if (!pattern) return;
-  const base = pattern.base || (source.startsWith("/") ? "/" : ".");
-  if (!isLocalDirectory(base)) throw cannot("put", source, new FerryError("NotFound", "nothing matches it"));
-  const local = DirectoryStorage.open(base);
-  await makeRemoteDirectory(invocation, remote);
-  const recursive = pattern.recursive || invocation.flags.recursive;
-  const entries = local.list(ROOT, { recursive });
-  const isMeant = selector(pattern, invocation.flags.recursive);
+  const base = pattern.base || (shown.startsWith("/") ? "/" : ".");
+  if (!isLocalDirectory(base)) throw cannot("put", shown, new FerryError("NotFound", "nothing matches it"));
+  const source = { storage: DirectoryStorage.open(base), path: ROOT, shown: base };
+  await makeRemoteDirectory(transfer, remote);
+  const recursive = pattern.recursive || flags.recursive;
+  const isMeant = selector(pattern, flags.recursive);
   let twice: string | undefined;
   const select = (entry: Entry) => {
     if (!isMeant(entry)) return false;
@@ -243,25 +256,25 @@ async function putMatching(
     else twice ??= entry.path;
     return isNew;
   };
-  const found = await transferTree(invocation, { direction: "put", local, shown: base, remote }, entries, select);
+  const ends = { source, target: remotePlace(transfer, remote) };
+  const mayLook = await shell.may("read", signal);
+  const entries = source.storage.list(ROOT, { recursive, signal });
+  const found = await transferTree(transfer, "put", ends, entries, { select, mayLook });
   if (twice !== undefined) {
     throw cannot("put", twice, new FerryError("AlreadyExists", "an earlier source has this name, and was sent"));
   }
-  if (found === 0) throw cannot("put", source, new FerryError("NotFound", "nothing matches it"));
+  if (found === 0) throw cannot("put", shown, new FerryError("NotFound", "nothing matches it"));
 }
 
-async function makeRemoteDirectory({ shell, flags, signal }: Invocation, path: string): Promise<void> {
-  if (flags.dryRun || path === "") return;
-  await (await shell.client(signal)).mkdir(path, { parents: true, signal });
+async function makeRemoteDirectory({ server, retry, flags, signal }: Transfer, path: RemotePath): Promise<void> {
+  if (flags.dryRun || path === ROOT) return;
+  await retry.run(() => server.mkdir(path, { parents: true, signal }), signal);
 }
 
 /** Options that make no sense with `-` are refused rather than ignored. */
-function refuseWithDash(flags: Flags, allowed: readonly (keyof Flags)[]): void {
-  for (const [name, value] of Object.entries(flags)) {
-    if (value === true && !allowed.some((each) => each === name)) {
-      throw new UsageError(`- cannot be combined with --${name.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)}`);
-    }
-  }
+function refuseWithDash({ given }: Flags, allowed: readonly FlagName[]): void {
+  const refused = given.find((name) => !allowed.includes(name));
+  if (refused !== undefined) throw new UsageError(`- cannot be combined with --${refused}`);
 }
 
 async function putStandardInput({ shell, args: [, to, ...more], flags, signal }: Invocation): Promise<void> {
@@ -270,14 +283,15 @@ async function putStandardInput({ shell, args: [, to, ...more], flags, signal }:
   }
   requireNoPattern(shell.local(to), to);
   if (!shell.inputIsFree) throw new UsageError("standard input holds the commands and cannot be uploaded, too");
-  refuseWithDash(flags, ["noClobber", "durable"]);
+  refuseWithDash(flags, ["no-clobber", "durable"]);
   const path = shell.remote(to);
   const progress = new Progress(to);
   const began = performance.now();
   try {
-    const options = { signal, overwrite: !flags.noClobber, durable: flags.durable };
+    const target = { storage: shell.storage, path, shown: path };
     const onProgress = (moved: number) => progress.update(moved, undefined);
-    const { size } = await (await shell.client(signal)).put(Deno.stdin.readable, path, { ...options, onProgress });
+    const options = { signal, overwrite: !flags.noClobber, durable: flags.durable, onProgress };
+    const { size } = await storeStream(Deno.stdin.readable, target, options);
     progress.clear();
     shell.output.inform(`Put standard input as ${quote(path)} (${bytes(size)} in ${took(performance.now() - began)}).`);
   } finally {

@@ -3,6 +3,7 @@ import { complete } from "../../../lib/cli/client/complete.ts";
 import { SHELL_COMMANDS } from "../../../lib/cli/client/shell_commands.ts";
 import { Shell } from "../../../lib/cli/client/shell.ts";
 import { serve } from "../../../lib/server/server.ts";
+import { at } from "../../helpers/storage.ts";
 import { tempDir } from "../../helpers/temp.ts";
 
 /** There a backslash separates directories and cannot also be an escape. */
@@ -30,13 +31,13 @@ async function completions(
   await using server = serve({ root: served, port: 0 });
   const shell = new Shell(server.address, { print: () => Promise.resolve(), inform: () => {} }, false);
   shell.localDirectory = here;
-  shell.remoteDirectory = remoteDirectory;
+  shell.remoteDirectory = at(remoteDirectory);
   try {
     const found: [string[], string][] = [];
     for (const line of lines) found.push(await complete(shell, line));
     return found;
   } finally {
-    await shell.link.close();
+    await shell.close();
   }
 }
 

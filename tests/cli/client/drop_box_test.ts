@@ -76,7 +76,7 @@ Deno.test("complete() offers nothing from a drop box, and does not ask", async (
   await using visit = await Visit.to(DROP_BOX, { "a.txt": "a" });
   assertEquals(await complete(visit.shell, "get a"), [[], "a"]);
   assertEquals(await complete(visit.shell, "put x "), [[], ""]);
-  await visit.shell.link.close();
+  await visit.shell.close();
   await visit.served.events.until("close");
   assertEquals(visit.served.events.of("command").map(({ command }) => command), ["close"]);
 });
@@ -91,7 +91,7 @@ Deno.test("execute() sends a file to a drop box again when the connection was lo
   );
   const over = visit.over(proxy);
   await over.run("put", "large");
-  await over.shell.link.close();
+  await over.shell.close();
   await assertFile(visit.served.join("large"), content);
   assertEquals(over.said.length, 2, over.said.join("\n"));
   assertStringIncludes(over.said[0] ?? "", "Connecting again.");
@@ -108,7 +108,7 @@ Deno.test("execute() does not claim that a file has arrived in a drop box when t
   );
   const over = visit.over(proxy);
   const { message } = await over.fails("AlreadyExists", "put", "a.txt");
-  await over.shell.link.close();
+  await over.shell.close();
   assertEquals(
     message,
     'Cannot put "a.txt": it exists now; perhaps it had arrived when the connection was lost, but you may not look',

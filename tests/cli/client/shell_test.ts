@@ -9,9 +9,9 @@ Deno.test("Shell shows why a server ended the connection, and nothing that a ter
   });
   const { promise: said, resolve: inform } = Promise.withResolvers<string>();
   const shell = new Shell(server.address, { print: () => Promise.resolve(), inform }, false);
-  await shell.client();
+  await shell.rights();
   assertStringIncludes(await within(said, "the reason"), String.raw`has ended: bye\u{1b}[2J\n\u{202e}. The next`);
-  await shell.link.close();
+  await shell.close();
 });
 
 Deno.test("Shell shows at most 4,096 characters of a line from the operator, and how many it has left out", async (t) => {
@@ -34,8 +34,8 @@ async function shownOf(text: string): Promise<string> {
   await using server = FakeServer.welcoming((peer) => peer.send("notice", { text, reason: "message" }));
   const { promise: said, resolve: inform } = Promise.withResolvers<string>();
   const shell = new Shell(server.address, { print: () => Promise.resolve(), inform }, false);
-  await shell.client();
+  await shell.rights();
   const line = await within(said, "the line");
-  await shell.link.close();
+  await shell.close();
   return line;
 }
