@@ -10,12 +10,9 @@ import type { Place } from "../transfer/place.ts";
 import { readToStream, storeStream } from "../transfer/streams.ts";
 import type { CommandOptions, PutOptions, TransferOptions } from "./command_options.ts";
 import { openConnection } from "./connect.ts";
-import { ConnectionPool, type PoolOptions } from "./connection_pool.ts";
+import { closeSoon, ConnectionPool, type PoolOptions } from "./connection_pool.ts";
 import type { Pipeline } from "./pipeline.ts";
 import { RemoteStorage } from "./remote_storage.ts";
-
-/** How long what is under way may take when a client is disposed of, in ms. */
-const DISPOSE_TIMEOUT_MS = 2_000;
 
 /** Where and how to connect. */
 export interface ConnectOptions extends Omit<PoolOptions, "onLost"> {
@@ -164,16 +161,8 @@ export class Client implements AsyncDisposable {
   }
 
   /** Ends the session as `close` does, but what is under way for 2 s more is given up. Never throws. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    const late = new FerryError("Disconnected", "the client was disposed of");
-    const deadline = setTimeout(() => this.#pool.fail(late), DISPOSE_TIMEOUT_MS);
-    try {
-      await this.close();
-    } catch {
-      // It has ended already.
-    } finally {
-      clearTimeout(deadline);
-    }
+  [Symbol.asyncDispose](): Promise<void> {
+    return closeSoon(this, this.#pool);
   }
 
   /** Runs a command that may make several requests; `close` waits for its end. */

@@ -146,8 +146,8 @@ export class LargeUpload implements Upload {
     return upload;
   }
 
-  get broken(): Promise<void> {
-    return this.#body.broken;
+  get failure(): Promise<FerryError> {
+    return this.#body.failure;
   }
 
   write(bytes: Uint8Array): Promise<void> {

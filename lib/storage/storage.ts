@@ -1,4 +1,5 @@
 import type { BlockSums } from "../core/block_sums.ts";
+import type { FerryError } from "../core/errors.ts";
 import type { Fill } from "../core/fill.ts";
 import type { Entry, FileMetadata, Receipt } from "../core/metadata.ts";
 import type { RemotePath } from "../core/remote_path.ts";
@@ -126,6 +127,8 @@ export interface Reader {
    * bytes in memory.
    */
   next?(): Promise<Uint8Array | null> | Uint8Array | null;
+  /** Fulfilled with the reason when it fails, for somebody who waits for something else just then. */
+  readonly failure?: Promise<FerryError>;
   close(): void;
 }
 
@@ -160,15 +163,12 @@ export interface Kept {
 /** A file that is being stored. Nothing is visible under its name before `commit`. */
 export interface Upload extends ByteSink {
   /**
-   * Fulfilled when the upload cannot succeed any more, for whoever waits for bytes meanwhile: `write` and `commit` then
-   * throw the reason. Absent where that does not show before.
-   */
-  readonly broken?: Promise<void>;
-  /**
    * Opens a place for the bytes from `offset` on, when the upload was opened with `inParts`. Parts that were sent
    * again count once, and must be the same. Absent where a file is written from one end to the other.
    */
   openPart?(offset: number): Promise<UploadPart> | UploadPart;
+  /** Fulfilled with the reason when it fails, for somebody who waits for something else just then. */
+  readonly failure?: Promise<FerryError>;
   /**
    * Checks the size and puts the file in place. What is wrong with the upload as such may show only here: a small one
    * may go out in one piece.
