@@ -10,7 +10,7 @@ import { parseRemotePath, type RemotePath, ROOT } from "../core/remote_path.ts";
 import type { Storage, Upload, UploadOptions } from "../storage/storage.ts";
 import type { RequestBody } from "./request_body.ts";
 import type { Limits } from "../access/limits.ts";
-import { authorize, refusal } from "../access/policy.ts";
+import { authorize } from "../access/policy.ts";
 
 /** An upload that its owner's other connections may add parts to. */
 export interface SharedUpload {
@@ -43,8 +43,8 @@ export interface Context {
 
 type Handlers = { [N in CommandName]: (context: Context, request: RequestOf<N>) => Promise<OkOf<N>> };
 
-/** An entry's share of a JSON array is at most this, besides its path: punctuation, kind, size, time. */
-const ENTRY_OVERHEAD_BYTES = 96;
+/** An entry's share of a JSON array is at most this, besides its path: punctuation, kind, size, time, mode, and a reason. */
+const ENTRY_OVERHEAD_BYTES = 160;
 
 /** The first entries of a listing are sent as soon as there are so many bytes of them, for who waits at a prompt. */
 const FIRST_BATCH_BYTES = 8 * 1024;
@@ -82,8 +82,8 @@ async function get(context: Context, { path, offset, length, ifVersion }: Reques
   const { storage, connection, signal } = context;
   const reader = await storage.read(parseRemotePath(path), { offset, length, ifVersion });
   try {
-    const { size, mtimeMs, version } = reader.metadata;
-    await connection.send(FrameKind.ready, { size, mtimeMs, version });
+    const { size, mtimeMs, mode, version } = reader.metadata;
+    await connection.send(FrameKind.ready, { size, mtimeMs, mode, version });
     for (let sent = 0;;) {
       signal.throwIfAborted();
       const wanted = Math.min(MAX_DATA_BYTES, reader.length - sent);
@@ -114,7 +114,8 @@ async function toStore<T>(
     return await store(parseRemotePath(request.path), options);
   } catch (error) {
     const exists = error instanceof FerryError && error.code === "AlreadyExists";
-    throw exists && request.overwrite !== false ? refusal("overwrite", rights) : error;
+    if (!exists || request.overwrite === false) throw error;
+    throw new FerryError("AlreadyExists", "it exists already, and you may not replace files here");
   }
 }
 
@@ -130,12 +131,12 @@ async function offer(context: Context, request: RequestOf<"offer">): Promise<OkO
 
 async function put(context: Context, request: RequestOf<"put">): Promise<OkOf<"put">> {
   const { connection, shared, owner } = context;
-  const { mtimeMs, offset, kept } = request;
+  const { mtimeMs, mode, offset, kept } = request;
   const durable = request.durable || context.durable;
   const upload = await toStore(
     context,
     request,
-    (path, options) => context.storage.upload(path, { ...options, mtimeMs, durable, offset, kept }),
+    (path, options) => context.storage.upload(path, { ...options, mtimeMs, mode, durable, offset, kept }),
   );
   const name = request.shared ? crypto.randomUUID() : undefined;
   try {
@@ -193,8 +194,13 @@ const HANDLERS: Handlers = {
     return { ...encodeBlocks(sums), size, mtimeMs, version };
   },
   sum: ({ storage, signal }, { path }) => storage.digest(parseRemotePath(path), { signal }),
-  async mkdir({ storage, limits }, { path, parents }) {
-    await storage.mkdir(parseRemotePath(path), { parents, maxDepth: limits.depth });
+  async mkdir({ storage, limits }, { path, parents, mode }) {
+    await storage.mkdir(parseRemotePath(path), { parents, mode, maxDepth: limits.depth });
+    return {};
+  },
+  async set({ storage, signal }, { path, mtimeMs, mode }) {
+    if (!storage.setMetadata) throw new FerryError("Unsupported", "times and permission bits cannot be set here");
+    await storage.setMetadata(parseRemotePath(path), { mtimeMs, mode }, { signal });
     return {};
   },
   async rename({ storage, limits, signal }, { path, to }) {

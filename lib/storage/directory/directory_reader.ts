@@ -57,6 +57,7 @@ export class DirectoryReader implements Reader {
 
   read(into: Uint8Array): Promise<number | null> | number | null {
     try {
+      this.#options.signal?.throwIfAborted();
       if (this.#remaining === 0) return this.#finish();
       const n = this.#file.read(into.subarray(0, Math.min(into.length, this.#remaining)));
       if (!(n instanceof Promise)) return this.#account(n);
