@@ -1,4 +1,5 @@
-import { logLine } from "./lib/cli/server/event_lines.ts";
+import { jsonLine, logLine } from "./lib/cli/server/event_lines.ts";
+import { explain } from "./lib/cli/terminal/explain.ts";
 import { Exit } from "./lib/cli/terminal/exit.ts";
 import { describeLimits } from "./lib/cli/server/limit_options.ts";
 import { LineQueue } from "./lib/cli/terminal/line_queue.ts";
@@ -11,7 +12,8 @@ import { parseServerArguments, type ServerArguments } from "./lib/cli/server/ser
 import { endBeforeDebugging, onHangup, onStop, surviveFileSizeLimit } from "./lib/cli/terminal/signals.ts";
 import { VERSION } from "./lib/cli/terminal/version.ts";
 import { formatAddress } from "./lib/transport/address.ts";
-import { cannot, FerryError } from "./lib/core/errors.ts";
+import { cannot } from "./lib/core/errors.ts";
+import { printable } from "./lib/core/text.ts";
 import { type FerryServer, serve } from "./lib/server/server.ts";
 import { DirectoryStorage } from "./lib/storage/directory/directory_storage.ts";
 
@@ -19,14 +21,14 @@ const HELP = `Serves one directory to Ferry clients.
 
 Usage: server.ts [DIR] [OPTION...]
 
-DIR is ./files if it is not given; it is created if it is missing.
+DIR is ./files unless you name another. It is created if it is missing.
 
-  --host HOST          the address to listen on (127.0.0.1)
-  --port PORT          the port to listen on (7878); 0 for any free one
-  --durable            sync every upload to the disk before it is confirmed
+  --host HOST          address to listen on (127.0.0.1)
+  --port PORT          port to listen on (7878); 0 picks a free one
+  --durable            sync every upload to the disk before confirming it
   --log-format FORMAT  text or json
-  --quiet              log only what the operator may have to see to; print no ticket
-  --audit FILE         write one JSON line for every command to FILE; SIGHUP opens it again
+  --quiet              log only what may need the operator; print no ticket
+  --audit FILE         write one JSON line for every command; SIGHUP reopens FILE
   --help, --version
 
 What clients may do:
@@ -35,26 +37,26 @@ What clients may do:
   --no-overwrite       not replace files
   --no-delete          not remove or rename
 
-Who may come in. On an address that others can reach, it encrypts and asks for a secret; a ticket has all that a client
-needs. It is printed at a terminal only. Files that are missing are made:
-  --identity FILE      keep certificate and secret in FILE, so that tickets stay good after a restart, and interrupted
-                       uploads resume
-  --ticket-file FILE   write the ticket to FILE instead, those of the roles below to FILE.read and FILE.upload;
+Access. If others can reach its address, the server encrypts everything and requires a secret. A ticket has all that a
+client needs; it is printed only at a terminal. Missing files are created:
+  --identity FILE      keep certificate and secret in FILE: tickets stay valid and interrupted uploads resume after a
+                       restart
+  --ticket-file FILE   write the ticket to FILE instead, and those of the roles below to FILE.read and FILE.upload;
                        - is standard output
-  --address NAME       a name or address that clients use, for the ticket; may be given several times
-  --secret-file FILE   the secret is in FILE; also on loopback, without encryption
+  --address NAME       name or address that clients use, for the ticket; can be repeated
+  --secret-file FILE   keep the secret in FILE; works on loopback, too, without encryption
   --read-secret-file FILE, --upload-secret-file FILE
-                       another secret, and ticket, for those who may only read, or only add files
+                       one more secret, and ticket, for clients that may only read, or only add files
   --tls-cert FILE, --tls-key FILE
-                       a certificate of your own, which clients find good by its name
+                       your own certificate, which clients check by its name
   --insecure           no encryption and no secret, whatever the address
 
 Limits:
 ${describeLimits()}
 
-A SIZE is 1500, 64K, 20M or 3G, a RATE such a size per second (at least 1K), a TIME 90s, 15m or 2h.
+SIZE is 1500, 64K, 20M or 3G. RATE is a SIZE per second, at least 1K. TIME is 90s, 15m or 2h.
 
-At its terminal: say TEXT, who, quit.`;
+Type at its terminal: say TEXT, who, quit.`;
 
 /** What a server says goes through these, so that nobody who does not read it can stop the server. */
 const [stdout, stderr] = [new LineQueue(Deno.stdout), new LineQueue(Deno.stderr)];
@@ -64,7 +66,7 @@ const LAST_LINES_MS = 1_000;
 
 /** Says something that is no event of the server's. */
 function inform(event: string, message: string, { json }: ServerArguments): void {
-  stderr.line(json ? JSON.stringify({ event, message }) : message);
+  stderr.line(json ? jsonLine({ event, message }) : message);
 }
 
 /** What a server of the directory at `path` needs, which the user may have named in another way. */
@@ -117,12 +119,12 @@ async function announce({ address }: FerryServer, root: string, options: ServerA
   const { write, files } = needsOf(options, root);
   stdout.line(
     json
-      ? JSON.stringify({ event: "listening", hostname, port, root })
-      : `Serving ${root} on ${formatAddress(address)}`,
+      ? jsonLine({ event: "listening", hostname, port, root })
+      : `Serving ${printable(root)} on ${formatAddress(address)}`,
   );
   const say = (message: string) => inform("permissions", message, options);
   const more = await excess();
-  const all = [root, ...files].join(" and ");
+  const all = printable([root, ...files].join(" and "));
   if (more.length === 0) return say(`It may ${write ? "read and write" : "read"} ${all}, and nothing else.`);
   say(`Deno was told to let it do more than it needs: ${more.join(", ")}.`);
   if (!Deno.build.standalone) say(`This would be enough:\n  ${grantingCommand(needsOf(options, root))}`);
@@ -163,8 +165,7 @@ async function main(): Promise<number> {
     console.log(options === "help" ? HELP : VERSION);
     return Exit.done;
   } catch (error) {
-    if (!(error instanceof UsageError || error instanceof FerryError)) throw error;
-    stderr.line(error.message);
+    stderr.line(explain(error).message);
     return error instanceof UsageError ? Exit.usage : Exit.failed;
   }
 }

@@ -123,6 +123,21 @@ Deno.test("lib/ keeps the server and the client apart", async () => {
   assertEquals(describeImports(imports, between), []);
 });
 
+/** The files that `entry` loads, itself included, that lie under one of `parts`. */
+async function reached(entry: string, parts: readonly string[]): Promise<string[]> {
+  const paths = (await importsFrom(entry)).map(([path]) => path);
+  assert(paths.length > 1, `no imports of ${entry} were found`);
+  return paths.filter((path) => parts.some((part) => path.startsWith(part)));
+}
+
+Deno.test("client.ts loads nothing of the server", async () => {
+  assertEquals(await reached("client.ts", ["server.ts", "lib/server/", "lib/access/", "lib/cli/server/"]), []);
+});
+
+Deno.test("server.ts loads nothing of the client", async () => {
+  assertEquals(await reached("server.ts", ["client.ts", "lib/client/", "lib/transfer/", "lib/cli/client/"]), []);
+});
+
 Deno.test("lib/ imports nothing in a circle, types included", async () => {
   assertEquals(circles(await allImports()), []);
 });

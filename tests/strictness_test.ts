@@ -15,6 +15,17 @@ const MALFORMED: readonly unknown[] = [undefined, Uint8Array.of(0x7b), null, {},
   message: "",
 }];
 
+/** What a `cancel` may not have, however many requests were sent. */
+const NO_CANCELS: readonly unknown[] = [
+  undefined,
+  Uint8Array.of(0x7b),
+  null,
+  {},
+  ...[0, -1, 2, 1.5, "1"].map((request) => ({
+    request,
+  })),
+];
+
 const text = (frames: Frames) => frames.map(([kind, value]) => `${kind} ${Deno.inspect(value)}`).join(", ");
 
 const BROKEN: readonly Frames[] = [
@@ -23,9 +34,7 @@ const BROKEN: readonly Frames[] = [
   [PUT, ["end", { size: 0 }], GIVEN_UP],
   [NONSENSE, GIVEN_UP, GIVEN_UP],
   ...[PUT, NONSENSE].flatMap((first) => MALFORMED.map((value): Frames => [first, ["error", value]])),
-  ...[[], [PUT], [NONSENSE]].flatMap((before) =>
-    [{}, Uint8Array.of(0)].map((value): Frames => [...before, ["cancel", value]])
-  ),
+  ...[[], [PUT], [NONSENSE]].flatMap((before) => NO_CANCELS.map((value): Frames => [...before, ["cancel", value]])),
   ...(["hello", "ready", "entries", "ok", "notice", "disconnect"] as const).map((
     kind,
   ): Frames => [NONSENSE, [kind, {}]]),
@@ -49,7 +58,7 @@ const IGNORED: readonly Frames[] = [
   [["end", { size: 0 }]],
   [["data", Uint8Array.of(1)], ["data"], ["alive"], ["end", { size: 7 }]],
   [["data", Uint8Array.of(1)], GIVEN_UP],
-  [["data", Uint8Array.of(1)], ["cancel"]],
+  [["data", Uint8Array.of(1)], ["cancel", { request: 1 }], ["data", Uint8Array.of(1)], GIVEN_UP],
   [],
 ];
 

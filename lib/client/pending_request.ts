@@ -35,6 +35,8 @@ export interface Exchanging {
 
 /** A request from the moment it is made until it is answered in full, or was never sent. */
 export class PendingRequest implements Sending {
+  /** The how-manieth of those that were sent on the connection, from 1; 0 before it was sent. */
+  number = 0;
   readonly command: CommandName;
   readonly path: string | undefined;
   readonly answer = Promise.withResolvers<unknown>();

@@ -23,6 +23,8 @@ export class Pipeline {
   /** How many requests were made and are not settled, and how many of them were given up. */
   #open = 0;
   #givenUp = 0;
+  /** How many requests were sent. */
+  #sent = 0;
   /** Requests that were sent and are not answered, in the order in which they were sent. */
   readonly #pending: PendingRequest[] = [];
   readonly #aborts = new AbortWatch<PendingRequest>((each) => this.#giveUp(each));
@@ -145,6 +147,7 @@ export class Pipeline {
       if (this.#failure) throw this.#failure;
       if (pending.settled) return;
       pending.sent = body === undefined;
+      pending.number = ++this.#sent;
       this.#pending.push(pending);
       await this.#sendRequest(pending, request);
       if (body) await this.#sendBody(pending, body);
@@ -161,6 +164,7 @@ export class Pipeline {
       const at = this.#pending.indexOf(pending);
       if (at !== -1) this.#pending.splice(at, 1);
       pending.sent = false;
+      this.#sent--;
       this.changed.notifyAll();
       throw error;
     }
@@ -259,7 +263,7 @@ export class Pipeline {
     pending.givenUp = true;
     this.#givenUp++;
     pending.deadline = setTimeout(() => this.#giveUpWaiting(pending), TRUTH_TIMEOUT_MS);
-    void this.#cancel();
+    void this.#cancel(pending);
   }
 
   /** Ends waiting for what became of a request, and then the connection, too, unless somebody needs it. */
@@ -272,19 +276,20 @@ export class Pipeline {
     });
   }
 
-  /** Stops waiting for an answer, and tells the server when nobody waits for any other either. */
+  /** Stops waiting for an answer, and tells the server. */
   #abandon(pending: PendingRequest, error: FerryError): void {
     if (pending.settled) return;
     pending.lose(error);
     this.changed.notifyAll();
-    void this.#cancel();
+    void this.#cancel(pending);
   }
 
-  async #cancel(): Promise<void> {
+  /** Tells the server that nobody waits for the answer to a request, if it has it and may not have answered yet. */
+  async #cancel(pending: PendingRequest): Promise<void> {
     const leave = await this.#queue.enter();
     try {
-      const isWanted = this.#pending.some((each) => each.isWanted);
-      if (this.#pending.length > 0 && !isWanted) await this.#connection.send(FrameKind.cancel);
+      if (!this.#pending.includes(pending)) return;
+      await this.#connection.send(FrameKind.cancel, { request: pending.number });
     } catch {
       // The connection is lost, and with it what was to be cancelled.
     } finally {

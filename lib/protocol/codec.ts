@@ -52,6 +52,8 @@ export const MESSAGES = {
   end: object({ size: count }),
   /** A request or a body failed. */
   error: object({ code: oneOf(...ERROR_CODES), message: text, path: optional(text) }),
+  /** Gives a request up: the how-manieth of those that the client has sent on this connection, counted from 1. */
+  cancel: object({ request: count }),
   /** A line for the person at the other end. */
   notice: object({ text, reason: oneOf("message", "shutdown") }),
   /** Part of a listing. */

@@ -83,6 +83,11 @@ export class FrameDecoder {
     return this.#end - this.#start;
   }
 
+  /** The kind of the frame of which more than the header has arrived, and not all. */
+  get arriving(): number | undefined {
+    return this.pending > HEADER_BYTES ? this.#buffer[this.#start + 8] : undefined;
+  }
+
   /** Free space, never empty, for the next bytes. Call it only after `next()` has returned undefined. */
   space(): Uint8Array<ArrayBuffer> {
     const wanted = this.#missing();

@@ -34,8 +34,6 @@ export class ReadAhead {
  */
 export class RequestBody {
   readonly #ahead: ReadAhead;
-  /** Aborted when the client has given the request up. */
-  readonly #signal: AbortSignal;
   /** What came before the handler had begun. */
   readonly #kept: Uint8Array[] = [];
   #hasBegun = false;
@@ -53,9 +51,8 @@ export class RequestBody {
   #discarding = false;
   #size = 0;
 
-  constructor(ahead: ReadAhead, signal: AbortSignal) {
+  constructor(ahead: ReadAhead) {
     this.#ahead = ahead;
-    this.#signal = signal;
   }
 
   /** Whether the next bytes are wanted now, or none are wanted any more, but must come all the same. */
@@ -82,9 +79,10 @@ export class RequestBody {
     else this.fail(new FerryError("Corrupt", `${this.#size} bytes arrived of ${size} that were sent`));
   }
 
-  /** Says that the body will not be completed; the handler's `next` throws `error`. */
+  /** Says that the body will not be completed, or not be used; the handler's `next` throws `error`. */
   fail(error: FerryError): void {
     this.#failure ??= error;
+    this.#dropKept();
     this.#waiting?.reject(error);
     this.#waiting = undefined;
     this.#letGo();
@@ -94,7 +92,7 @@ export class RequestBody {
    * The next bytes, valid until the next call, or null at the end. Before the end it lets the loop that receives look at
    * what has come behind the body.
    *
-   * @throws {FerryError} What `fail` was given, or `Cancelled` when the request was given up behind its body.
+   * @throws {FerryError} What `fail` was given, also when that came behind the body.
    */
   async next(): Promise<Uint8Array | null> {
     this.#hasBegun = true;
@@ -105,7 +103,7 @@ export class RequestBody {
     const bytes = await this.#take();
     if (bytes) return bytes;
     if (!this.#endedEarly) await endOfRound();
-    this.#signal.throwIfAborted();
+    if (this.#failure) throw this.#failure;
     return null;
   }
 
@@ -113,7 +111,7 @@ export class RequestBody {
   discard(): void {
     this.#discarding = true;
     this.#forget();
-    for (const bytes of this.#kept.splice(0)) this.#ahead.forget(bytes);
+    this.#dropKept();
     this.#letGo();
   }
 
@@ -129,6 +127,10 @@ export class RequestBody {
   #forget(): void {
     if (this.#given) this.#ahead.forget(this.#given);
     this.#given = undefined;
+  }
+
+  #dropKept(): void {
+    for (const bytes of this.#kept.splice(0)) this.#ahead.forget(bytes);
   }
 
   #offer(bytes: Uint8Array | null): void {

@@ -11,8 +11,8 @@ export interface Job {
   readonly size: number;
   readonly request: Request | FerryError;
   readonly body: RequestBody;
-  /** Aborted when the client cancels or goes away. */
-  readonly signal: AbortSignal;
+  /** Aborted when the client gives the request up or goes away. */
+  readonly abort: AbortController;
 }
 
 /** Queued requests take at most about this much memory; more are not received before some are answered. In bytes. */
@@ -29,11 +29,12 @@ export class RequestQueue {
   readonly #queue: Job[] = [];
   #queuedBytes = 0;
   readonly #ahead = new ReadAhead(MAX_AHEAD_BYTES);
-  #isAnswering = false;
+  /** The request that is being answered. */
+  #current: Job | undefined;
+  /** How many requests have come. */
+  #received = 0;
   /** The body that is being received; "ignored" after a request that was not understood. */
   #body: RequestBody | "ignored" | undefined;
-  /** Aborted by `cancel` and at the end; every request gets the one that was current when it came. */
-  #abort = new AbortController();
   #isClosed = false;
 
   /** @param maxUnanswered How many requests there may be that are not answered. */
@@ -43,17 +44,12 @@ export class RequestQueue {
 
   /** Whether there is nothing to answer. */
   get isIdle(): boolean {
-    return !this.#isAnswering && this.#queue.length === 0;
+    return this.#current === undefined && this.#queue.length === 0;
   }
 
   /** The body that is being received, if any. */
   get body(): RequestBody | undefined {
     return this.#body instanceof RequestBody ? this.#body : undefined;
-  }
-
-  /** Aborted when the client cancels or goes away. */
-  get signal(): AbortSignal {
-    return this.#abort.signal;
   }
 
   /**
@@ -77,8 +73,7 @@ export class RequestQueue {
         MESSAGES.error(decodeControl(payload), "error");
         return this.#failBody(new FerryError("Cancelled", "the client gave up"));
       case FrameKind.cancel:
-        if (payload.length > 0) break;
-        return this.#cancel();
+        return this.#cancel(MESSAGES.cancel(decodeControl(payload), "cancel").request);
     }
     throw new FerryError("BadRequest", `${frameName(kind)} was not expected here`);
   }
@@ -87,7 +82,7 @@ export class RequestQueue {
   take(): Job | undefined {
     const job = this.#queue.shift();
     if (!job) return undefined;
-    this.#isAnswering = true;
+    this.#current = job;
     this.#queuedBytes -= job.size;
     this.changed.notifyAll();
     return job;
@@ -95,26 +90,25 @@ export class RequestQueue {
 
   /** Says that the request that was taken has been answered. */
   answered(): void {
-    this.#isAnswering = false;
+    this.#current = undefined;
   }
 
   /** Gives up everything that is not answered, and takes nothing more. */
   close(error: FerryError): void {
     this.#isClosed = true;
-    this.#failBody(error);
-    for (const job of this.#queue.splice(0)) job.body.discard();
-    this.#abort.abort(error);
+    if (this.#current) giveUp(this.#current, error);
+    for (const job of this.#queue.splice(0)) giveUp(job, error);
     this.changed.notifyAll();
   }
 
   async #enqueue(payload: Uint8Array): Promise<void> {
     if (this.body) throw new FerryError("BadRequest", "a request came before the end of a body");
-    const unanswered = this.#queue.length + (this.#isAnswering ? 1 : 0);
+    const unanswered = this.#queue.length + (this.#current ? 1 : 0);
     if (unanswered >= this.#maxUnanswered) {
       throw new FerryError("BadRequest", `more than ${this.#maxUnanswered} requests are unanswered`);
     }
-    const { signal } = this.#abort;
-    const job = { size: payload.length, body: new RequestBody(this.#ahead, signal), signal };
+    this.#received++;
+    const job = { size: payload.length, body: new RequestBody(this.#ahead), abort: new AbortController() };
     try {
       const request = decodeRequest(payload);
       this.#body = "body" in COMMANDS[request.command] ? job.body : undefined;
@@ -139,10 +133,16 @@ export class RequestQueue {
     this.#body = undefined;
   }
 
-  #cancel(): void {
-    const error = new FerryError("Cancelled", "cancelled by the client");
-    this.#failBody(error);
-    this.#abort.abort(error);
-    this.#abort = new AbortController();
+  /** Gives up the `number`-th request; one that waits is still answered in its turn, and nothing is done for it. */
+  #cancel(number: number): void {
+    if (number < 1 || number > this.#received) throw new FerryError("BadRequest", `there is no request ${number}`);
+    const before = this.#received - this.#queue.length;
+    const job = number > before ? this.#queue[number - before - 1] : number === before ? this.#current : undefined;
+    if (job) giveUp(job, new FerryError("Cancelled", "cancelled by the client"));
   }
+}
+
+function giveUp({ abort, body }: Job, error: FerryError): void {
+  abort.abort(error);
+  body.fail(error);
 }

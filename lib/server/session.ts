@@ -62,6 +62,8 @@ export class Session {
   #shuttingDown = false;
   #closing = false;
   #reason: string | undefined;
+  /** Aborted when it ends. */
+  readonly #ended = new AbortController();
   #linger: ReturnType<typeof setTimeout> | undefined;
 
   constructor(id: number, connection: Connection, options: SessionOptions) {
@@ -206,7 +208,7 @@ export class Session {
       this.#greeted = true;
     } catch (error) {
       if (toFerryError(error).code === "Unauthorized") {
-        const { signal } = this.#requests;
+        const { signal } = this.#ended;
         // It stays among the strangers, of whom there is a limited number.
         await delay(REFUSAL_DELAY_MS, undefined, { signal }).catch(() => {});
       }
@@ -249,7 +251,7 @@ export class Session {
     }
   }
 
-  async #answer({ request, body, signal }: Job): Promise<void> {
+  async #answer({ request, body, abort: { signal } }: Job): Promise<void> {
     const began = performance.now();
     const failed = request instanceof FerryError;
     const command = failed ? "request" : request.command;
@@ -338,6 +340,7 @@ export class Session {
     if (this.#closing) return;
     this.#closing = true;
     this.#reason = reason;
+    this.#ended.abort();
     this.#requests.close(new FerryError("Disconnected", "the client went away"));
   }
 }

@@ -2,7 +2,7 @@ import { Condition } from "../core/condition.ts";
 import { encodeControl } from "../protocol/codec.ts";
 import { FerryError, toFerryError } from "../core/errors.ts";
 import { type Frame, FrameDecoder, FrameEncoder, FrameKind } from "../protocol/frames.ts";
-import { HEADER_BYTES, MAX_CONTROL_BYTES } from "../protocol/constants.ts";
+import { MAX_CONTROL_BYTES } from "../protocol/constants.ts";
 import { formatAddress } from "./address.ts";
 import { type RateLimit, Throttle } from "./rate_limit.ts";
 import { endOfRound, LARGE_BYTES, TimeSlice } from "./scheduler.ts";
@@ -111,14 +111,14 @@ export class Connection {
         const frame = this.#decoder.next();
         if (frame) {
           if (this.#readSlice.isOver(costOf(frame))) await this.#readSlice.pass();
-          // A frame without a payload asks for nothing and gives nothing.
-          if (frame.payload.length > 0) this.#workedAt = this.#progressAt;
+          // A frame without a payload asks for nothing and gives nothing; neither does one that takes something back.
+          if (frame.payload.length > 0 && frame.kind !== FrameKind.cancel) this.#workedAt = this.#progressAt;
           // That it came is all it says; see `progressAt`.
           else if (frame.kind === FrameKind.alive) continue;
           return frame;
         }
-        // The beginning of a frame that has a payload.
-        if (this.#decoder.pending > HEADER_BYTES) this.#workedAt = this.#progressAt;
+        const { arriving } = this.#decoder;
+        if (arriving !== undefined && arriving !== FrameKind.cancel) this.#workedAt = this.#progressAt;
         const space = this.#decoder.space();
         // Who waits for something small shall have it as soon as it comes.
         if (space.length >= LARGE_BYTES && this.#readSlice.isOver(space.length)) await this.#readSlice.pass();

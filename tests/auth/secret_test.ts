@@ -4,6 +4,7 @@ import {
   encodeBase32,
   newNonce,
   NONCE_BYTES,
+  ownerOf,
   prove,
   Secret,
   SECRET_BYTES,
@@ -221,4 +222,11 @@ Deno.test("prove() and verify() refuse nonces of another length", () => {
       assertThrowsCode("BadRequest", () => verify([SECRET], "client", { ...TRANSCRIPT, ...part }, new Uint8Array(32)));
     }
   }
+});
+
+Deno.test("ownerOf() is the same for the same secret, another for another, and no part of it", () => {
+  const secret = Secret.create();
+  assertEquals(ownerOf(secret), ownerOf(Secret.fromBytes(secret.bytes)));
+  assertNotEquals(ownerOf(secret), ownerOf(Secret.create()));
+  assert(!ownerOf(secret).includes(secret.bytes.toHex()) && !ownerOf(secret).includes(secret.text));
 });

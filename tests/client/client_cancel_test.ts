@@ -158,6 +158,29 @@ Deno.test("a change of which the server says nothing leaves the connection to th
   assertEquals((await within(sum)).size, 1);
 });
 
+Deno.test("a command that is cancelled is given up at the server although others are wanted, and they go on", async () => {
+  const begun = Promise.withResolvers<void>();
+  await using served = await Served.with({ "a": "hello" }, {}, (storage) => ({
+    digest: async (path, { signal } = {}) => {
+      if (path === "a") return await storage.digest(path);
+      begun.resolve();
+      const aborted = Promise.withResolvers<void>();
+      signal?.addEventListener("abort", () => aborted.resolve());
+      await aborted.promise;
+      throw signal?.reason;
+    },
+  }));
+  await using client = await served.connect();
+  const { signal, abort } = stopper();
+  const stuck = outcomeOf(client.sum("stuck", { signal }));
+  const others = [client.sum("a"), client.sum("a")];
+  await within(begun.promise);
+  abort();
+  assertEquals(await stuck, "Cancelled");
+  for (const each of others) assertEquals((await within(each)).size, 5);
+  assertEquals(served.events.of("command").map(({ outcome }) => outcome), ["Cancelled", "ok", "ok"]);
+});
+
 Deno.test("a put whose body is not complete is given up at once and never stored", async () => {
   await using served = await Served.with();
   await using client = await served.connect();

@@ -28,8 +28,10 @@ export function randomDialogue(random: Random, scene: Scene): FrameCopy[] {
     const name = random.below(3) === 0 ? random.pick(OFTEN) : random.pick(COMMAND_NAMES);
     const size = name === "part" ? PART_BYTES : random.below(random.pick([1, 100, 3000, 3000, 30_000]));
     frames.push(jsonFrame(FrameKind.request, REQUEST_SAMPLES[name](random, scene, size)));
-    if (name === "put" || name === "part") frames.push(...randomBody(random, size));
-    if (random.below(30) === 0) frames.push(frame(FrameKind.cancel));
+    const number = frames.filter(({ kind }) => kind === FrameKind.request).length;
+    if (name === "put" || name === "part") frames.push(...randomBody(random, size, number));
+    // Now and then there is no such request.
+    if (random.below(30) === 0) frames.push(cancelOf(number + (random.below(20) === 0 ? 1 : -random.below(number))));
   }
   if (random.below(10) === 0) frames.push(jsonFrame(FrameKind.request, { command: "close" }));
   return frames;
@@ -42,12 +44,16 @@ function randomParts(random: Random, { upload }: Scene): FrameCopy[] {
   return Array.from({ length: SHARED_PARTS }).flatMap((_, i) => {
     const offset = PART_BYTES * ((first + i) % SHARED_PARTS);
     const request = jsonFrame(FrameKind.request, { command: "part", upload, offset });
-    return [request, ...randomBody(random, PART_BYTES)];
+    return [request, ...randomBody(random, PART_BYTES, i + 1)];
   });
 }
 
-/** A body of `size` bytes in a few pieces, now and then given up. */
-function randomBody(random: Random, size: number): FrameCopy[] {
+function cancelOf(request: number): FrameCopy {
+  return jsonFrame(FrameKind.cancel, { request });
+}
+
+/** A body of `size` bytes in a few pieces, now and then given up, it or its request, the `number`-th. */
+function randomBody(random: Random, size: number, number: number): FrameCopy[] {
   const frames: FrameCopy[] = [];
   let sent = 0;
   while (sent < size) {
@@ -58,7 +64,6 @@ function randomBody(random: Random, size: number): FrameCopy[] {
   }
   const end = random.below(10);
   if (end === 0) frames.push(jsonFrame(FrameKind.error, { code: "Cancelled", message: "given up" }));
-  else if (end === 1) frames.push(frame(FrameKind.cancel));
-  else frames.push(jsonFrame(FrameKind.end, { size: sent }));
+  else frames.push(...(end === 1 ? [cancelOf(number)] : []), jsonFrame(FrameKind.end, { size: sent }));
   return frames;
 }

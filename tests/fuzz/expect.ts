@@ -66,7 +66,7 @@ export class Expected {
       this.greeted = true;
     } else if (kind === FrameKind.alive && payload.length === 0) return;
     else if (kind === FrameKind.request) this.#ask(payload);
-    else if (kind === FrameKind.cancel && payload.length === 0) this.#body = undefined;
+    else if (kind === FrameKind.cancel) this.#cancel(MESSAGES.cancel(decodeControl(payload), "cancel").request);
     else if (kind === FrameKind.error && body !== undefined) this.#failBody(payload);
     else if (kind === FrameKind.end) this.#endBody(MESSAGES.end(decodeControl(payload), "end").size);
     else if (body === undefined) throw refused();
@@ -85,6 +85,11 @@ export class Expected {
       this.asked.push({ request: undefined, body });
       this.#body = "ignored";
     }
+  }
+
+  /** Whatever becomes of the request, its body goes on to its end. */
+  #cancel(request: number): void {
+    if (request < 1 || request > this.asked.length) throw refused();
   }
 
   #addTo(body: RequestBody | "ignored", kind: number, payload: Uint8Array): void {

@@ -110,7 +110,7 @@ const REPEATED: readonly [Kind, unknown?][] = [
   ["notice", { text: "hello", reason: "message" }],
   ["alive"],
   ["disconnect", ERROR],
-  ["cancel"],
+  ["cancel", { request: 1 }],
   ["request", { command: "get", path: "a" }],
   ["hello", { ferry: [1] }],
 ];

@@ -120,6 +120,7 @@ export const MESSAGE_SAMPLES: Messages = {
   welcome: { allows: ["read"], window: 8, proof: "AA==" },
   readyToSend: { size: 1, mtimeMs: -2, mode: 0o644, version: "v" },
   readyToReceive: { upload: "name" },
+  cancel: { request: 2 },
   end: { size: 0 },
   error: { code: "NotFound", message: "m", path: "p" },
   notice: { text: "t", reason: "shutdown" },

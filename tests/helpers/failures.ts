@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { type ErrorCode, FerryError } from "../../lib/core/errors.ts";
+import { UsageError } from "../../lib/cli/terminal/usage.ts";
 
 function checked(error: unknown, code: ErrorCode, what: string): FerryError {
   assert(error instanceof FerryError, `${what}: not a FerryError: ${Deno.inspect(error)}`);
@@ -27,4 +28,15 @@ export async function assertFailsWith(code: ErrorCode, operation: () => unknown,
     return checked(error, code, what);
   }
   throw new Error(`${what}: expected ${code}, got ${Deno.inspect(result)}`);
+}
+
+/** The message of the usage error that `operation` throws. */
+export function usageError(operation: () => unknown): string {
+  try {
+    operation();
+  } catch (error) {
+    assert(error instanceof UsageError, `not a UsageError: ${Deno.inspect(error)}`);
+    return error.message;
+  }
+  throw new Error("expected a UsageError");
 }

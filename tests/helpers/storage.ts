@@ -83,3 +83,8 @@ export async function keptOf(storage: Storage, path: string, options: OfferOptio
   if (!kept) throw new TypeError("the place keeps nothing");
   return kept;
 }
+
+/** All names in a directory on disk, also hidden ones. */
+export function namesOnDisk(directory: string): string[] {
+  return Array.from(Deno.readDirSync(directory), ({ name }) => name).sort();
+}

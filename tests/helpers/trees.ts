@@ -4,7 +4,7 @@ import { dirname, join } from "@std/path";
 import { execute } from "../../lib/cli/client/commands.ts";
 import { Exit } from "../../lib/cli/terminal/exit.ts";
 import { Shell } from "../../lib/cli/client/shell.ts";
-import { explain } from "../../lib/cli/terminal/terminal.ts";
+import { explain } from "../../lib/cli/terminal/explain.ts";
 import type { Direction } from "../../lib/client/copy.ts";
 import { listLocal, listRemote, type TreeOptions, type TreeProgress, TreeTransfer } from "../../lib/client/tree.ts";
 import { Link, type LinkOptions } from "../../lib/mod.ts";

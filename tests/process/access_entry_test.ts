@@ -237,7 +237,7 @@ Deno.test("server.ts refuses options that contradict each other, and says which"
   const [one, same] = [places.write("one", secret.text), places.write("same", ` ${secret.text.toUpperCase()}\n`)];
   const { certificate, key } = new Authority().issue(["127.0.0.1"]);
   const [cert, keyFile] = [places.write("cert", certificate), places.write("key", key)];
-  const identity = places.join("id");
+  const [identity, shared] = [places.join("id"), places.write("shared", key, 0o640)];
   const cases: [args: string[], code: number, message: RegExp][] = [
     [["--read-only", "--upload-only"], 2, /^--read-only and --upload-only together leave nothing to do\n$/],
     [["--read-only", "--upload-secret-file", one], 2, /^--upload-secret-file and --read-only together leave nothing/],
@@ -259,6 +259,7 @@ Deno.test("server.ts refuses options that contradict each other, and says which"
     ]),
     [["--tls-cert", keyFile, "--tls-key", cert], 1, /^Cannot use ".*key": it holds no certificate in PEM form\n$/],
     [["--tls-cert", places.join("no"), "--tls-key", keyFile], 1, /^Cannot read ".*no": no such file/],
+    [["--tls-cert", cert, "--tls-key", shared], 1, /^Cannot read ".*shared": other users .*; run: chmod 600\n$/],
   ];
   for (const [args, code, message] of cases) {
     const outcome = await places.run(...args);
@@ -382,6 +383,9 @@ Deno.test(
     assertRefused(wrong, 4, "the secret is wrong or missing\n");
     const mistyped = await runWithVariable(secret.text.slice(1), get);
     assertRefused(mistyped, 1, 'Cannot use the secret in "FERRY_SECRET": a secret has 26 characters, this has 25\n');
+    Deno.chmodSync(file, 0o640);
+    const shared = await runClient(["--secret-file", file, ...get]);
+    assertRefused(shared, 4, /^Cannot use the secret in ".*secret": other users .*; run: chmod 600\n$/);
     assert(!mistyped.stderr.includes(secret.text.slice(1)));
     const hidden = await runWithVariable(secret.text, ["ferry.example", "dir"], false);
     assertRefused(hidden, 2, "FERRY_SECRET with --allow-env=FERRY_SECRET");
@@ -541,6 +545,12 @@ Deno.test(
     const cut = places.write("cut", ticket.slice(0, 60));
     assertRefused(await runClient([cut, "dir"]), 2, "the ticket is mistyped or not complete");
     assertRefused(await runClient([places.write("none", "x"), "dir"]), 2, /^there is no ticket in ".*none"\n$/);
+    for (const mode of [0o644, 0o640, 0o602]) {
+      Deno.chmodSync(file, mode);
+      const outcome = await runClient([file, "get", "a.txt", "-"]);
+      assertRefused(outcome, 2, /^Cannot read the ticket in ".*office.ticket": other users .*; run: chmod 600\n$/);
+    }
+    Deno.chmodSync(file, 0o600);
 
     await using client = clientInTerminal([]);
     await client.stdout.until(/Host or ticket .*127\.0\.0\.1/);

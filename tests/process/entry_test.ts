@@ -6,7 +6,6 @@ import configuration from "../../deno.json" with { type: "json" };
 import {
   clientInTerminal,
   eventually,
-  hasTerminal,
   type Outcome,
   Process,
   PROJECT,
@@ -19,58 +18,31 @@ import {
 } from "../helpers/process.ts";
 import { FaultProxy } from "../helpers/proxy.ts";
 import { bytes } from "../helpers/random.ts";
-import { RawPeer } from "../helpers/raw.ts";
-import { TempDir, tempDir } from "../helpers/temp.ts";
+import { tempDir } from "../helpers/temp.ts";
+import {
+  assertNoTrace,
+  at,
+  BIG,
+  MIB,
+  NO_TERMINAL,
+  NOT_ON_WINDOWS,
+  partialBytes,
+  Places,
+  places,
+  STALL,
+} from "../helpers/places.ts";
 
 const TREE = join(PROJECT, "fixtures", "tree");
 const CHINESE = "天线 测试 报告.pdf";
-const MIB = 1024 * 1024;
 
 /** How soon something happens that does not wait for a transfer; the grace for those is 10 s. */
 const AT_ONCE_MS = 5_000;
-
-const NO_TERMINAL = { ignore: !hasTerminal };
-const NOT_ON_WINDOWS = { ignore: Deno.build.os === "windows" };
-
-/** A directory to serve and one for the client to work in. */
-class Places extends TempDir {
-  readonly served = this.join("served");
-  readonly here = this.join("here");
-
-  /** The names in a directory, sorted. */
-  static names(directory: string): string[] {
-    return Array.from(Deno.readDirSync(directory), ({ name }) => name).sort();
-  }
-}
-
-async function places(files: Record<string, string | Uint8Array> = {}): Promise<Places> {
-  const { path } = await tempDir();
-  const result = new Places(path);
-  await Deno.mkdir(result.served);
-  await Deno.mkdir(result.here);
-  for (const [name, content] of Object.entries(files)) {
-    const data = typeof content === "string" ? new TextEncoder().encode(content) : content;
-    await Deno.writeFile(join(result.served, name), data);
-  }
-  return result;
-}
-
-/** Fails when what people read looks like a program that broke. */
-function assertNoTrace(text: string): void {
-  assert(!/Uncaught|^\s+at |Error:/m.test(text), `this is no message for people: ${text}`);
-}
 
 function assertOutcome(outcome: Outcome, code: number, message: RegExp | string): void {
   assertNoTrace(outcome.stderr);
   if (typeof message === "string") assertEquals(outcome.stderr, message);
   else assertMatch(outcome.stderr, message);
   assertEquals(outcome.code, code, outcome.stderr);
-}
-
-/** The size of the partial files in a directory. */
-function partialBytes(directory: string): number {
-  const partials = Places.names(directory).filter((name) => name.startsWith(".ferry-"));
-  return partials.reduce((size, name) => size + Deno.statSync(join(directory, name)).size, 0);
 }
 
 // The server
@@ -305,36 +277,6 @@ Deno.test("server.ts obeys its operator at the terminal", NO_TERMINAL, async () 
   assertNoTrace(server.stdout.text);
 });
 
-Deno.test("server.ts obeys its operator while a client does not read", NO_TERMINAL, async () => {
-  await using dir = await places({ "big.bin": "" });
-  await Deno.truncate(join(dir.served, "big.bin"), 64 * MIB);
-  await using server = serverInTerminal([dir.served, "--port", "0"], serverAccess(dir.served));
-  const [, hostname = "", port = ""] = / on (\S+):(\d+)/.exec(await server.stdout.until(/Serving .* on \S+\r\n/)) ?? [];
-  await using client = startClient([`${hostname}:${port}`]);
-  await client.type("pwd\n");
-  await client.type("dir\n");
-  await client.stdout.until("big.bin\n");
-  using deaf = await RawPeer.greeted({ hostname, port: Number(port) });
-  await deaf.send("request", { command: "get", path: "big.bin" });
-  const told = () => server.stdout.text.split("Sent to ").length - 1;
-  let probes = 0;
-  await eventually("its answer is stuck", async () => {
-    if (server.stdout.text.includes("did not take it")) return true;
-    probes++;
-    await server.type("say probe\n");
-    return false;
-  }, 200);
-  await eventually("the operator was told of each line", () => told() === probes);
-  await server.type("say one\nsay two\nfrob\n");
-  // Whatever it types next is obeyed at once.
-  await server.stdout.until("There is no command frob here.");
-  assertEquals(told(), probes, server.stdout.text);
-  await client.stderr.until("Server: one\nServer: two\n");
-  for (let i = 0; i < 2; i++) await server.stdout.until("Sent to 1 client; 1 did not take it, and may later.");
-  await server.type("quit\n");
-  await client.stderr.until("Server: the server is shutting down\n");
-});
-
 Deno.test("server.ts stops for Ctrl-C at its terminal", NO_TERMINAL, async () => {
   await using dir = await places();
   await using server = serverInTerminal([dir.served, "--port", "0"], serverAccess(dir.served));
@@ -401,6 +343,30 @@ Deno.test("client.ts runs one command and says what it did", async () => {
   assertOutcome(await run("remove", "d"), 1, /^Cannot remove "d": the directory is not empty\n$/);
   assertOutcome(await run("say", "how", "are you"), 0, "");
   await server.stderr.until(/says: "how are you"\n/);
+});
+
+Deno.test("client.ts takes names that begin with a dash, after -- in every command", async () => {
+  await using dir = await places({ "-r": "r" });
+  await using server = await startServer(dir.served);
+  const run = (...words: string[]) => runClient(words, { cwd: dir.here });
+  await Deno.writeTextFile(join(dir.here, "-n"), "n");
+  const { at } = server;
+  const lines = [[at, "mkdir", "-x"], [at, "mkdir", "--", "-y"], ["--", at, "mkdir", "-z"], [
+    at,
+    "--",
+    "mkdir",
+    "--",
+    "--",
+  ]];
+  for (const words of lines) assertOutcome(await run(...words), 0, "");
+  assertOutcome(await run(at, "get", "--", "-r"), 0, /^Got "-r" as "-r" /);
+  assertOutcome(await run(at, "put", "--", "-n"), 0, /^Put "-n" as "-n" /);
+  assertEquals(Places.names(dir.here), ["-n", "-r"]);
+  assertEquals(Places.names(dir.served), ["--", "-n", "-r", "-x", "-y", "-z"]);
+  const script = await runClient([at], { input: "rm -- -x\nmv -- -y -a\nrm -r -- -z\nmkdir -- -b\n", cwd: dir.here });
+  assertEquals(script.code, 0, script.stderr);
+  assertEquals(Places.names(dir.served), ["--", "-a", "-b", "-n", "-r"]);
+  assertOutcome(await run(at, "mkdir", "--"), 2, "Usage: mkdir NAME\n");
 });
 
 Deno.test("client.ts exits with the documented codes", async () => {
@@ -476,7 +442,7 @@ Deno.test("client.ts refuses names that lead out of the served directory", async
   assertOutcome(outcome, 5, /^Cannot get "etc\/passwd": no such file or directory\n$/);
   assertEquals(outcome.stdout, "");
   await Deno.writeTextFile(join(dir.here, "b.txt"), "b");
-  for (const name of ["../b.txt", "/../b.txt", "x/../../b.txt", "..", "../../"]) {
+  for (const name of ["../b.txt", "/../b.txt", "x/../../b.txt", "..", "../"]) {
     const refused = await runClient([server.at, "put", "b.txt", name], { cwd: dir.here });
     assertOutcome(refused, 1, /it leads out of the served directory\n$/);
   }
@@ -606,14 +572,6 @@ Deno.test("client.ts moves every file of fixtures/tree in both directions, byte 
 
 // Transfers that are broken off
 
-/** Where the proxies stop: after the greeting and a part of the file. */
-const STALL = 2 * MIB;
-const BIG = bytes(8 * MIB, 3);
-
-function at({ hostname, port }: { hostname: string; port: number }): string {
-  return `${hostname}:${port}`;
-}
-
 Deno.test("client.ts gives up a get on SIGINT and leaves nothing under the name", NOT_ON_WINDOWS, async () => {
   await using dir = await places({ "big.bin": BIG });
   await using server = await startServer(dir.served);
@@ -705,31 +663,6 @@ Deno.test(
       // The name can be written again at once.
       assertEquals((await runClient([server.at, "put", "big.bin"], { cwd: dir.here })).code, 0);
       assertEquals(await Deno.readFile(join(dir.served, "big.bin")), BIG);
-    }
-  },
-);
-
-Deno.test(
-  "client.ts keeps the old file, or none, when the server is killed in the middle of a get",
-  NOT_ON_WINDOWS,
-  async () => {
-    for (const old of ["old", undefined]) {
-      await using dir = await places({ "big.bin": BIG });
-      if (old !== undefined) await Deno.writeTextFile(join(dir.here, "big.bin"), old);
-      await using server = await startServer(dir.served);
-      await using proxy = await FaultProxy.to(server.address, { toClient: { stallAfter: STALL } });
-      await using client = startClient([at(proxy.address), "get", "big.bin"], { cwd: dir.here });
-      await proxy.stalled;
-      await eventually("the client has a part", () => partialBytes(dir.here) > 0);
-      server.kill("SIGKILL");
-      await server.ended();
-      proxy.release();
-      assertEquals(await client.ended(), 3, client.stderr.text);
-      assertNoTrace(client.stderr.text);
-      assertMatch(client.stderr.text, /^Cannot (get "big\.bin"|connect to .*): .*$/m);
-      const names = Places.names(dir.here).filter((name) => !name.startsWith(".ferry-"));
-      assertEquals(names, old === undefined ? [] : ["big.bin"]);
-      if (old !== undefined) assertEquals(await Deno.readTextFile(join(dir.here, "big.bin")), old);
     }
   },
 );

@@ -359,7 +359,7 @@ Deno.test("server.ts says when tickets and interrupted uploads do not outlive it
   Deno.mkdirSync(served);
   const { certificate, key } = new Authority().issue(["127.0.0.1"]);
   for (const [name, text] of [["cert", certificate], ["key", key]] as const) {
-    Deno.writeTextFileSync(dir.join(name), text);
+    Deno.writeTextFileSync(dir.join(name), text, { mode: 0o600 });
   }
   const own = ["--tls-cert", dir.join("cert"), "--tls-key", dir.join("key")];
   const cases: [options: string[], said: string | undefined][] = [

@@ -82,7 +82,7 @@ const end = control(FrameKind.end, { size: 14 }, MESSAGES.end);
 const ok = control(FrameKind.ok, {}, okCheck("get"));
 const failure = { code: "NotFound", message: 'Cannot get "a.txt": no such file or directory', path: "a.txt" } as const;
 const error = control(FrameKind.error, failure, MESSAGES.error);
-const cancel: Message = { kind: FrameKind.cancel, value: undefined, decode: (payload) => payload[0] };
+const cancel = control(FrameKind.cancel, { request: 2 }, MESSAGES.cancel);
 const notice = control(
   FrameKind.notice,
   { text: "Shutting down for maintenance", reason: "shutdown" },

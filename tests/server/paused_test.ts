@@ -1,6 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { assert, assertEquals, assertLess, assertStringIncludes } from "@std/assert";
-import { type ByteConn, Connection } from "../../lib/transport/connection.ts";
 import { FrameKind } from "../../lib/protocol/frames.ts";
 import { Hostile } from "../helpers/attacks/hostile.ts";
 import { MovedClock } from "../helpers/clock.ts";
@@ -15,54 +14,6 @@ const LESS_MS = 59_000;
 
 /** More than the system takes for a client that does not read, in bytes. */
 const LARGE = 32 * 1024 * 1024;
-
-// What counts as work
-
-/** A connection on which these bytes arrive, one piece with each read. */
-function arriving(...pieces: Uint8Array[]): Connection {
-  const conn: ByteConn = {
-    remoteAddr: { transport: "tcp", hostname: "127.0.0.1", port: 1 },
-    read(into) {
-      const piece = pieces.shift();
-      if (piece) into.set(piece);
-      return Promise.resolve(piece?.length ?? null);
-    },
-    write: ({ length }) => Promise.resolve(length),
-    closeWrite: () => Promise.resolve(),
-    close() {},
-  };
-  return new Connection(conn);
-}
-
-for (const kind of ["data", "cancel", "alive", "error", "end"] as const) {
-  Deno.test(`Connection.workedAt does not count ${kind} without a payload`, async () => {
-    using clock = new MovedClock();
-    const connection = arriving(frameBytes(FrameKind[kind]), frameBytes(FrameKind.data, bytes(1)));
-    const began = connection.workedAt;
-    clock.forward(1000);
-    if (kind === "alive") {
-      // Nobody is told of it; when the next one is given, it has been.
-      assertEquals((await connection.receive())?.kind, FrameKind.data);
-      assert(connection.workedAt >= began + 1000);
-      return;
-    }
-    assertEquals((await connection.receive())?.kind, FrameKind[kind]);
-    assert(connection.progressAt >= began + 1000);
-    assertEquals(connection.workedAt, began);
-    assertEquals((await connection.receive())?.payload.length, 1);
-    assertEquals(connection.workedAt, connection.progressAt);
-  });
-}
-
-Deno.test("Connection.workedAt does not count signs of life before the end", async () => {
-  using clock = new MovedClock();
-  const connection = arriving(frameBytes(FrameKind.alive), frameBytes(FrameKind.alive));
-  const began = connection.workedAt;
-  clock.forward(1000);
-  assertEquals(await connection.receive(), undefined);
-  assert(connection.progressAt >= began + 1000);
-  assertEquals(connection.workedAt, began);
-});
 
 // Who stands still
 

@@ -333,7 +333,7 @@ Deno.test("serve() answers a request that it cannot decode with BadRequest and g
   assertEquals((await peer.ask({ command: "stat", path: "a.txt" })).outcome, "ok");
 });
 
-Deno.test("cancel during a get answers everything outstanding with Cancelled, and the session goes on", async () => {
+Deno.test("cancel gives up the request that it names, under way or waiting, and no other", async () => {
   await using served = await Served.with({ "a.txt": "hello" });
   await makeHuge(served.join("huge"));
   using peer = await RawPeer.greeted(served.address);
@@ -341,15 +341,21 @@ Deno.test("cancel during a get answers everything outstanding with Cancelled, an
     ["request", { command: "get", path: "huge" }],
     ["request", { command: "stat", path: "a.txt" }],
     ["request", { command: "put", path: "new" }],
-    ["cancel"],
+    ["cancel", { request: 3 }],
+    ["cancel", { request: 1 }],
+    ["data", bytes(5)],
+    ["end", { size: 5 }],
+    ["request", { command: "put", path: "other" }],
+    ["data", bytes(5)],
+    ["end", { size: 5 }],
     ["request", { command: "get", path: "a.txt" }],
   );
   const get = await peer.answer();
   assertEquals(get.outcome, "Cancelled");
   assertLess(get.data.length, HUGE_BYTES);
-  for (let i = 0; i < 2; i++) assertEquals((await peer.answer()).outcome, "Cancelled");
+  for (const outcome of ["ok", "Cancelled", "ok"]) assertEquals((await peer.answer()).outcome, outcome);
   assertEquals(new TextDecoder().decode((await peer.answer()).data), "hello");
-  assertEquals(await namesIn(served.join()), ["a.txt", "huge"]);
+  assertEquals(await namesIn(served.join()), ["a.txt", "huge", "other"]);
 });
 
 Deno.test("cancel during a dir ends the listing", async () => {
@@ -360,7 +366,7 @@ Deno.test("cancel during a dir ends the listing", async () => {
   using peer = await RawPeer.greeted(served.address);
   await peer.send("request", { command: "dir" });
   assertEquals((await peer.receive())?.kind, "entries");
-  await peer.sendAll(["cancel"], ["request", { command: "stat" }]);
+  await peer.sendAll(["cancel", { request: 1 }], ["request", { command: "stat" }]);
   assertEquals((await peer.answer()).outcome, "Cancelled");
   assertEquals((await peer.answer()).outcome, "ok");
 });
@@ -370,8 +376,10 @@ Deno.test("cancel during a put leaves the old file, and the next put works", asy
   using peer = await RawPeer.greeted(served.address);
   await peer.send("request", { command: "put", path: "a.txt", shared: true });
   assertEquals((await peer.receive())?.kind, "ready");
-  await peer.sendAll(["data", bytes(100_000)], ["cancel"]);
+  await peer.sendAll(["data", bytes(100_000)], ["cancel", { request: 1 }]);
+  // It is answered at once; the rest of the body must come all the same.
   assertEquals((await peer.answer()).outcome, "Cancelled");
+  await peer.sendAll(["data", bytes(100_000)], ["end", { size: 200_000 }]);
   assertEquals(await namesIn(served.join()), ["a.txt"]);
   await assertFile(served.join("a.txt"), "old");
   assertEquals((await askWithBody(peer, "put", { path: "a.txt" }, "new")).outcome, "ok");
@@ -383,16 +391,21 @@ Deno.test("cancel during a sum ends the reading", async () => {
   await makeHuge(served.join("huge"), 4 * 1024 ** 3);
   using peer = await RawPeer.greeted(served.address);
   await peer.sendAll(["request", { command: "sum", path: "huge" }], ["request", { command: "stat" }]);
-  await peer.sendAll(["cancel"], ["request", { command: "stat" }]);
+  await peer.sendAll(["cancel", { request: 1 }], ["request", { command: "stat" }]);
   const outcomes = [];
   for (let i = 0; i < 3; i++) outcomes.push((await peer.answer()).outcome);
-  assertEquals(outcomes, ["Cancelled", "Cancelled", "ok"]);
+  assertEquals(outcomes, ["Cancelled", "ok", "ok"]);
 });
 
-Deno.test("cancel with nothing outstanding changes nothing", async () => {
+Deno.test("cancel of what was answered, or of what could not be understood, changes nothing", async () => {
   await using served = await Served.with();
   using peer = await RawPeer.greeted(served.address);
-  await peer.sendAll(["cancel"], ["cancel"], ["request", { command: "stat" }]);
+  assertEquals((await peer.ask({ command: "stat" })).outcome, "ok");
+  assertEquals((await peer.ask({ command: "fly" })).outcome, "Unsupported");
+  const again = { request: 1 };
+  await peer.sendAll(["cancel", again], ["cancel", again], ["cancel", { request: 2 }], ["request", {
+    command: "stat",
+  }]);
   assertEquals((await peer.answer()).outcome, "ok");
 });
 

@@ -3,7 +3,7 @@ import { connect, FerryError } from "../../lib/mod.ts";
 import { temporaryName } from "../../lib/storage/directory/temporary_file.ts";
 import { concat } from "../helpers/frames.ts";
 import { assertFile, failsWith, FakeServer, RawPeer, within } from "../helpers/raw.ts";
-import { allNames, asked, CONTENT, FACTS, fieldsOf, flipped, MIB, Resuming } from "../helpers/resuming.ts";
+import { allNames, asked, CONTENT, FACTS, fieldsOf, flipped, MIB } from "../helpers/resuming.ts";
 import { type TempDir, tempDir } from "../helpers/temp.ts";
 
 const SIZE = CONTENT.length;
@@ -140,30 +140,4 @@ Deno.test("get() keeps what it has when the server refuses to say its blocks", a
   await using client = await connect(server.address);
   await failsWith(client.get("f", local.join("f")), "Refused");
   assertEquals((await Deno.stat(local.join(temporaryName("f")))).size, MIB);
-});
-
-Deno.test("a server answers hostile requests for blocks with typed errors and goes on", async () => {
-  await using scene = await Resuming.of("get", CONTENT);
-  await Deno.mkdir(scene.served.join("d"));
-  using peer = await RawPeer.greeted(scene.served.address);
-  const refused: [Record<string, unknown>, string][] = [
-    [{ path: "f" }, "BadRequest"],
-    [{ path: "f", length: -1 }, "BadRequest"],
-    [{ path: "f", length: 1.5 }, "BadRequest"],
-    [{ path: "f", length: "9" }, "BadRequest"],
-    [{ path: "f", length: 2 ** 53 }, "BadRequest"],
-    [{ length: 5 }, "BadRequest"],
-    [{ path: "../f", length: 5 }, "InvalidPath"],
-    [{ path: temporaryName("f"), length: 5 }, "InvalidPath"],
-    [{ path: "none", length: 5 }, "NotFound"],
-    [{ path: "d", length: 5 }, "IsADirectory"],
-  ];
-  for (const [fields, code] of refused) {
-    assertEquals((await peer.ask({ command: "blocks", ...fields })).outcome, code, JSON.stringify(fields));
-  }
-  const { outcome, fields } = await peer.ask({ command: "blocks", path: "f", length: 2 ** 53 - 1 });
-  assertEquals([outcome, fields.size], ["ok", SIZE]);
-  const nothing = await peer.ask({ command: "blocks", path: "f", length: 0 });
-  assertEquals(nothing.outcome, "ok");
-  assertEquals((nothing.fields as { covered?: number }).covered, 0);
 });

@@ -255,7 +255,7 @@ Deno.test("put() keeps what was kept when the client goes away or gives up befor
           assertEquals((await peer.receive())?.kind, "ready");
         }
         if (how === "goes away") peer.conn.close();
-        else if (how === "cancels") await peer.send("cancel");
+        else if (how === "cancels") await peer.send("cancel", { request: begins ? 2 : 1 });
         else if (begins) await peer.send("error", { code: "Cancelled", message: "the client gave up" });
         if (begins) await scene.served.events.until("command", 2);
         else if (how === "goes away") await scene.served.events.until("close");

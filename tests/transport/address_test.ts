@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { isLoopback, networkOf } from "../../lib/transport/address.ts";
 
 Deno.test("networkOf() is the address with IPv4 and the /64 network with IPv6", () => {
@@ -28,4 +28,20 @@ Deno.test("isLoopback() is true for what only this machine can reach", () => {
   ) {
     assertEquals(isLoopback(other), false, other);
   }
+});
+
+Deno.test("isLoopback() is true for what nobody else can reach, and for nothing that only looks like it", () => {
+  for (const host of ["127.0.0.1", "127.1.2.3", "::1", "localhost"]) assert(isLoopback(host), host);
+  const reachable = [
+    "0.0.0.0",
+    "::",
+    "10.0.0.1",
+    "1127.0.0.1",
+    "127.0.0.1.example",
+    "localhost.example",
+    "::11",
+    "",
+    "fe80::1",
+  ];
+  for (const host of reachable) assertEquals(isLoopback(host), false, host);
 });

@@ -1,5 +1,4 @@
-import { assert, assertEquals, assertNotEquals, assertThrows } from "@std/assert";
-import { X509Certificate } from "node:crypto";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { setTimeout as delay } from "node:timers/promises";
 import {
   certificateDer,
@@ -18,26 +17,8 @@ import { DENO, PROJECT } from "../helpers/process.ts";
 import { bytes } from "../helpers/random.ts";
 import { within } from "../helpers/raw.ts";
 import { tempDir } from "../helpers/temp.ts";
+import { AUTHORITY, pem } from "../helpers/certificates.ts";
 
-/**
- * An authority and a certificate that it has issued for ferry.internal, localhost and 127.0.0.1, good until 2126. Made
- * with `openssl req -x509`, and `openssl x509 -req` with `subjectAltName`. Nobody trusts them outside these tests.
- */
-const AUTHORITY: Identity = {
-  certificate: pem(
-    "CERTIFICATE",
-    "MIIBijCCAS+gAwIBAgIUOMvWSxC9AHe9sFdVbJye0eWeWAwwCgYIKoZIzj0EAwIwGTEXMBUGA1UEAwwOVGVzdCBhdXRob3JpdHkwIBcNMjYx" +
-      "MTIwMTEzMTQyWhgPMjEyNjEwMjcxMTMxNDJaMBkxFzAVBgNVBAMMDlRlc3QgYXV0aG9yaXR5MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE" +
-      "mJQL0fLpK8VNnwEmUXxStXJWYHCXzyZqBn0Qy934axs3cmt+L82KcmgD2/NySMVGSuys2QOwdzZtj7MBcjxwKKNTMFEwHQYDVR0OBBYEFD8p" +
-      "GG8XNp/42k9N7Ww8fm6pyU3jMB8GA1UdIwQYMBaAFD8pGG8XNp/42k9N7Ww8fm6pyU3jMA8GA1UdEwEB/wQFMAMBAf8wCgYIKoZIzj0EAwID" +
-      "SQAwRgIhANWEPLNPIGLMYpzW9cGEFMRTq+PlmlNWmd5qEyXegYznAiEA67NfUwxZYJd+YawmbZFiwrboWTHjtQfeA7W4SsAjq+k=",
-  ),
-  key: pem(
-    "PRIVATE KEY",
-    "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg4Jey0iiP2vJex3Mt+DgKUdrYak6f4RUhpJgyur814f6hRANCAASYlAvR8ukr" +
-      "xU2fASZRfFK1clZgcJfPJmoGfRDL3fhrGzdya34vzYpyaAPb83JIxUZK7KzZA7B3Nm2PswFyPHAo",
-  ),
-};
 const ISSUED: Identity = {
   certificate: pem(
     "CERTIFICATE",
@@ -54,10 +35,6 @@ const ISSUED: Identity = {
       "P2lf7JqkrO0aqCpWmEkxLMQHN8aBZDUD0ZW14H9e4sCsMBeOiubpCyHWDwCPmFR1JBxRwXJGTIY3",
   ),
 };
-
-function pem(label: string, base64: string): string {
-  return `-----BEGIN ${label}-----\n${base64.replace(/.{64}/g, "$&\n")}\n-----END ${label}-----\n`;
-}
 
 const HERE = { hostname: "127.0.0.1", port: 0 };
 const DAY_MS = 24 * 60 * 60 * 1000;
@@ -197,59 +174,6 @@ async function refuses(
 }
 
 const pinning = (certificate: string): Connect => (conn) => connectPinned(conn, certificate);
-
-Deno.test("createIdentity() makes a certificate of a server, for the internal name, from yesterday for ten years", async () => {
-  const before = Date.now();
-  const { certificate, key } = await createIdentity();
-  const parsed = new X509Certificate(certificate);
-  assertEquals(parsed.ca, false);
-  assertEquals(parsed.subjectAltName, `DNS:${INTERNAL_NAME}`);
-  assertEquals(parsed.publicKey.asymmetricKeyDetails?.namedCurve, "prime256v1");
-  assert(parsed.verify(parsed.publicKey), "it is not signed by its own key");
-  const [from, to] = [Date.parse(parsed.validFrom), Date.parse(parsed.validTo)];
-  assert(Math.abs(before - DAY_MS - from) < 60_000, parsed.validFrom);
-  assert(Math.abs(from + 10 * YEAR_MS - to) < 2 * DAY_MS, parsed.validTo);
-  assert(/^[4-7][0-9a-f]{31}$/i.test(parsed.serialNumber), parsed.serialNumber);
-  assert(key.startsWith("-----BEGIN PRIVATE KEY-----"));
-});
-
-Deno.test("createIdentity() makes another key and number every time, and stays small", async () => {
-  const [a, b] = await Promise.all([createIdentity(), createIdentity()]);
-  assertNotEquals(a.key, b.key);
-  assertNotEquals(new X509Certificate(a.certificate).serialNumber, new X509Certificate(b.certificate).serialNumber);
-  assert(certificateDer(a.certificate).length < 340);
-});
-
-Deno.test("lib/net loads the packages for certificates only to make one", async () => {
-  const { stdout } = await new Deno.Command(DENO, { args: ["info", "--json", "lib/auth/certificate.ts"], cwd: PROJECT })
-    .output();
-  const { modules } = JSON.parse(new TextDecoder().decode(stdout)) as {
-    modules: { specifier: string; dependencies?: { specifier: string; code?: unknown; isDynamic?: boolean }[] }[];
-  };
-  const own = modules.find(({ specifier }) => specifier.endsWith("lib/auth/certificate.ts"))?.dependencies ?? [];
-  const packages = own.filter(({ specifier, code }) => specifier.startsWith("@peculiar/") && code);
-  // Found without running it, as `deno compile` does, and marked as not needed at the start.
-  assertEquals(packages.map(({ specifier, isDynamic }) => [specifier, isDynamic]).sort(), [
-    ["@peculiar/asn1-schema", true],
-    ["@peculiar/asn1-x509", true],
-  ]);
-});
-
-Deno.test("certificatePem() and certificateDer() are inverse, and a chain begins with the server's own", async () => {
-  const { certificate } = await createIdentity();
-  const der = certificateDer(certificate);
-  assertEquals(certificatePem(der), certificate);
-  assertEquals(certificateDer(`# mine\r\n${certificate.replaceAll("\n", "\r\n")}${AUTHORITY.certificate}`), der);
-  assert(certificate.split("\n").every((line) => line.length <= 64));
-});
-
-Deno.test("certificateDer() refuses what holds no certificate", async () => {
-  const { certificate, key } = await createIdentity();
-  const empty = "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----";
-  for (const text of ["", "x", key, certificate.slice(0, 200), certificate.replace("M", "!"), empty]) {
-    assertThrowsCode("BadRequest", () => certificateDer(text), text);
-  }
-});
 
 Deno.test("secureServer() refuses a damaged certificate or key, and a key of another certificate", async () => {
   const [a, b] = await Promise.all([createIdentity(), createIdentity()]);

@@ -1,3 +1,4 @@
+import { printable } from "../../core/text.ts";
 import { SHELL_COMMANDS } from "./commands.ts";
 import type { Shell } from "./shell.ts";
 import { quoteWord, scanWords } from "../terminal/words.ts";
@@ -36,7 +37,8 @@ async function namesLike(shell: Shell, kind: "remote" | "local", word: string): 
   const found: string[] = [];
   const names = kind === "remote" ? remoteNames(shell, directory) : localNames(shell, directory);
   for await (const { name, directory: isDirectory } of names) {
-    if (!name.startsWith(beginning)) continue;
+    // The terminal would obey what else there is in a name, and nobody can type it.
+    if (!name.startsWith(beginning) || printable(name) !== name) continue;
     found.push(directory + name + (isDirectory ? "/" : ""));
     if (found.length === MAX_NAMES) break;
   }

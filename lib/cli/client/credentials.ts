@@ -3,8 +3,10 @@ import { certificateDer } from "../../auth/certificate.ts";
 import { RateLimit } from "../../transport/rate_limit.ts";
 import { Secret } from "../../auth/secret.ts";
 import { cannot, FerryError } from "../../core/errors.ts";
-import { clientSecret } from "../server/identity_files.ts";
-import type { Address, ClientArguments } from "./client_arguments.ts";
+import type { ClientArguments } from "./client_arguments.ts";
+import type { Address } from "./server_address.ts";
+import { maySee, valueOf } from "../terminal/environment.ts";
+import { readPrivateFile } from "../terminal/private_files.ts";
 import { askHidden } from "../terminal/terminal.ts";
 import { UsageError } from "../terminal/usage.ts";
 
@@ -13,17 +15,12 @@ const VARIABLE = "FERRY_SECRET";
 
 type Options = Pick<ClientArguments, "secretFile" | "caFile" | "insecure" | "bytesPerSecond">;
 
-function maySeeVariable(): boolean {
-  return Deno.permissions.querySync({ name: "env", variable: VARIABLE }).state === "granted";
-}
-
-async function knownSecret({ secretFile }: Options): Promise<Secret | undefined> {
-  if (secretFile !== undefined) return await clientSecret(secretFile);
-  const text = maySeeVariable() ? Deno.env.get(VARIABLE) : undefined;
+function knownSecret({ secretFile }: Options): Secret | undefined {
   try {
-    return text === undefined || text === "" ? undefined : Secret.parse(text);
+    const text = secretFile === undefined ? valueOf(VARIABLE) : readPrivateFile(secretFile);
+    return text === undefined ? undefined : Secret.parse(text);
   } catch (error) {
-    throw cannot("use the secret in", VARIABLE, error);
+    throw cannot("use the secret in", secretFile ?? VARIABLE, error);
   }
 }
 
@@ -73,7 +70,7 @@ export async function withCredentials(address: Address, options: Options, intera
     throw new UsageError("--insecure turns encryption and secret off; leave it out, or --secret-file and --ca");
   }
   if (insecure) return { ...address, rate };
-  const secret = await knownSecret(options);
+  const secret = knownSecret(options);
   if (ca === undefined && isLoopback(address.hostname)) return { ...address, rate, secret };
   if (secret) return { ...address, rate, secret, tls: { ca } };
   const asked = interactive ? askSecret("Secret (Enter for none, and no encryption):") : undefined;
@@ -81,7 +78,7 @@ export async function withCredentials(address: Address, options: Options, intera
   if (interactive && ca === undefined) return { ...address, rate };
   throw new UsageError(
     `how to meet ${formatAddress(address)}? Give the server's ticket in place of the address, its secret ` +
-      `(--secret-file, or ${VARIABLE}${maySeeVariable() ? "" : ` with --allow-env=${VARIABLE}`}), or --insecure when ` +
+      `(--secret-file, or ${VARIABLE}${maySee(VARIABLE) ? "" : ` with --allow-env=${VARIABLE}`}), or --insecure when ` +
       "it has neither",
   );
 }

@@ -56,7 +56,7 @@ export function parseFlags(words: string[], allowed: readonly FlagName[]): { arg
     const flag = FLAGS[name];
     if ("alias" in flag) alias[name] = flag.alias;
   }
-  const typed: Record<string, unknown> = parseArgs(allowed.length === 0 ? ["--", ...words] : words, {
+  const typed: Record<string, unknown> = parseArgs(allowed.length > 0 || words[0] === "--" ? words : ["--", ...words], {
     boolean: names,
     string: [...values, "_"],
     alias,

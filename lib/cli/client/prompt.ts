@@ -4,11 +4,12 @@ import { formatAddress } from "../../transport/address.ts";
 import { printable } from "../../core/text.ts";
 import { execute } from "./commands.ts";
 import { complete } from "./complete.ts";
+import { explain } from "../terminal/explain.ts";
 import { Exit } from "../terminal/exit.ts";
-import type { Address } from "./client_arguments.ts";
+import type { Address } from "./server_address.ts";
 import { restriction } from "./rights.ts";
 import { Shell } from "./shell.ts";
-import { explain, messages, print } from "../terminal/terminal.ts";
+import { messages, print } from "../terminal/terminal.ts";
 import { splitWords } from "../terminal/words.ts";
 
 /** A prompt on a terminal: history, completion, notices above the line, Ctrl-C for the command under way. */

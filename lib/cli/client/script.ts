@@ -3,7 +3,7 @@ import { createInterface } from "node:readline";
 import { execute } from "./commands.ts";
 import { Exit } from "../terminal/exit.ts";
 import { printable } from "../../core/text.ts";
-import type { Address } from "./client_arguments.ts";
+import type { Address } from "./server_address.ts";
 import { Shell } from "./shell.ts";
 import { messages, print } from "../terminal/terminal.ts";
 import { splitWords } from "../terminal/words.ts";

@@ -5,7 +5,7 @@ import { formatAddress } from "../../transport/address.ts";
 import type { FerryError } from "../../core/errors.ts";
 import { printable } from "../../core/text.ts";
 import { cut } from "../terminal/log_text.ts";
-import type { Address } from "./client_arguments.ts";
+import type { Address } from "./server_address.ts";
 import { resolveRemote } from "./resolve_path.ts";
 
 /** Where the shell shows things. */

@@ -3,6 +3,7 @@ import { checkIdentity, createIdentity, type Identity } from "../../auth/certifi
 import { Secret } from "../../auth/secret.ts";
 import { object, text } from "../../protocol/checks.ts";
 import { cannot, FerryError } from "../../core/errors.ts";
+import { readPrivateFile } from "../terminal/private_files.ts";
 
 /** What a server shows and asks for: a certificate and a secret. */
 export interface ServerIdentity {
@@ -10,27 +11,10 @@ export interface ServerIdentity {
   readonly secret: Secret;
 }
 
-/** No file with an identity or a secret is larger, in bytes. */
-const MAX_FILE_BYTES = 64 * 1024;
-
 const FILE = object({ certificate: text, key: text, secret: text });
-
-/** Everything but the owner's rights: whoever can read the file can pretend to be the server. */
-const OTHERS = 0o077;
 
 async function create(): Promise<ServerIdentity> {
   return { identity: await createIdentity(), secret: Secret.create() };
-}
-
-/** The content of a file that only its owner may read. */
-async function readPrivately(file: string): Promise<string> {
-  const info = await Deno.stat(file);
-  if (!info.isFile) throw new FerryError("NotAFile", "it is not a regular file");
-  if (info.mode !== null && (info.mode & OTHERS) !== 0) {
-    throw new FerryError("Refused", "other users may read or write it; run: chmod 600");
-  }
-  if (info.size > MAX_FILE_BYTES) throw new FerryError("BadRequest", "it is too large for what it should hold");
-  return await Deno.readTextFile(file);
 }
 
 function parseIdentity(content: string): ServerIdentity {
@@ -60,7 +44,7 @@ async function readOrMake<T>(
   format: (made: T) => string,
 ): Promise<T> {
   try {
-    return parse(await readPrivately(file));
+    return parse(readPrivateFile(file));
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw cannot(`use the ${what} in`, file, error);
   }
@@ -95,24 +79,28 @@ export async function serverSecret(file: string): Promise<Secret> {
   return await readOrMake(file, "secret", Secret.parse, make, ({ text }) => `${text}\n`);
 }
 
-/** The secret in `file`. @throws {FerryError} When there is none, or others can read it. */
-export async function clientSecret(file: string): Promise<Secret> {
-  try {
-    return Secret.parse(await readPrivately(file));
-  } catch (error) {
-    throw cannot("use the secret in", file, error);
-  }
-}
-
-/** A certificate and its key from PEM files. @throws {FerryError} When they cannot be used. */
-export async function ownIdentity(certFile: string, keyFile: string): Promise<Identity> {
-  const read = (file: string) => Deno.readTextFile(file).catch((error) => Promise.reject(cannot("read", file, error)));
-  const identity = { certificate: await read(certFile), key: await read(keyFile) };
+/**
+ * A certificate and its key from PEM files.
+ *
+ * @throws {FerryError} When they cannot be used, or others can read the key.
+ */
+export function ownIdentity(certFile: string, keyFile: string): Identity {
+  const certificate = reading(certFile, () => Deno.readTextFileSync(certFile));
+  const key = reading(keyFile, () => readPrivateFile(keyFile));
+  const identity = { certificate, key };
   try {
     checkIdentity(identity);
     return identity;
   } catch (error) {
     throw cannot("use", certFile, error);
+  }
+}
+
+function reading(file: string, read: () => string): string {
+  try {
+    return read();
+  } catch (error) {
+    throw cannot("read", file, error);
   }
 }
 

@@ -29,20 +29,25 @@ const LIMIT_OPTIONS = {
   "max-unauthenticated": {
     limit: "unauthenticated",
     ...count(MOST),
-    help: "connections before their hello; one more ends the oldest",
+    help: "connections before hello; one more closes the oldest",
   },
-  "hello-timeout": { limit: "helloMs", ...DURATION, help: "to say hello", usual: "10s" },
-  "idle-timeout": { limit: "idleMs", ...DURATION, help: "without a request", usual: "1h" },
-  "stall-timeout": { limit: "stallMs", ...DURATION, help: "without progress in the middle of something", usual: "6m" },
+  "hello-timeout": { limit: "helloMs", ...DURATION, help: "time to encrypt and say hello", usual: "10s" },
+  "idle-timeout": { limit: "idleMs", ...DURATION, help: "time without a request", usual: "1h" },
+  "stall-timeout": {
+    limit: "stallMs",
+    ...DURATION,
+    help: "time without progress in the middle of something",
+    usual: "6m",
+  },
   "max-requests": { limit: "requests", ...count(REQUEST_WINDOW), help: "unanswered requests of one client" },
-  "max-file-size": { limit: "fileBytes", ...SIZE, help: "of an uploaded file", usual: "any" },
-  "keep-free": { limit: "keepFreeBytes", ...SIZE, help: "of the disk, which uploads leave free" },
-  "max-depth": { limit: "depth", ...count(MAX_PATH_DEPTH), help: "names in a path that is made" },
-  "limit-rate": { limit: "bytesPerSecond", ...RATE, help: "bytes a second, all clients together" },
-  "limit-rate-each": { limit: "connectionBytesPerSecond", ...RATE, help: "bytes a second, each connection" },
+  "max-file-size": { limit: "fileBytes", ...SIZE, help: "size of an uploaded file", usual: "any" },
+  "keep-free": { limit: "keepFreeBytes", ...SIZE, help: "disk space that uploads leave free" },
+  "max-depth": { limit: "depth", ...count(MAX_PATH_DEPTH), help: "names in the path of anything new" },
+  "limit-rate": { limit: "bytesPerSecond", ...RATE, help: "bytes per second, all clients together" },
+  "limit-rate-each": { limit: "connectionBytesPerSecond", ...RATE, help: "bytes per second, each connection" },
 } as const satisfies Record<string, LimitOption>;
 
-/** Their names. */
+/** The names of these options. */
 export const LIMIT_NAMES = Object.keys(LIMIT_OPTIONS) as readonly (keyof typeof LIMIT_OPTIONS)[];
 
 /** The limits that the options set. @throws {UsageError} */

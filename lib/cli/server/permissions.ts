@@ -1,3 +1,5 @@
+import { printable } from "../../core/text.ts";
+
 /** What a server needs: the network, one directory, and what its options name. */
 export interface Needs {
   readonly directory: string;
@@ -41,7 +43,7 @@ export function grantingCommand(needs: Needs): string {
     ...(writable.length > 0 ? [`--allow-write=${list(writable)}`] : []),
     ...(needs.space ? [`--allow-sys=${SPACE}`] : []),
   ];
-  return ["deno run --allow-net", ...rights, "server.ts", ...needs.args.map(shellWord)].join(" ");
+  return printable(["deno run --allow-net", ...rights, "server.ts", ...needs.args.map(shellWord)].join(" "));
 }
 
 /**

@@ -144,7 +144,7 @@ export async function protect(options: ServerArguments, root: string): Promise<P
     return { identity: undefined, secrets, certificate: undefined, addresses: [] };
   }
   const made = tlsCert !== undefined && tlsKey !== undefined
-    ? { identity: await ownIdentity(tlsCert, tlsKey), secret: Secret.create(), certificate: undefined }
+    ? { identity: ownIdentity(tlsCert, tlsKey), secret: Secret.create(), certificate: undefined }
     : await pinned(file);
   const { identity, certificate } = made;
   const all = { full: made.secret, ...secrets };

@@ -3,7 +3,7 @@ import type { Limits } from "../../access/limits.ts";
 import type { Policy, Role } from "../../access/policy.ts";
 import { DEFAULT_PORT } from "../../protocol/constants.ts";
 import { LIMIT_NAMES, parseLimits } from "./limit_options.ts";
-import { type Enquiry, parsePort, requireValues, unknownFlag } from "../client/client_arguments.ts";
+import { type Enquiry, parsePort, requireValues, unknownFlag } from "../terminal/options.ts";
 import { UsageError } from "../terminal/usage.ts";
 
 /** What the server's command line says. */

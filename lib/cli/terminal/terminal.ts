@@ -1,11 +1,5 @@
 import { cannot, FerryError } from "../../core/errors.ts";
-import { isTicket } from "../../auth/ticket.ts";
-import { printable } from "../../core/text.ts";
-import { DEFAULT_PORT } from "../../protocol/constants.ts";
-import { Exit, exitCode } from "./exit.ts";
 import { LineQueue } from "./line_queue.ts";
-import { type Address, parseAddress, parsePort } from "../client/client_arguments.ts";
-import { UsageError } from "./usage.ts";
 
 const encoder = new TextEncoder();
 
@@ -36,13 +30,6 @@ export async function printBytes(bytes: Uint8Array): Promise<void> {
   }
 }
 
-/** The sentence for a failure that the user is to see. Any other is a defect and is thrown again. */
-export function explain(error: unknown): { message: string; code: number } {
-  if (error instanceof UsageError) return { message: error.message, code: Exit.usage };
-  if (error instanceof FerryError) return { message: printable(error.message), code: exitCode(error.code) };
-  throw error;
-}
-
 function readHidden(): string {
   const byte = new Uint8Array(1);
   let line = "";
@@ -69,26 +56,5 @@ export function askHidden(question: string): string {
   } finally {
     Deno.stdin.setRaw(false);
     Deno.stdout.writeSync(encoder.encode("\n"));
-  }
-}
-
-/**
- * Asks for an address, with defaults.
- *
- * @returns Undefined when the input ends.
- */
-export function askAddress(): Address | undefined {
-  for (;;) {
-    const host = prompt("Host or ticket [127.0.0.1]:");
-    const isWhole = host !== null && (isTicket(host) || host.includes("/"));
-    const port = host === null || isWhole ? host : prompt(`Port [${DEFAULT_PORT}]:`);
-    if (host === null || port === null) return undefined;
-    try {
-      if (isWhole) return parseAddress(host.trim());
-      const { hostname } = parseAddress(host.trim() || "127.0.0.1");
-      return { hostname, port: parsePort(port.trim() || String(DEFAULT_PORT)) };
-    } catch (error) {
-      console.error(explain(error).message);
-    }
   }
 }

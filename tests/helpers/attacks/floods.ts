@@ -1,5 +1,5 @@
 import { FrameKind } from "../../../lib/protocol/frames.ts";
-import { frameBytes } from "../frames.ts";
+import { concat, frameBytes } from "../frames.ts";
 import { type Attack, Hostile, overAndOver, type Strike, type Target } from "./hostile.ts";
 
 /** So many at once; each could keep a core busy by itself. */
@@ -7,7 +7,10 @@ export const GREEDY = 100;
 
 const DATA = frameBytes(FrameKind.data, new Uint8Array(1024 * 1024));
 const END = frameBytes(FrameKind.end, '{"size":4194304}');
-const CANCEL = frameBytes(FrameKind.cancel);
+
+function cancelOf(request: number): Uint8Array {
+  return frameBytes(FrameKind.cancel, JSON.stringify({ request }));
+}
 
 /** Sends requests as fast as the server takes them, and reads no answer. */
 function unread(request: Record<string, unknown>): Attack {
@@ -64,9 +67,9 @@ export const FLOODS = {
     overAndOver(GREEDY, async () => {
       const conn = await Hostile.greeted(target);
       conn.ignore();
-      for (;;) {
+      for (let request = 1;; request += 2) {
         await conn.ask({ command: "get", path: "big.bin" }, { command: "dir", path: "many" });
-        await conn.write(CANCEL);
+        await conn.write(concat(cancelOf(request), cancelOf(request + 1)));
         strike();
       }
     }),

@@ -33,7 +33,7 @@ const NONSENSE = [
   frameBytes(FrameKind.request, "{"),
   frameBytes(FrameKind.data, "never asked for"),
   frameBytes(FrameKind.end, '{"size":-1}'),
-  frameBytes(FrameKind.cancel),
+  frameBytes(FrameKind.cancel, '{"request":1}'),
   frameBytes(FrameKind.ready, '{"offset":1e300}'),
   frameBytes(FrameKind.ok, "{}"),
   frameBytes(200, "no such kind"),

@@ -1,0 +1,86 @@
+import { isIPv6 } from "node:net";
+import { certificatePem } from "../../auth/certificate.ts";
+import type { Secret } from "../../auth/secret.ts";
+import { decodeTicket, isTicket } from "../../auth/ticket.ts";
+import { cannot, toFerryError } from "../../core/errors.ts";
+import { quote } from "../../core/text.ts";
+import { DEFAULT_PORT } from "../../protocol/constants.ts";
+import type { RateLimit } from "../../transport/rate_limit.ts";
+import { explain } from "../terminal/explain.ts";
+import { parsePort, shown } from "../terminal/options.ts";
+import { readPrivateFile } from "../terminal/private_files.ts";
+import { UsageError } from "../terminal/usage.ts";
+
+/** Where a server is, and how to connect to it. */
+export interface Address {
+  readonly hostname: string;
+  readonly port: number;
+  readonly otherHostnames?: readonly string[];
+  readonly certificate?: string | undefined;
+  /** Encrypt, and trust authorities rather than one certificate. */
+  readonly tls?: { readonly ca?: string | undefined } | undefined;
+  readonly secret?: Secret | undefined;
+  /** What all connections together may use. */
+  readonly rate?: RateLimit | undefined;
+}
+
+function fromTicket(text: string): Address {
+  try {
+    const { addresses, port, certificate, secret } = decodeTicket(text);
+    const [hostname = "", ...otherHostnames] = addresses;
+    const trust = certificate ? { certificate: certificatePem(certificate) } : { tls: {} };
+    return { hostname, otherHostnames, port, secret, ...trust };
+  } catch (error) {
+    throw new UsageError(toFerryError(error).message);
+  }
+}
+
+function readTicket(path: string): string {
+  try {
+    const text = readPrivateFile(path);
+    if (isTicket(text)) return text;
+  } catch (error) {
+    throw new UsageError(cannot("read the ticket in", path, error).message);
+  }
+  throw new UsageError(`there is no ticket in ${quote(path)}`);
+}
+
+/**
+ * Parses `HOST`, `HOST:PORT`, `[IPV6]:PORT`, a bare IPv6 address, a ticket, or the path of a file that holds one. Only
+ * a path has a `/` in it.
+ *
+ * @throws {UsageError} When it is none of these, or other users may read the file.
+ */
+export function parseAddress(text: string): Address {
+  if (isTicket(text)) return fromTicket(text);
+  if (text.includes("/")) return fromTicket(readTicket(text));
+  if (isIPv6(text)) return { hostname: text, port: DEFAULT_PORT };
+  const { host, bracketed, port } =
+    /^(?:\[(?<bracketed>[^\]]+)\]|(?<host>[^:[\]\s]+))(?::(?<port>.*))?$/.exec(text)?.groups ?? {};
+  const hostname = bracketed !== undefined && isIPv6(bracketed) ? bracketed : host;
+  if (hostname === undefined) {
+    throw new UsageError(`${shown(text)} is not an address; write HOST, HOST:PORT, [IPV6]:PORT or a ticket`);
+  }
+  return { hostname, port: port === undefined ? DEFAULT_PORT : parsePort(port) };
+}
+
+/**
+ * Asks for an address, with defaults.
+ *
+ * @returns Undefined when the input ends.
+ */
+export function askAddress(): Address | undefined {
+  for (;;) {
+    const host = prompt("Host or ticket [127.0.0.1]:");
+    const isWhole = host !== null && (isTicket(host) || host.includes("/"));
+    const port = host === null || isWhole ? host : prompt(`Port [${DEFAULT_PORT}]:`);
+    if (host === null || port === null) return undefined;
+    try {
+      if (isWhole) return parseAddress(host.trim());
+      const { hostname } = parseAddress(host.trim() || "127.0.0.1");
+      return { hostname, port: parsePort(port.trim() || String(DEFAULT_PORT)) };
+    } catch (error) {
+      console.error(explain(error).message);
+    }
+  }
+}

@@ -1,0 +1,48 @@
+import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { parseClientArguments } from "../../../lib/cli/client/client_arguments.ts";
+import { UsageError } from "../../../lib/cli/terminal/usage.ts";
+import { KIB, sizes } from "../../helpers/quantities.ts";
+
+Deno.test("parseClientArguments() leaves everything after the address to the command", () => {
+  const options = { secretFile: undefined, caFile: undefined, insecure: false, bytesPerSecond: undefined };
+  assertEquals(parseClientArguments([]), { ...options, address: undefined, words: [] });
+  const address = { hostname: "h", port: 1 };
+  assertEquals(parseClientArguments(["h:1"]), { ...options, address, words: [] });
+  assertEquals(parseClientArguments(["h:1", "get", "007", "--help"]), {
+    ...options,
+    address,
+    words: ["get", "007", "--help"],
+  });
+  assertEquals(parseClientArguments(["h:1", "put", "-", "-x"]), { ...options, address, words: ["put", "-", "-x"] });
+  assertEquals(parseClientArguments(["--help", "h"]), "help");
+  assertEquals(parseClientArguments(["--version"]), "version");
+  assertThrows(() => parseClientArguments(["--nope", "h"]), UsageError, '"--nope" does not exist');
+  assertThrows(() => parseClientArguments(["h:x", "dir"]), UsageError, "is not a port");
+});
+
+Deno.test("parseClientArguments() leaves a -- behind the command to the command", () => {
+  const wordsOf = (...args: string[]) => {
+    const parsed = parseClientArguments(args);
+    assert(typeof parsed === "object");
+    assertEquals(parsed.address, { hostname: "h", port: 1 }, args.join(" "));
+    return parsed.words;
+  };
+  assertEquals(wordsOf("h:1", "get", "--", "-r"), ["get", "--", "-r"]);
+  assertEquals(wordsOf("h:1", "get", "--", "-r", "--", "a"), ["get", "--", "-r", "--", "a"]);
+  assertEquals(wordsOf("h:1", "get", "a", "--"), ["get", "a", "--"]);
+  assertEquals(wordsOf("--", "h:1", "get", "--", "-r"), ["get", "--", "-r"]);
+  assertEquals(wordsOf("--insecure", "h:1", "--", "get", "--", "-r"), ["get", "--", "-r"]);
+  assertEquals(wordsOf("--", "h:1"), []);
+});
+
+Deno.test("parseClientArguments() takes --limit-rate, and refuses what makes no sense", () => {
+  const rateOf = (typed: string) => {
+    const options = parseClientArguments([`--limit-rate=${typed}`, "127.0.0.1", "dir"]);
+    assert(typeof options === "object");
+    return options.bytesPerSecond;
+  };
+  for (const [typed, meaning] of sizes(KIB)) {
+    if (typeof meaning === "number") assertEquals(rateOf(typed), meaning, typed);
+    else assertStringIncludes(assertThrows(() => rateOf(typed), UsageError, "--limit-rate").message, meaning, typed);
+  }
+});

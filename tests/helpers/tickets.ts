@@ -1,0 +1,18 @@
+import { assertEquals } from "@std/assert";
+import { serverIdentity } from "../../lib/cli/server/identity_files.ts";
+import { ticketsOf } from "../../lib/cli/server/protection.ts";
+import { certificateDer } from "../../lib/auth/certificate.ts";
+
+/** One identity is enough for most tests; making it takes longer than they do. */
+export const MADE = await serverIdentity(undefined);
+
+/** The ticket of `MADE`. */
+export function ticketFor(addresses: string[], port: number): string {
+  const certificate = certificateDer(MADE.identity.certificate);
+  const [[role, ticket] = []] = ticketsOf(
+    { identity: MADE.identity, certificate, addresses, secrets: { full: MADE.secret } },
+    port,
+  );
+  assertEquals(role, "full");
+  return ticket ?? "";
+}

@@ -1,0 +1,32 @@
+import { assertEquals } from "@std/assert";
+import { temporaryName } from "../../lib/storage/directory/temporary_file.ts";
+import { RawPeer } from "../helpers/raw.ts";
+import { CONTENT, Resuming } from "../helpers/resuming.ts";
+
+const SIZE = CONTENT.length;
+
+Deno.test("a server answers hostile requests for blocks with typed errors and goes on", async () => {
+  await using scene = await Resuming.of("get", CONTENT);
+  await Deno.mkdir(scene.served.join("d"));
+  using peer = await RawPeer.greeted(scene.served.address);
+  const refused: [Record<string, unknown>, string][] = [
+    [{ path: "f" }, "BadRequest"],
+    [{ path: "f", length: -1 }, "BadRequest"],
+    [{ path: "f", length: 1.5 }, "BadRequest"],
+    [{ path: "f", length: "9" }, "BadRequest"],
+    [{ path: "f", length: 2 ** 53 }, "BadRequest"],
+    [{ length: 5 }, "BadRequest"],
+    [{ path: "../f", length: 5 }, "InvalidPath"],
+    [{ path: temporaryName("f"), length: 5 }, "InvalidPath"],
+    [{ path: "none", length: 5 }, "NotFound"],
+    [{ path: "d", length: 5 }, "IsADirectory"],
+  ];
+  for (const [fields, code] of refused) {
+    assertEquals((await peer.ask({ command: "blocks", ...fields })).outcome, code, JSON.stringify(fields));
+  }
+  const { outcome, fields } = await peer.ask({ command: "blocks", path: "f", length: 2 ** 53 - 1 });
+  assertEquals([outcome, fields.size], ["ok", SIZE]);
+  const nothing = await peer.ask({ command: "blocks", path: "f", length: 0 });
+  assertEquals(nothing.outcome, "ok");
+  assertEquals((nothing.fields as { covered?: number }).covered, 0);
+});

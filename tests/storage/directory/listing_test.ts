@@ -1,0 +1,57 @@
+import { setImmediate } from "node:timers/promises";
+import { assert, assertEquals, assertGreater } from "@std/assert";
+import { makeDeep } from "../../helpers/deep.ts";
+import { assertFailsWith } from "../../helpers/failures.ts";
+import { freeBytes } from "../../helpers/hog.ts";
+import { serveTemp } from "../../helpers/served.ts";
+import { at, entriesOf } from "../../helpers/storage.ts";
+import { makeFiles } from "../../helpers/many_files.ts";
+
+Deno.test("DirectoryStorage.list() gives back the memory for names at its end, also when it is left early", async () => {
+  await using served = await serveTemp();
+  makeFiles(served.inside("d/e"), 8000);
+  const before = freeBytes();
+  const held: number[] = [];
+  for await (const { kind } of served.storage.list(at("d"), { recursive: true })) {
+    if (kind === "directory") continue;
+    held.push(before - freeBytes());
+    break;
+  }
+  assertGreater(held[0] ?? 0, 100_000);
+  assertEquals(freeBytes(), before);
+  await entriesOf(served.storage, "", true);
+  assertEquals(freeBytes(), before);
+  const abort = new AbortController();
+  const listing = Array.fromAsync(served.storage.list(at("d/e"), { signal: abort.signal }));
+  await setImmediate();
+  abort.abort();
+  await assertFailsWith("Cancelled", () => listing);
+  assertEquals(freeBytes(), before);
+});
+
+Deno.test("DirectoryStorage.list() lists as deep as paths can be opened, and marks what has deeper things in it", async () => {
+  await using served = await serveTemp();
+  makeDeep(served.inside("top"), 600, "123456789");
+  const entries = await entriesOf(served.storage, "", true);
+  const marked = entries.filter(({ unreadable }) => unreadable);
+  assertEquals(marked.map(({ path }) => path), [entries.at(-1)?.path]);
+  const deepest = `${served.root}/${entries.at(-1)?.path}`;
+  // One more of these names would make it longer than the system takes.
+  assert(deepest.length <= 4095 && deepest.length + 10 > 4095, `${deepest.length}`);
+  await assertFailsWith("InvalidPath", () => entriesOf(served.storage, entries.at(-1)?.path));
+});
+
+Deno.test("DirectoryStorage.list() marks a directory with a name that is too long there, and lists the others", async () => {
+  await using served = await serveTemp();
+  const deep = Array.from({ length: 19 }, () => "d".repeat(200)).join("/");
+  Deno.mkdirSync(served.inside(deep), { recursive: true });
+  Deno.writeTextFileSync(served.inside(deep, "short"), "x");
+  // Made where its path is short, and moved.
+  Deno.mkdirSync(served.inside("e"));
+  Deno.writeTextFileSync(served.inside("e", "l".repeat(255)), "x");
+  Deno.renameSync(served.inside("e"), served.inside(deep, "e"));
+  const entries = await entriesOf(served.storage, "", true);
+  assertEquals(entries.filter(({ unreadable }) => unreadable).map(({ path }) => path), [`${deep}/e`]);
+  assertEquals(entries.at(-1)?.path, `${deep}/short`);
+  await assertFailsWith("InvalidPath", () => entriesOf(served.storage, `${deep}/e`));
+});
