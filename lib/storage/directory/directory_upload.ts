@@ -54,7 +54,8 @@ export async function offerUpload(target: UploadTarget, options: OfferOptions): 
     checkTarget(target, options);
     const partial = TemporaryFile.openKept(target.directory, target.name, owner);
     try {
-      const known = Math.min(partial?.size ?? 0, size ?? Infinity);
+      // A size that is not announced is no bound for the work.
+      const known = Math.min(partial?.size ?? 0, size ?? partial?.used ?? 0);
       const blockSize = blockSizeFor(size ?? known);
       const length = wholeBlocks ? known - known % blockSize : known;
       new FreeSpace(target.directory, keepFree).require((size ?? length) - length);

@@ -51,6 +51,7 @@ export async function sweep(root: string, path: string, { recursive = false, sig
   } finally {
     below?.drop();
   }
+  signal?.throwIfAborted();
 }
 
 /** Sweeps a directory, if it is still there and may be read. */

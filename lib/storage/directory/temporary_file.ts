@@ -1,4 +1,5 @@
 import { hash } from "node:crypto";
+import { existsSync } from "node:fs";
 import { dirname, join } from "@std/path";
 import { FerryError } from "../../core/errors.ts";
 import { PERMISSION_BITS, versionOf } from "./system_metadata.ts";
@@ -36,6 +37,9 @@ export interface OpenPermissions {
   /** Whether what the umask takes away stays away. */
   readonly isMasked?: boolean;
 }
+
+/** What `blocks` counts (POSIX, `sys/stat.h`). */
+const SYSTEM_BLOCK_BYTES = 512;
 
 interface Opened {
   readonly file: Deno.FsFile;
@@ -114,6 +118,11 @@ export class TemporaryFile {
     return this.#own.size;
   }
 
+  /** How many of them can be there; where one was written far beyond the end, the rest is nothing. */
+  get used(): number {
+    return Math.min(this.size, (this.#own.blocks ?? Infinity) * SYSTEM_BLOCK_BYTES);
+  }
+
   /** Names what was in it when it was opened, and says nothing else of it; see `settle`. */
   get state(): string {
     return hash("sha256", versionOf(this.#own), "hex");
@@ -145,6 +154,8 @@ export class TemporaryFile {
   /** The same for one that is there already; undefined when there is none. */
   static openKept(directory: string, name: string, owner?: string): TemporaryFile | undefined {
     const path = join(directory, temporaryName(name, owner));
+    // Most often there is none, and this is the cheap way to find out.
+    if (!existsSync(path)) return undefined;
     for (let i = 0; i < MAX_TRIES; i++) {
       const opened = openThere(path);
       const partial = opened && TemporaryFile.#lock(directory, path, opened);
