@@ -47,7 +47,7 @@ async function main(): Promise<number> {
     }
     const named = options.address ?? askAddress();
     if (!named) return Exit.done;
-    // A question must not end up among what is written to a file or a pipe.
+    // A question must not end up in a file or a pipe.
     const asks = interactive && Deno.stdout.isTerminal();
     const address = await withCredentials(named, options, asks);
     const once = (address: Address) => runOnce(address, options.words);

@@ -58,18 +58,18 @@ SIZE is 1500, 64K, 20M or 3G. RATE is a SIZE per second, at least 1K. TIME is 90
 
 Type at its terminal: say TEXT, who, quit.`;
 
-/** What a server says goes through these, so that nobody who does not read it can stop the server. */
+/** All output goes through these, so that a reader that stops cannot stop the server. */
 const [stdout, stderr] = [new LineQueue(Deno.stdout), new LineQueue(Deno.stderr)];
 
-/** How long the last lines may take to be written, in ms. */
+/** How long writing the last lines may take, in ms. */
 const LAST_LINES_MS = 1_000;
 
-/** Says something that is no event of the server's. */
+/** Shows a message that is not a server event. */
 function inform(event: string, message: string, { json }: ServerArguments): void {
   stderr.line(json ? jsonLine({ event, message }) : message);
 }
 
-/** What a server of the directory at `path` needs, which the user may have named in another way. */
+/** What a server of the directory at `path` needs. The user may have named it by another path. */
 function needsOf(options: ServerArguments, path: string): Needs {
   const { directory, policy, limits, tlsCert, tlsKey } = options;
   return {
@@ -82,7 +82,7 @@ function needsOf(options: ServerArguments, path: string): Needs {
   };
 }
 
-/** Makes a directory unless something is there; whether that is a directory is found out when it is opened. */
+/** Creates a directory unless something is there; opening it shows whether that is a directory. */
 async function makeDirectory(path: string): Promise<void> {
   try {
     await Deno.mkdir(path, { recursive: true });
@@ -91,7 +91,7 @@ async function makeDirectory(path: string): Promise<void> {
   }
 }
 
-/** Gets access to the directory and opens it; prints what to do when that is not possible. */
+/** Gets access to the directory and opens it; prints what to do if that fails. */
 async function openDirectory(options: ServerArguments): Promise<DirectoryStorage | undefined> {
   const { directory, policy } = options;
   let needs = needsOf(options, directory);
@@ -125,9 +125,9 @@ async function announce({ address }: FerryServer, root: string, options: ServerA
   const say = (message: string) => inform("permissions", message, options);
   const more = await excess();
   const all = printable([root, ...files].join(" and "));
-  if (more.length === 0) return say(`It may ${write ? "read and write" : "read"} ${all}, and nothing else.`);
-  say(`Deno was told to let it do more than it needs: ${more.join(", ")}.`);
-  if (!Deno.build.standalone) say(`This would be enough:\n  ${grantingCommand(needsOf(options, root))}`);
+  if (more.length === 0) return say(`Ferry may ${write ? "read and write" : "read"} ${all}, and nothing else.`);
+  say(`Ferry has more permissions than it needs: ${more.join(", ")}.`);
+  if (!Deno.build.standalone) say(`These are enough:\n  ${grantingCommand(needsOf(options, root))}`);
 }
 
 async function run(options: ServerArguments): Promise<number> {

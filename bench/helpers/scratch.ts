@@ -1,4 +1,4 @@
-import { exists } from "@std/fs/exists";
+import { existsSync } from "node:fs";
 import { join } from "@std/path";
 import { emptyFiles, randomFile, randomTree, removeAll, sparseFile, warmMemory } from "./fixtures.ts";
 import { syncDisks } from "./process.ts";
@@ -26,8 +26,8 @@ export interface ServedTree extends ServedFile {
   readonly names: readonly string[];
 }
 
-async function hasDirectory(directory: string): Promise<boolean> {
-  return await exists(directory) && Deno.readDirSync(directory).some(({ isDirectory }) => isDirectory);
+function hasDirectory(directory: string): boolean {
+  return existsSync(directory) && Deno.readDirSync(directory).some(({ isDirectory }) => isDirectory);
 }
 
 /** The directories of a run. What is served is made when it is asked for, once. Disposing removes everything. */
@@ -75,7 +75,7 @@ export class Scratch implements AsyncDisposable {
    */
   async clear(): Promise<void> {
     for (const directory of [this.out, this.inbox.local, this.#notes]) {
-      if (await hasDirectory(directory)) Deno.renameSync(directory, join(this.#aside, crypto.randomUUID()));
+      if (hasDirectory(directory)) Deno.renameSync(directory, join(this.#aside, crypto.randomUUID()));
       else await removeAll(directory);
       Deno.mkdirSync(directory);
     }

@@ -3,7 +3,7 @@ import { Buffer } from "node:buffer";
 /** The smallest block that is compared to resume a transfer, in bytes. */
 export const MIN_BLOCK_BYTES = 1024 * 1024;
 
-/** The most hashes in one message; in Base64 they fit into a control frame. */
+/** The most hashes in one message. In Base64 they fit into a control frame. */
 const MAX_BLOCKS = 1024;
 
 /** The length of a SHA-256, in bytes. */
@@ -28,14 +28,14 @@ function hashAt({ hashes }: BlockSums, block: number): Uint8Array {
   return hashes.subarray(block * HASH_BYTES, (block + 1) * HASH_BYTES);
 }
 
-/** How many bytes at the beginning are the same: the end of the last block before the first that differs. */
+/** How many bytes are the same from the start: all blocks before the first that differs. */
 export function matchingBytes(a: BlockSums, b: BlockSums): number {
   if (a.blockSize !== b.blockSize) return 0;
   const both = Math.min(a.hashes.length, b.hashes.length) / HASH_BYTES;
   let same = 0;
   while (same < both && Buffer.compare(hashAt(a, same), hashAt(b, same)) === 0) same++;
   const covered = Math.min(same * a.blockSize, a.covered, b.covered);
-  // A short last block must have been the same length on both sides to be compared at all.
+  // A short last block counts only if it has the same length on both sides.
   return a.covered === b.covered || covered % a.blockSize === 0 ? covered : covered - covered % a.blockSize;
 }
 

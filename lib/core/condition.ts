@@ -1,8 +1,8 @@
-/** Wakes those who wait for something to happen that may happen often. To notify while nobody waits costs nothing. */
+/** Lets callers wait for an event that can happen often. Notifying costs nothing if nobody waits. */
 export class Condition {
   #next: PromiseWithResolvers<void> | undefined;
 
-  /** Fulfilled when it is notified next. */
+  /** Fulfilled by the next `notifyAll`. */
   get next(): Promise<void> {
     return (this.#next ??= Promise.withResolvers()).promise;
   }

@@ -1,6 +1,6 @@
 import { quote } from "./text.ts";
 
-/** Every code a `FerryError` can carry. The last two arise on the client only and never travel. */
+/** All codes of a `FerryError`. The last two arise only on the client and are never sent. */
 export const ERROR_CODES = [
   "BadRequest",
   "InvalidPath",
@@ -26,17 +26,17 @@ export const ERROR_CODES = [
   "Disconnected",
 ] as const;
 
-/** The kind of a failure; see `docs/protocol.md` for the meaning of each. */
+/** The kind of a failure; `docs/protocol.md` explains each. */
 export type ErrorCode = typeof ERROR_CODES[number];
 
-/** A failure that the user can understand: a code for programs, a sentence for people, the path it is about. */
+/** A failure that users understand: a code for programs, a sentence for people, and the path concerned. */
 export class FerryError extends Error {
   override readonly name = "FerryError";
   readonly code: ErrorCode;
   readonly path: string | undefined;
 
   /**
-   * @param code What kind of failure this is.
+   * @param code The kind of failure.
    * @param message What happened and, where it helps, what to do. Either a whole sentence or a bare reason for {@linkcode cannot}.
    * @param options `path`: the remote or local path concerned; `cause`: the value that was caught.
    */
@@ -71,23 +71,23 @@ const BY_ERRNO = new Map<string, [ErrorCode, string]>(Object.entries({
   EXDEV: ["Refused", "the two places are on different file systems"],
 }));
 
-/** Deno gives some errors of the system no `code`, only a message with the number: `File too large (os error 27)`. */
+/** Some system errors get no `code` from Deno, only a number in the message: `File too large (os error 27)`. */
 const OS_ERROR = /\(os error (\d+)\)/;
 
-/** Those that clients can understand, by system. On Windows the numbers are of another kind. */
+/** The ones that mean something to clients, by system. Windows has other numbers. */
 const ERRNO_BY_NUMBER: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   linux: { 27: "EFBIG", 116: "ESTALE", 122: "EDQUOT" },
   darwin: { 27: "EFBIG", 70: "ESTALE", 69: "EDQUOT" },
 };
 
-/** The system's name for an error, where it has one. */
+/** The system's name for an error, if it has one. */
 function errnoOf(thrown: unknown): string | undefined {
   if (!(thrown instanceof Error)) return undefined;
   if ("code" in thrown && thrown.code !== undefined) return String(thrown.code);
   return ERRNO_BY_NUMBER[Deno.build.os]?.[OS_ERROR.exec(thrown.message)?.[1] ?? ""];
 }
 
-/** Codes and reasons for Deno's error classes, for errors without an errno. The first match counts. */
+/** Codes and reasons for Deno's error classes, for errors without an errno. The first match wins. */
 const BY_CLASS: [new (message?: string) => Error, ErrorCode, string][] = [
   [Deno.errors.NotFound, "NotFound", "no such file or directory"],
   [Deno.errors.AlreadyExists, "AlreadyExists", "it exists already"],
@@ -107,15 +107,15 @@ const BY_CLASS: [new (message?: string) => Error, ErrorCode, string][] = [
 ];
 
 /**
- * Turns anything that was thrown into a `FerryError`. An unknown value becomes `Internal` with a message that
- * gives nothing away; the original stays in `cause` for the log.
+ * Turns any thrown value into a `FerryError`. Unknown values become `Internal` with a message that reveals nothing; the
+ * original stays in `cause` for the log.
  */
 export function toFerryError(thrown: unknown): FerryError {
   if (thrown instanceof FerryError) return thrown;
   const errno = BY_ERRNO.get(errnoOf(thrown) ?? "");
   if (errno) return new FerryError(errno[0], errno[1], { cause: thrown });
   if (thrown instanceof Error && thrown.name === "AbortError") {
-    // What was given to `abort()`, where the call that was aborted says so.
+    // The reason given to `abort()`, if the aborted call passes it on.
     if (thrown.cause instanceof FerryError) return thrown.cause;
     return new FerryError("Cancelled", "cancelled", { cause: thrown });
   }
@@ -125,11 +125,11 @@ export function toFerryError(thrown: unknown): FerryError {
   return new FerryError("Internal", "an unexpected error happened", { cause: thrown });
 }
 
-/** No path that anything can have is longer, in UTF-16 code units; of one that is, so much is enough to know it again. */
+/** No valid path is longer, in UTF-16 code units. Of a longer one, the beginning is enough to recognise it. */
 const MAX_PATH_CHARS = 4096;
 const ENOUGH_CHARS = 256;
 
-/** A path in quotes. Who sends one that is far too long shall not make us escape all of it. */
+/** A path in quotes. Far too long paths are cut first, so that escaping them costs little. */
 function quotePath(path: string): string {
   return quote(path.length > MAX_PATH_CHARS ? `${path.slice(0, ENOUGH_CHARS).toWellFormed()}…` : path);
 }
@@ -137,10 +137,10 @@ function quotePath(path: string): string {
 /**
  * The whole sentence for a failure: `Cannot get "a.txt": no such file or directory`.
  *
- * @param verb What was tried: `get`, `put`, …
- * @param path The path it was tried on, if any.
- * @param thrown What was thrown; a `FerryError`'s message is taken as the reason. One that names a path or is such a
- * sentence has been through here before, closer to the failure, and is given back as it is.
+ * @param verb The action: `get`, `put`, …
+ * @param path The path concerned, if any.
+ * @param thrown The thrown value. A `FerryError`'s message is the reason, unless it names a path or is such a sentence
+ * already: then it came through here before, closer to the failure, and stays as it is.
  */
 export function cannot(verb: string, path: string | undefined, thrown: unknown): FerryError {
   const error = toFerryError(thrown);

@@ -7,10 +7,10 @@ import { formatAddress } from "./address.ts";
 import { type RateLimit, Throttle } from "./rate_limit.ts";
 import { endOfRound, LARGE_BYTES, TimeSlice } from "./scheduler.ts";
 
-/** What is used of a `Deno.Conn`, plain or encrypted. */
+/** The part of `Deno.Conn` that is used, plain or encrypted. */
 export type ByteConn = Pick<Deno.Conn, "remoteAddr" | "read" | "write" | "closeWrite" | "close">;
 
-/** Closes both directions at once, unless they are closed. */
+/** Closes both directions, unless they are closed already. */
 export function closeQuietly(conn: Pick<ByteConn, "close">): void {
   try {
     conn.close();
@@ -22,30 +22,30 @@ export function closeQuietly(conn: Pick<ByteConn, "close">): void {
 /** Fills a piece of an outgoing frame and says how many bytes it wrote, or null when there is nothing to send. */
 export type Fill = (space: Uint8Array<ArrayBuffer>) => Promise<number | null> | number | null;
 
-/** So many bytes are written at once; fewer wait for what else is sent in the same turn of the event loop. */
+/** From this many bytes on, a write starts at once. Fewer wait for more from the same turn of the event loop. */
 const EAGER_BYTES = 256 * 1024;
 
-/** What a failure of the system's calls means here. */
+/** The error for a failed system call. */
 function failureOf(error: unknown): FerryError {
   if (!(error instanceof Deno.errors.InvalidData)) return toFerryError(error);
   return new FerryError("Corrupt", "the encryption shows that something was changed on the way", { cause: error });
 }
 
-/** A first guess at the room that a control frame needs, in bytes; most are far smaller. */
+/** Room for most control frames, in bytes. A larger one is encoded a second time. */
 const USUAL_CONTROL_BYTES = 1024;
 
-/** What a frame counts for in a turn, in bytes: JSON takes so much longer than data. */
+/** What a frame counts for in a turn, in bytes. JSON takes much longer than data. */
 function costOf({ kind, payload }: Frame): number {
   return kind === FrameKind.data ? 0 : payload.length * JSON_FACTOR;
 }
 
-/** With this, JSON of more than 4 KiB is no small step. */
+/** Makes JSON of more than 4 KiB a large step. */
 const JSON_FACTOR = 16;
 
 /**
- * Frames over a stream connection. Outgoing frames are collected while the previous write is under way and then
- * leave in one write; `send` and `sendData` wait when both buffers are full, which is the backpressure. One caller
- * may receive at a time, any number may send.
+ * Frames over a stream connection. Outgoing frames are collected during the previous write and then leave in one write.
+ * `send` and `sendData` wait while both buffers are full: that is the backpressure. Only one caller may receive at a
+ * time; any number may send.
  */
 export class Connection {
   /** Address of the other end, `host:port`, and without the port. */
@@ -56,9 +56,9 @@ export class Connection {
   #filling = new FrameEncoder();
   #writing = new FrameEncoder();
   #flushing: Promise<void> | undefined;
-  /** Rings when the buffers have changed places, so that there is room again. */
+  /** Notified when the buffers were swapped, so that there is room again. */
   readonly #swapped = new Condition();
-  /** Fulfilled when the one who is filling a frame in place has finished. */
+  /** Fulfilled when the caller that fills a frame in place has finished. */
   #reserved: Promise<void> | undefined;
   #failure: FerryError | undefined;
   #reading = false;
@@ -68,7 +68,7 @@ export class Connection {
   readonly #writeSlice = new TimeSlice();
   readonly #throttle: Throttle | undefined;
 
-  /** @param limits What the bandwidth is limited to, in both directions together. */
+  /** @param limits Limits on the bandwidth, both directions together. */
   constructor(conn: ByteConn, limits: readonly RateLimit[] = []) {
     this.#conn = conn;
     this.#throttle = limits.length > 0 ? new Throttle(limits) : undefined;
@@ -84,12 +84,12 @@ export class Connection {
     return this.#progressAt;
   }
 
-  /** The same, but that a frame which only shows that the other end is there does not count. */
+  /** The same, without frames that only show that the other end is alive. */
   get workedAt(): number {
     return this.#workedAt;
   }
 
-  /** Whether something is half done: a frame that has arrived in part, or a write that the peer does not take. */
+  /** Whether something is half done: a frame that arrived in part, or a write that the peer does not take. */
   get midway(): boolean {
     return (this.#reading && this.#decoder.pending > 0) || this.#flushing !== undefined;
   }
@@ -102,8 +102,8 @@ export class Connection {
   /**
    * The next frame, or undefined when the other end has closed its side. The payload is valid until the next call.
    *
-   * @throws {FerryError} `Disconnected`, also for an end in the middle of a frame; `BadRequest` or `Corrupt` for bytes
-   * that are not the protocol or were changed on the way, after which nothing more can be received.
+   * @throws {FerryError} `Disconnected`, also at an end in the middle of a frame. `BadRequest` or `Corrupt` for bytes
+   * that are not the protocol or were changed on the way; nothing more can be received then.
    */
   async receive(): Promise<Frame | undefined> {
     try {
@@ -111,16 +111,16 @@ export class Connection {
         const frame = this.#decoder.next();
         if (frame) {
           if (this.#readSlice.isOver(costOf(frame))) await this.#readSlice.pass();
-          // A frame without a payload asks for nothing and gives nothing; neither does one that takes something back.
+          // A frame without a payload, or a cancel, asks for nothing and gives nothing.
           if (frame.payload.length > 0 && frame.kind !== FrameKind.cancel) this.#workedAt = this.#progressAt;
-          // That it came is all it says; see `progressAt`.
+          // Its arrival is its message; see `progressAt`.
           else if (frame.kind === FrameKind.alive) continue;
           return frame;
         }
         const { arriving } = this.#decoder;
         if (arriving !== undefined && arriving !== FrameKind.cancel) this.#workedAt = this.#progressAt;
         const space = this.#decoder.space();
-        // Who waits for something small shall have it as soon as it comes.
+        // Never delay a caller that waits for something small.
         if (space.length >= LARGE_BYTES && this.#readSlice.isOver(space.length)) await this.#readSlice.pass();
         const n = await this.#read(space);
         if (n === null) break;
@@ -158,18 +158,18 @@ export class Connection {
     return this.#place(size, fill, FrameKind.data);
   }
 
-  /** Shows the other end that we are still there, while we are held up or at work on something long. */
+  /** Shows the other end that we are alive, while we are held up or busy for long. */
   async sendAlive(): Promise<void> {
     await this.send(FrameKind.alive);
   }
 
-  /** Waits until all that was queued has been handed to the system. */
+  /** Waits until the system has everything that was queued. */
   async flush(): Promise<void> {
     while (this.#flushing) await this.#flushing;
     if (this.#failure) throw this.#failure;
   }
 
-  /** Sends what is queued, then says that nothing more will come. The other direction stays open. */
+  /** Sends what is queued, then closes this direction. The other one stays open. */
   async end(): Promise<void> {
     await this.flush();
     try {
@@ -179,13 +179,13 @@ export class Connection {
     }
   }
 
-  /** Reads and ignores what still comes until the other end closes; closing earlier could cut off what we sent. */
+  /** Reads and ignores everything until the other end closes. Closing earlier could cut off what we sent. */
   async drain(): Promise<void> {
     const scratch = new Uint8Array(MAX_CONTROL_BYTES);
     while (await this.#read(scratch) !== null);
   }
 
-  /** Closes both directions at once. */
+  /** Closes both directions. */
   close(): void {
     this.#failure ??= new FerryError("Disconnected", "the connection is closed");
     closeQuietly(this.#conn);
@@ -208,12 +208,12 @@ export class Connection {
     }
   }
 
-  /** Notes that it is the other end's turn from now on: what we did before took our time, not its. */
+  /** Notes that the other end's turn begins now. Time spent before was ours. */
   #waits(): void {
     this.#progressAt = Math.max(this.#progressAt, performance.now());
   }
 
-  /** Notes that bytes have moved, and waits until more may. */
+  /** Notes that bytes moved, and waits until more may. */
   #moved(bytes: number): Promise<void> | void {
     this.#progressAt = performance.now();
     if (!this.#throttle) return;
@@ -249,19 +249,19 @@ export class Connection {
     }
   }
 
-  /** Room for a frame, if there is any now. It is the caller's until it waits for something. */
+  /** Room for a frame, if there is any. It belongs to the caller until that awaits something. */
   #room(size: number): Uint8Array<ArrayBuffer> | undefined {
     if (this.#failure) throw this.#failure;
     return this.#reserved ? undefined : this.#filling.reserve(size);
   }
 
-  /** Writes until nothing is queued. Never rejects: a failure is kept and thrown by whoever sends next. */
+  /** Writes until nothing is queued. Never rejects: the next send throws the failure. */
   async #drainQueue(): Promise<void> {
     this.#waits();
     this.#workedAt = this.#progressAt;
     try {
       while (!this.#filling.empty) {
-        // A write costs far more than a short wait in which more small frames may come.
+        // A write costs far more than a short wait for more small frames.
         if (this.#filling.bytes.length < EAGER_BYTES) await endOfRound();
         if (this.#reserved) {
           await this.#reserved;
@@ -278,7 +278,7 @@ export class Connection {
       this.#failure ??= failureOf(error);
       this.#swapped.notifyAll();
       this.#writing.release();
-      // Whoever is filling it gives it back.
+      // The caller that fills it will release it.
       if (!this.#reserved) this.#filling.release();
     } finally {
       this.#flushing = undefined;

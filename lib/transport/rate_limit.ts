@@ -1,27 +1,27 @@
 import { setTimeout } from "node:timers/promises";
 
-/** So much of a second moves at a time: small enough to be even, large enough to cost little. */
+/** Bytes move in pieces of this part of a second: small enough to be smooth, large enough to be cheap. */
 const SLICE_SECONDS = 0.05;
 
-/** The smallest and the largest piece that moves at a time, in bytes. */
+/** The smallest and the largest piece, in bytes. */
 const MIN_SLICE = 512;
 const MAX_SLICE = 1024 * 1024;
 
-/** So much of what a timer or the machine was late is made up for, in ms. */
+/** How much lateness of timers and the machine is made up for, in ms. */
 const CREDIT_MS = 50;
 
-/** Waits shorter than this are made up for later, in ms; a timer is not more exact. */
+/** Shorter waits are put off until they add up, in ms; timers are not more precise. */
 const SHORTEST_WAIT_MS = 5;
 
 /**
- * Spreads bytes over time, for one connection or for several together. Who has moved bytes waits until they would have
- * passed at the given rate, after all that was moved before (a leaky bucket as a meter, ITU-T I.371).
+ * Limits the rate of one connection, or of several together. After moving bytes, a caller waits until they would have
+ * passed at that rate, behind everything moved before (a leaky bucket as a meter, ITU-T I.371).
  */
 export class RateLimit {
-  /** How many bytes should move at a time. */
+  /** The size of a piece, in bytes. */
   readonly slice: number;
   readonly #bytesPerMs: number;
-  /** When all that was moved so far would have passed, on the clock of `performance.now()`. */
+  /** When everything moved so far would have passed, on the clock of `performance.now()`. */
   #passedAt = 0;
 
   /** @param bytesPerSecond More than 0. */
@@ -38,7 +38,7 @@ export class RateLimit {
   }
 }
 
-/** The limits that hold for one connection. */
+/** The limits of one connection. */
 export class Throttle {
   readonly #limits: readonly RateLimit[];
   readonly #closed = new AbortController();
@@ -58,7 +58,7 @@ export class Throttle {
     return Math.max(...this.#limits.map((limit) => limit.count(bytes)));
   }
 
-  /** Waits, or until `close`. */
+  /** Waits, but not beyond `close`. */
   async wait(ms: number): Promise<void> {
     if (ms > 0) await setTimeout(ms, undefined, { signal: this.#closed.signal }).catch(() => {});
   }

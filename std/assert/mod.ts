@@ -9,17 +9,11 @@ export { assert } from "deno-std/assert/assert.js";
 // @ts-types="./types.d.ts"
 export { assertEquals } from "deno-std/assert/equals.js";
 // @ts-types="./types.d.ts"
-export { assertExists } from "deno-std/assert/exists.js";
-// @ts-types="./types.d.ts"
 export { assertFalse } from "deno-std/assert/false.js";
 // @ts-types="./types.d.ts"
 export { assertGreater } from "deno-std/assert/greater.js";
 // @ts-types="./types.d.ts"
-export { assertGreaterOrEqual } from "deno-std/assert/greater_or_equal.js";
-// @ts-types="./types.d.ts"
 export { assertInstanceOf } from "deno-std/assert/instance_of.js";
-// @ts-types="./types.d.ts"
-export { AssertionError } from "deno-std/assert/assertion_error.js";
 // @ts-types="./types.d.ts"
 export { assertLess } from "deno-std/assert/less.js";
 // @ts-types="./types.d.ts"
@@ -36,5 +30,3 @@ export { assertStrictEquals } from "deno-std/assert/strict_equals.js";
 export { assertStringIncludes } from "deno-std/assert/string_includes.js";
 // @ts-types="./types.d.ts"
 export { assertThrows } from "deno-std/assert/throws.js";
-// @ts-types="./types.d.ts"
-export { fail } from "deno-std/assert/fail.js";

@@ -4,11 +4,6 @@ type Constructor<T> = abstract new (...args: never[]) => T;
 /** A value that is false in a condition. */
 type Falsy = false | 0 | 0n | "" | null | undefined;
 
-/** Thrown by every assertion that does not hold. */
-export declare class AssertionError extends Error {
-  constructor(message: string, options?: ErrorOptions);
-}
-
 /** Asserts that `expr` is truthy. */
 export declare function assert(expr: unknown, msg?: string): asserts expr;
 
@@ -23,9 +18,6 @@ export declare function assertNotEquals<T>(actual: T, expected: T, msg?: string)
 
 /** Asserts that two values are the same, as `Object.is()` sees it. */
 export declare function assertStrictEquals<T>(actual: unknown, expected: T, msg?: string): asserts actual is T;
-
-/** Asserts that `actual` is neither null nor undefined. */
-export declare function assertExists<T>(actual: T, msg?: string): asserts actual is NonNullable<T>;
 
 /** Asserts that `actual` is an instance of `expectedType`. */
 export declare function assertInstanceOf<T extends Constructor<unknown>>(
@@ -42,9 +34,6 @@ export declare function assertMatch(actual: string, expected: RegExp, msg?: stri
 
 /** Asserts that `actual > expected`. */
 export declare function assertGreater<T>(actual: T, expected: T, msg?: string): void;
-
-/** Asserts that `actual >= expected`. */
-export declare function assertGreaterOrEqual<T>(actual: T, expected: T, msg?: string): void;
 
 /** Asserts that `actual < expected`. */
 export declare function assertLess<T>(actual: T, expected: T, msg?: string): void;
@@ -71,6 +60,3 @@ export declare function assertRejects<E extends Error = Error>(
   msgIncludes?: string,
   msg?: string,
 ): Promise<E>;
-
-/** Fails. */
-export declare function fail(msg?: string): never;

@@ -1,4 +1,3 @@
 /** `@std/cli/parse-args`, from the npm mirror of the standard library, with the types the mirror lacks. @module */
 // @ts-types="./parse_args.d.ts"
 export { parseArgs } from "deno-std/cli/parse_args.js";
-export type { Args, ParseOptions } from "./parse_args.d.ts";

@@ -29,7 +29,7 @@ async function checkDestination(src: string, dest: string, { overwrite }: CopyOp
 }
 
 async function copyTimes({ atime, mtime }: Deno.FileInfo, dest: string): Promise<void> {
-  if (atime === null || mtime === null) throw new Error(`Cannot copy the times to '${dest}': not available`);
+  if (atime === null || mtime === null) throw new Error(`statInfo.${atime ? "mtime" : "atime"} is unavailable`);
   await Deno.utime(dest, atime, mtime);
 }
 
@@ -43,7 +43,7 @@ const copySymlink: CopyOne = async (src, dest, options) => {
   await checkDestination(src, dest, options);
   const target = await Deno.readLink(src);
   if (Deno.build.os === "windows") {
-    const isDirectory = await Deno.stat(src).then((info) => info.isDirectory, () => false);
+    const { isDirectory } = await Deno.lstat(src);
     await Deno.symlink(target, dest, { type: isDirectory ? "dir" : "file" });
   } else {
     await Deno.symlink(target, dest);
@@ -54,9 +54,11 @@ const copySymlink: CopyOne = async (src, dest, options) => {
 const copyDirectory: CopyOne = async (src, dest, options) => {
   if (!await checkDestination(src, dest, options, true)) await ensureDir(dest);
   if (options.preserveTimestamps) await copyTimes(await Deno.stat(src), dest);
+  const copies: Promise<void>[] = [];
   for await (const entry of Deno.readDir(src)) {
-    await copyOne(entry, join(src, entry.name), join(dest, entry.name), options);
+    copies.push(copyOne(entry, join(src, entry.name), join(dest, entry.name), options));
   }
+  await Promise.all(copies);
 };
 
 async function copyOne(
@@ -84,7 +86,7 @@ export async function copy(src: string | URL, dest: string | URL, options: CopyO
   const to = resolve(toPath(dest));
   if (from === to) throw new Error("Source and destination cannot be the same");
   const info = await Deno.lstat(from);
-  if (info.isDirectory && to.startsWith(from.endsWith(SEPARATOR) ? from : from + SEPARATOR)) {
+  if (info.isDirectory && to.startsWith(from + SEPARATOR)) {
     throw new Error(`Cannot copy '${from}' to a subdirectory of itself: '${to}'`);
   }
   await copyOne(info, from, to, options);

@@ -1,13 +1,14 @@
-/** What stands where a directory should be, for error messages. */
-function kindOf(info: Deno.FileInfo): string {
-  if (info.isFile) return "file";
-  return info.isSymlink ? "symlink" : "other";
+/** What a path is, as error messages of `@std/fs` call it; undefined for a device, a pipe or a socket. */
+function typeOf({ isFile, isSymlink }: Deno.FileInfo): string | undefined {
+  if (isFile) return "file";
+  return isSymlink ? "symlink" : undefined;
 }
 
-/** Throws unless `info` is a directory. */
-function mustBeDirectory(info: Deno.FileInfo): void {
+/** Throws unless `dir` is a directory, or a symlink to one. */
+async function assertDirectory(dir: string | URL): Promise<void> {
+  const info = await Deno.stat(dir);
   if (!info.isDirectory) {
-    throw new Error(`Failed to ensure directory exists: expected 'dir', got '${kindOf(info)}'`);
+    throw new Error(`Failed to ensure directory exists: expected 'dir', got '${typeOf(info)}'`);
   }
 }
 
@@ -17,11 +18,11 @@ function mustBeDirectory(info: Deno.FileInfo): void {
  *
  * @param dir The directory.
  * @throws {Error} If something that is no directory stands there.
+ * @throws {Deno.errors.NotFound} If a symlink that leads nowhere stands there.
  */
 export async function ensureDir(dir: string | URL): Promise<void> {
   try {
-    mustBeDirectory(await Deno.stat(dir));
-    return;
+    return await assertDirectory(dir);
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
@@ -29,7 +30,7 @@ export async function ensureDir(dir: string | URL): Promise<void> {
     await Deno.mkdir(dir, { recursive: true });
   } catch (error) {
     if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
-    // Created by another in the meantime, or a symlink that leads nowhere.
-    mustBeDirectory(await Deno.lstat(dir));
+    // Another has created it in the meantime, or it is a symlink that leads nowhere.
+    await assertDirectory(dir);
   }
 }

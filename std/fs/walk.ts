@@ -1,8 +1,11 @@
-import { join } from "@std/path";
+import { basename, join, normalize } from "@std/path";
 import { toPath } from "./_path.ts";
-import { createWalkEntry, type WalkEntry } from "./_walk_entry.ts";
 
-export type { WalkEntry };
+/** What `walk()` yields: a directory entry and its path. */
+export interface WalkEntry extends Deno.DirEntry {
+  /** The path, beginning with the root that was given. */
+  path: string;
+}
 
 /** Options of {@linkcode walk}. */
 export interface WalkOptions {
@@ -16,7 +19,10 @@ export interface WalkOptions {
   includeSymlinks?: boolean;
   /** Go where symlinks lead. Default: false. */
   followSymlinks?: boolean;
-  /** Yield what a followed symlink leads to under its real path. Default: true. */
+  /**
+   * Yield what a followed symlink in the root leads to under its real path; deeper ones always are, as in `@std/fs`.
+   * Default: true.
+   */
   canonicalize?: boolean;
   /** Yield only paths with one of these extensions; their dot may be left out. */
   exts?: string[];
@@ -26,41 +32,20 @@ export interface WalkOptions {
   skip?: RegExp[];
 }
 
-type Settings = Required<Omit<WalkOptions, "maxDepth" | "exts" | "match">> & Pick<WalkOptions, "exts" | "match">;
-
-// search() ignores the state of global and sticky expressions, as test() does not.
-function matches(path: string, patterns: RegExp[]): boolean {
-  return patterns.some((pattern) => path.search(pattern) !== -1);
+function matches(path: string, patterns: readonly RegExp[]): boolean {
+  return patterns.some((pattern) => path.match(pattern) !== null);
 }
 
-function isWanted(path: string, { exts, match, skip }: Settings): boolean {
-  if (exts && !exts.some((ext) => path.endsWith(ext))) return false;
+function isWanted(path: string, { exts, match, skip = [] }: WalkOptions): boolean {
+  if (exts && !exts.some((ext) => path.endsWith(ext.startsWith(".") ? ext : `.${ext}`))) return false;
   if (match && !matches(path, match)) return false;
   return !matches(path, skip);
 }
 
-async function* walkDirectory(root: string, depth: number, settings: Settings): AsyncIterableIterator<WalkEntry> {
-  if (depth < 0) return;
-  if (settings.includeDirs && isWanted(root, settings)) yield await createWalkEntry(root);
-  if (depth < 1 || matches(root, settings.skip)) return;
-  for await (const entry of Deno.readDir(root)) {
-    let path = join(root, entry.name);
-    let { isDirectory } = entry;
-    if (entry.isSymlink) {
-      if (!settings.followSymlinks) {
-        if (settings.includeSymlinks && isWanted(path, settings)) yield { path, ...entry };
-        continue;
-      }
-      const realPath = await Deno.realPath(path);
-      if (settings.canonicalize) path = realPath;
-      ({ isDirectory } = await Deno.lstat(realPath));
-    }
-    if (isDirectory) {
-      yield* walkDirectory(path, depth - 1, settings);
-    } else if (settings.includeFiles && isWanted(path, settings)) {
-      yield { path, ...entry };
-    }
-  }
+async function rootEntry(root: string): Promise<WalkEntry> {
+  const path = normalize(root);
+  const { isFile, isDirectory, isSymlink } = await Deno.stat(path);
+  return { path, name: basename(path), isFile, isDirectory, isSymlink };
 }
 
 /**
@@ -79,16 +64,28 @@ async function* walkDirectory(root: string, depth: number, settings: Settings): 
  * ```
  */
 export async function* walk(root: string | URL, options: WalkOptions = {}): AsyncIterableIterator<WalkEntry> {
-  const { maxDepth = Infinity, exts } = options;
-  const settings: Settings = {
-    includeFiles: options.includeFiles ?? true,
-    includeDirs: options.includeDirs ?? true,
-    includeSymlinks: options.includeSymlinks ?? true,
-    followSymlinks: options.followSymlinks ?? false,
-    canonicalize: options.canonicalize ?? true,
-    skip: options.skip ?? [],
-    ...(options.match && { match: options.match }),
-    ...(exts && { exts: exts.map((ext) => ext.startsWith(".") ? ext : `.${ext}`) }),
-  };
-  yield* walkDirectory(toPath(root), maxDepth, settings);
+  const { maxDepth = Infinity, includeFiles = true, includeDirs = true, includeSymlinks = true } = options;
+  const { followSymlinks = false, canonicalize = true, skip = [] } = options;
+  if (maxDepth < 0) return;
+  const directory = toPath(root);
+  if (includeDirs && isWanted(directory, options)) yield await rootEntry(directory);
+  if (maxDepth < 1 || matches(directory, skip)) return;
+  for await (const entry of Deno.readDir(directory)) {
+    let path = join(directory, entry.name);
+    let { isDirectory } = entry;
+    if (entry.isSymlink) {
+      if (!followSymlinks) {
+        if (includeSymlinks && isWanted(path, options)) yield { path, ...entry };
+        continue;
+      }
+      const realPath = await Deno.realPath(path);
+      if (canonicalize) path = realPath;
+      ({ isDirectory } = await Deno.lstat(realPath));
+    }
+    if (isDirectory) {
+      yield* walk(path, { ...options, maxDepth: maxDepth - 1, canonicalize: true });
+    } else if (includeFiles && isWanted(path, options)) {
+      yield { path, ...entry };
+    }
+  }
 }

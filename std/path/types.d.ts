@@ -1,19 +1,5 @@
-/** A path in its parts, as `parse()` returns it. */
-export interface ParsedPath {
-  /** The root of an absolute path, such as `/` or `c:\`. */
-  root: string;
-  /** The directory, such as `/home/user/dir`. */
-  dir: string;
-  /** The file name with its extension, such as `index.html`. */
-  base: string;
-  /** The extension with its dot, such as `.html`. */
-  ext: string;
-  /** The file name without its extension, such as `index`. */
-  name: string;
-}
-
-/** How a glob is read. */
-export interface GlobOptions {
+/** Options of `globToRegExp()`. */
+export interface GlobToRegExpOptions {
   /** Extended syntax such as `@(a|b)`. Default: true. */
   extended?: boolean;
   /** `**` matches any number of segments. Default: true. */
@@ -22,14 +8,8 @@ export interface GlobOptions {
   caseInsensitive?: boolean;
 }
 
-/** Options of `globToRegExp()`. */
-export type GlobToRegExpOptions = GlobOptions;
-
 /** The separator of this system: `/`, or `\` on Windows. */
 export declare const SEPARATOR: "/" | "\\";
-
-/** Matches one or more separators of this system. */
-export declare const SEPARATOR_PATTERN: RegExp;
 
 /** The last segment of `path`, without `suffix` where it ends with that. */
 export declare function basename(path: string | URL, suffix?: string): string;
@@ -37,17 +17,11 @@ export declare function basename(path: string | URL, suffix?: string): string;
 /** `path` without its last segment. */
 export declare function dirname(path: string | URL): string;
 
-/** The extension of `path` with its dot, or an empty string. */
-export declare function extname(path: string | URL): string;
-
 /** Converts a file URL to a path. */
 export declare function fromFileUrl(url: string | URL): string;
 
 /** Converts a glob to an anchored regular expression. */
 export declare function globToRegExp(glob: string, options?: GlobToRegExpOptions): RegExp;
-
-/** Says whether `path` is absolute. */
-export declare function isAbsolute(path: string): boolean;
 
 /** Says whether `str` holds glob syntax. */
 export declare function isGlob(str: string): boolean;
@@ -57,9 +31,6 @@ export declare function join(path: string | URL, ...paths: string[]): string;
 
 /** Resolves `.`, `..` and repeated separators. */
 export declare function normalize(path: string | URL): string;
-
-/** Takes `path` apart. */
-export declare function parse(path: string): ParsedPath;
 
 /** The way from `from` to `to`, both relative to the current directory. */
 export declare function relative(from: string, to: string): string;

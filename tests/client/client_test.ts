@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertGreater, assertLess, assertMatch, assertStringIncludes } from "@std/assert";
-import { walk } from "@std/fs";
+import { walk } from "@std/fs/walk";
 import { fromFileUrl, join, relative, SEPARATOR } from "@std/path";
 import { type Client, connect, type Entry } from "../../lib/mod.ts";
 import { parseRemotePath } from "../../lib/core/remote_path.ts";

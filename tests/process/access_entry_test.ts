@@ -127,9 +127,9 @@ Deno.test("server.ts prints a ticket for each role, which may do what it says", 
   assertEquals(server.stdout.text.split("\n").slice(1), [
     "Clients connect with this ticket:",
     full,
-    "Who has this ticket may only list and read:",
+    "This ticket only lets clients list and read:",
     read,
-    "Who has this ticket may only add files:",
+    "This ticket only lets clients add files:",
     upload,
     "",
   ]);
@@ -248,7 +248,11 @@ Deno.test("server.ts refuses options that contradict each other, and says which"
     [["--identity", identity, "--audit", `${places.dir.path}/./id`], 2, /^".*id" is named by two options/],
     [["--tls-cert", cert], 2, /^--tls-cert and --tls-key go together\n$/],
     [["--tls-key", keyFile], 2, /^--tls-cert and --tls-key go together\n$/],
-    [["--tls-cert", cert, "--tls-key", keyFile, "--identity", identity], 2, /^--identity and --tls-cert are two ways/],
+    [
+      ["--tls-cert", cert, "--tls-key", keyFile, "--identity", identity],
+      2,
+      /^use either --identity or --tls-cert, not both\n$/,
+    ],
     [["--ticket-file", places.join("t")], 2, /need encryption, which is off here\n$/],
     [["--insecure", "--identity", identity], 2, /need encryption, which is off here\n$/],
     [["--insecure", "--tls-cert", cert, "--tls-key", keyFile], 2, /need encryption, which is off here\n$/],
@@ -410,12 +414,20 @@ Deno.test("client.ts --insecure uses no secret, also when the environment has on
   assertRefused(await runWithVariable(secret.text, get), 4, message);
   assertGot(await runWithVariable(secret.text, ["--insecure", ...get]));
   const both = await runClient(["--insecure", "--secret-file", places.write("s", secret.text), ...get]);
-  assertRefused(both, 2, /^--insecure turns encryption and secret off; leave it out, or --secret-file and --ca\n$/);
+  assertRefused(
+    both,
+    2,
+    /^--insecure turns encryption and secrets off; leave out either it, or --secret-file and --ca\n$/,
+  );
 });
 
 Deno.test("client.ts exits with 2 rather than meet another machine without a secret", async () => {
   for (const args of [["ferry.example", "dir"], ["ferry.example:7000", "get", "a"], ["[2001:db8::1]", "dir"]]) {
-    assertRefused(await runClient(args), 2, /^how to meet \S+\? Give the server's ticket in place of the address/);
+    assertRefused(
+      await runClient(args),
+      2,
+      /^there is no secret for \S+: give the server's ticket instead of its address/,
+    );
   }
 });
 
@@ -486,7 +498,7 @@ Deno.test("client.ts asks before it meets another machine, but not amid what goe
   // An address that is not loopback, and leads to this machine all the same.
   const line = `${DENO} run ${CLIENT_ACCESS.join(" ")} ${join(PROJECT, "client.ts")} 0.0.0.0:1 get a.txt -`;
   await using piped = new Process("script", ["-qec", `${line} | cat`, "/dev/null"], { env: { SHELL: "/bin/sh" } });
-  await piped.stdout.until("how to meet 0.0.0.0:1?");
+  await piped.stdout.until("there is no secret for 0.0.0.0:1: ");
   await piped.ended();
   assert(!piped.stdout.text.includes("Secret"), piped.stdout.text);
   const secret = Secret.create();
@@ -573,7 +585,7 @@ Deno.test(
     const [ticketFile, file] = [places.join("ticket"), places.join("r")];
     const options = ["--ticket-file", ticketFile, "--read-secret-file", file];
     await using server = await places.start(...OPEN_TO_OTHERS, ...options);
-    await server.stderr.until(`Who has this ticket may only list and read: "${ticketFile}.read"\n`);
+    await server.stderr.until(`This ticket only lets clients list and read: "${ticketFile}.read"\n`);
     const tickets = [ticketFile, `${ticketFile}.read`].map((path) => Deno.readTextFileSync(path).trim());
     await using client = clientInTerminal([ticketFile]);
     await client.stdout.until("ferry:/> ");

@@ -57,7 +57,7 @@ Deno.test("server.ts says on stdout where it serves and keeps its log on stderr"
   assertEquals(await server.ended(), 0);
   assertEquals(server.stdout.text, `Serving ${dir.served} on 127.0.0.1:${port}\n`);
   const [first, ...log] = server.stderr.text.trimEnd().split("\n");
-  assertEquals(first, `It may read and write ${dir.served}, and nothing else.`);
+  assertEquals(first, `Ferry may read and write ${dir.served}, and nothing else.`);
   for (const line of log) assertMatch(line, /^\d{4}-\d\d-\d\dT[\d:.]+Z #[12] 127\.0\.0\.1:\d+ /);
   assertStringIncludes(log.join("\n"), ` stat "${CHINESE}" `);
   assertMatch(log.join("\n"), / stat "a\\u\{1b\}\[2Jb\\n" \d+ ms NotFound$/m);
@@ -91,7 +91,7 @@ Deno.test("server.ts logs no sessions with --quiet, and says what --read-only me
   assertEquals((await runClient([server.at, "dir"])).code, 0);
   server.kill("SIGTERM");
   assertEquals(await server.ended(), 0);
-  assertEquals(server.stderr.text, `It may read ${dir.served}, and nothing else.\n`);
+  assertEquals(server.stderr.text, `Ferry may read ${dir.served}, and nothing else.\n`);
 });
 
 Deno.test("server.ts and client.ts answer --help and --version on stdout", async () => {
@@ -248,7 +248,7 @@ Deno.test("server.ts warns of permissions that it does not need, and says what i
   server.kill("SIGTERM");
   assertEquals(await server.ended(), 0);
   const { text } = server.stderr;
-  assertMatch(text, /let it do more than it needs: read every file, write every file, run programs/);
+  assertMatch(text, /has more permissions than it needs: read every file, write every file, run programs/);
   // The server's own port is free again.
   await assertCommandServes(text, dir.served);
 });

@@ -197,7 +197,7 @@ Deno.test("server.ts on all addresses exits with 2 when it may not find them out
   await using dir = await tempDir();
   for (const host of ["0.0.0.0", "::"]) {
     const outcome = await runServer([dir.path, "--port", "0", "--host", host], serverAccess(dir.path));
-    assertRefused(outcome, 2, /^say with --address under which name or address clients reach this server\n$/);
+    assertRefused(outcome, 2, /^add --address NAME, the name or address that clients use for this server\n$/);
   }
 });
 
@@ -261,7 +261,10 @@ Deno.test("server.ts ends on SIGUSR1 rather than let Deno open a debugger to eve
   await using server = await startServer(dir.join());
   server.kill("SIGUSR1");
   assertEquals(await server.ended(), 1);
-  assertStringIncludes(server.stderr.text, "the server ends instead");
+  assertStringIncludes(
+    server.stderr.text,
+    "SIGUSR1 would open a debugger to everyone on this machine; the server stops instead.\n",
+  );
 });
 
 /** Where others can reach it, and nothing is said about tickets. */
@@ -269,7 +272,7 @@ const WITHOUT_WORD = ["--host", "0.0.0.0", "--address", "127.0.0.1"];
 
 const HINT = "Clients need a ticket: --ticket-file FILE writes it to FILE, --ticket-file - to standard output.";
 const NEW_SECRET =
-  "The secret is new at every start: old tickets are of no use then, and interrupted uploads begin again. To keep it, add";
+  "The secret changes at every start: old tickets stop working, and interrupted uploads start over. To keep it, add";
 
 Deno.test("server.ts prints no ticket where nobody asked for it and there is no terminal", NOT_ON_WINDOWS, async () => {
   await using dir = await tempDir();
@@ -319,7 +322,7 @@ Deno.test("server.ts --ticket-file has a file for each role, for its owner only"
   const denied = await runServer([served, "--port", "0", ...options], serverAccess(served));
   assertRefused(denied, 2, new RegExp(`--allow-write=\\S*${names.join(",")}`));
   await using server = await startServer(served, options, serverAccess(dir.path));
-  await server.stderr.until(`Who has this ticket may only add files: "${file}.upload"\n`);
+  await server.stderr.until(`This ticket only lets clients add files: "${file}.upload"\n`);
   for (const name of names) assertEquals((Deno.statSync(name).mode ?? 0) & 0o777, 0o600, name);
   assertEquals((await runClient([file, "get", "a.txt", "-"])).stdout, "abc");
   assertEquals((await runClient([`${file}.read`, "get", "a.txt", "-"])).stdout, "abc");
@@ -377,6 +380,6 @@ Deno.test("server.ts says when tickets and interrupted uploads do not outlive it
     if (said !== undefined) await server.stderr.until(said);
     server.kill("SIGTERM");
     assertEquals(await server.ended(), 0);
-    assertEquals(server.stderr.text.includes("new at every start"), said !== undefined, options.join(" "));
+    assertEquals(server.stderr.text.includes("changes at every start"), said !== undefined, options.join(" "));
   }
 });

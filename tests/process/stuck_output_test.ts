@@ -76,7 +76,7 @@ Deno.test("server.ts says how many lines were left out when its log is read agai
   const events = (await within(reading, "the log")).trimEnd().split("\n").map((line) => JSON.parse(line));
   const commands = events.filter(({ event, command }) => event === "command" && command === "stat").length;
   const said = events.filter(({ event }) => event === "warning").map(({ message }) => message);
-  const counts = said.map((message) => Number(/^(\d+) lines? w\w+ left out: nobody read this$/.exec(message)?.[1]));
+  const counts = said.map((message) => Number(/^(\d+) lines? w\w+ dropped: nobody was reading$/.exec(message)?.[1]));
   const leftOut = counts.reduce((sum, n) => sum + n, 0);
   assert(leftOut > 100, said.join());
   // Lines about the sessions may be among them.

@@ -1,11 +1,9 @@
 import {
   assert,
   assertEquals,
-  assertExists,
+  assertFalse,
   assertGreater,
-  assertGreaterOrEqual,
   assertInstanceOf,
-  AssertionError,
   assertLess,
   assertLessOrEqual,
   assertMatch,
@@ -14,12 +12,10 @@ import {
   assertStrictEquals,
   assertStringIncludes,
   assertThrows,
-  fail,
 } from "@std/assert";
 import { parseArgs } from "@std/cli/parse-args";
 import { unicodeWidth } from "@std/cli/unicode-width";
 import { format as formatBytes } from "@std/fmt/bytes";
-import { format as formatDuration } from "@std/fmt/duration";
 import * as path from "@std/path";
 
 const isWindows = Deno.build.os === "windows";
@@ -29,7 +25,7 @@ function assertFails(assertion: () => void): void {
   try {
     assertion();
   } catch (error) {
-    if (error instanceof AssertionError) return;
+    if (error instanceof Error && error.name === "AssertionError") return;
     throw error;
   }
   throw new Error("The assertion should have failed");
@@ -38,11 +34,13 @@ function assertFails(assertion: () => void): void {
 /** Compiles only if `T` is exactly the type of the argument. */
 function assertType<T>(_value: T, _exact: (value: T) => T): void {}
 
-Deno.test("assert() fails for falsy values only", () => {
+Deno.test("assert() fails for falsy values only, and assertFalse() for others", () => {
   const value = ["x"][0];
   assert(value);
   assertEquals(value.length, 1);
   assertFails(() => assert(0));
+  assertFalse("");
+  assertFails(() => assertFalse(1));
 });
 
 Deno.test("assertEquals() compares deeply", () => {
@@ -58,21 +56,11 @@ Deno.test("assertStrictEquals() compares identity", () => {
   assertFails(() => assertStrictEquals<unknown>({}, {}));
 });
 
-Deno.test("assertExists() fails for null and undefined only", () => {
-  const value = [0][0];
-  assertExists(value);
-  assertEquals(value.toFixed(), "0");
-  assertFails(() => assertExists(undefined));
-  assertFails(() => assertExists(null));
-});
-
 Deno.test("assertGreater() and its kin compare in order", () => {
   assertGreater(2, 1);
-  assertGreaterOrEqual(2, 2);
   assertLess(1, 2);
   assertLessOrEqual(2, 2);
   assertFails(() => assertGreater(1, 1));
-  assertFails(() => assertGreaterOrEqual(1, 2));
   assertFails(() => assertLess(1, 1));
   assertFails(() => assertLessOrEqual(2, 1));
 });
@@ -109,13 +97,9 @@ Deno.test("assertRejects() resolves to the reason", async () => {
   assertInstanceOf(await assertRejects(raise), RangeError);
   const error = await assertRejects(raise, RangeError, "out of");
   assertEquals(error.message, "out of range");
-  await assertRejects(() => assertRejects(() => Promise.resolve()), AssertionError);
-  await assertRejects(() => assertRejects(raise, TypeError), AssertionError);
-  await assertRejects(() => assertRejects(raise, RangeError, "other"), AssertionError);
-});
-
-Deno.test("fail() fails", () => {
-  assertThrows(() => fail("why"), AssertionError, "why");
+  assertEquals((await assertRejects(() => assertRejects(() => Promise.resolve()), Error)).name, "AssertionError");
+  assertEquals((await assertRejects(() => assertRejects(raise, TypeError), Error)).name, "AssertionError");
+  assertEquals((await assertRejects(() => assertRejects(raise, RangeError, "other"), Error)).name, "AssertionError");
 });
 
 Deno.test("parseArgs() types what is declared", () => {
@@ -204,12 +188,6 @@ Deno.test("format() of bytes uses decimal and binary prefixes", () => {
   assertThrows(() => formatBytes(NaN), TypeError);
 });
 
-Deno.test("format() of durations has three styles", () => {
-  assertEquals(formatDuration(99674, { ignoreZero: true }), "1m 39s 674ms");
-  assertEquals(formatDuration(61000, { style: "full", ignoreZero: true }), "1 minute, 1 second");
-  assertEquals(formatDuration(61000, { style: "digital", ignoreZero: true }), "00:00:01:01");
-});
-
 Deno.test({
   name: "path takes paths apart and puts them together",
   ignore: isWindows,
@@ -220,10 +198,6 @@ Deno.test({
     assertEquals(path.relative("/a/b", "/a/c/d"), "../c/d");
     assertEquals(path.basename("/a/b.txt", ".txt"), "b");
     assertEquals(path.dirname("/a/b.txt"), "/a");
-    assertEquals(path.extname("天线15.doc"), ".doc");
-    assertEquals(path.parse("/a/b.txt"), { root: "/", dir: "/a", base: "b.txt", ext: ".txt", name: "b" });
-    assertEquals([path.isAbsolute("/a"), path.isAbsolute("a")], [true, false]);
-    assertEquals("a//b".split(path.SEPARATOR_PATTERN), ["a", "b"]);
     assertEquals<string>(path.SEPARATOR, "/");
   },
 });

@@ -6,19 +6,19 @@ import { type Address, parseAddress } from "./server_address.ts";
 /** What the client's command line says. */
 export interface ClientArguments {
   readonly address: Address | undefined;
-  /** The file that holds the secret. */
+  /** The file with the secret. */
   readonly secretFile: string | undefined;
-  /** The file with the certificates of authorities to trust besides the usual ones. */
+  /** The file with more authorities' certificates to trust. */
   readonly caFile: string | undefined;
   /** Neither encryption nor a secret, whatever the address. */
   readonly insecure: boolean;
-  /** What all connections together may use, in bytes per second; as much as there is when absent. */
+  /** Limit for all connections together, in bytes per second; none if absent. */
   readonly bytesPerSecond: number | undefined;
   /** The command and its arguments; empty for a prompt. */
   readonly words: string[];
 }
 
-/** What follows `--`. One behind the command's name belongs to the command, and is kept. */
+/** The words after `--`. If it comes after the command's name it belongs to the command, and stays. */
 function afterDashes(args: string[], { _: before, "--": after }: { _: unknown[]; "--": string[] }): string[] {
   return args.includes("--") && before.length > 1 ? ["--", ...after] : after;
 }

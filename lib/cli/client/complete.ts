@@ -3,10 +3,10 @@ import { SHELL_COMMANDS } from "./commands.ts";
 import type { Shell } from "./shell.ts";
 import { quoteWord, scanWords } from "../terminal/words.ts";
 
-/** More names than this are not offered. */
+/** The most names that are offered. */
 const MAX_NAMES = 500;
 
-/** How long a completion may ask the server, in ms; the prompt waits for it. */
+/** How long to wait for the server, in ms. The prompt is blocked meanwhile. */
 const REMOTE_TIMEOUT_MS = 2_000;
 
 interface Name {
@@ -30,14 +30,14 @@ async function* localNames(shell: Shell, directory: string): AsyncIterable<Name>
   }
 }
 
-/** The names that continue `word`, each with the directory that was typed in front. */
+/** The names that complete `word`, each with the directory typed before it. */
 async function namesLike(shell: Shell, kind: "remote" | "local", word: string): Promise<string[]> {
   const directory = word.slice(0, word.lastIndexOf("/") + 1);
   const beginning = word.slice(directory.length);
   const found: string[] = [];
   const names = kind === "remote" ? remoteNames(shell, directory) : localNames(shell, directory);
   for await (const { name, directory: isDirectory } of names) {
-    // The terminal would obey what else there is in a name, and nobody can type it.
+    // A terminal could obey the characters of such a name.
     if (!name.startsWith(beginning) || printable(name) !== name) continue;
     found.push(directory + name + (isDirectory ? "/" : ""));
     if (found.length === MAX_NAMES) break;
@@ -46,13 +46,13 @@ async function namesLike(shell: Shell, kind: "remote" | "local", word: string): 
 }
 
 /**
- * Completes the last word of `line`: the command, or a name on the server or on this side, as the command has it.
+ * Completes the last word of `line`: a command, or a name on the server or on this machine.
  *
- * @returns What could stand in place of the last word, and that word, as `node:readline` wants it.
+ * @returns The candidates and the word that they replace, for `node:readline`.
  */
 export async function complete(shell: Shell, line: string): Promise<[string[], string]> {
   const words = scanWords(line);
-  // A new word begins where one more character would make one.
+  // If one more character would make a new word, there is nothing to complete yet.
   const last = scanWords(`${line}x`).length > words.length ? undefined : words.at(-1);
   const typed = last ? line.slice(last.start) : "";
   const index = last ? words.length - 1 : words.length;
@@ -67,12 +67,12 @@ export async function complete(shell: Shell, line: string): Promise<[string[], s
     const names = await namesLike(shell, kind, last?.text ?? "");
     return [names.map(asTyped), typed];
   } catch {
-    // There is nobody to tell; what was typed stays as it is.
+    // Without candidates the line just stays as it is.
     return [[], typed];
   }
 }
 
-/** A name in the form in which it is put on the line; a directory is left open so that typing can go on. */
+/** A name as it goes into the line. A directory gets no closing quote or space, so that one can type on. */
 function asTyped(name: string): string {
   const quoted = quoteWord(name);
   if (!name.endsWith("/")) return `${quoted} `;

@@ -24,7 +24,7 @@ function knownSecret({ secretFile }: Options): Secret | undefined {
   }
 }
 
-/** Asks for the secret, without showing it. @returns Undefined when the user has none. */
+/** Asks for the secret without showing it. @returns Undefined if the user has none. */
 function askSecret(question: string): Secret | undefined {
   for (;;) {
     const text = askHidden(question);
@@ -41,7 +41,7 @@ async function readAuthorities({ caFile }: Options): Promise<string | undefined>
   if (caFile === undefined) return undefined;
   try {
     const authorities = await Deno.readTextFile(caFile);
-    // So that the file is blamed, and not the server.
+    // Blame the file now, not the server later.
     certificateDer(authorities);
     return authorities;
   } catch (error) {
@@ -50,11 +50,12 @@ async function readAuthorities({ caFile }: Options): Promise<string | undefined>
 }
 
 /**
- * Adds to an address what is needed to meet the server there. Where others could listen, everything is encrypted and
- * the server must know the secret, unless the user says that it shall not be so.
+ * Adds to an address what the client needs to connect. If others could listen in, everything is encrypted and the
+ * server must know the secret, unless the user turned that off.
  *
- * @param interactive Whether there is somebody to ask for the secret.
- * @throws {UsageError} For options that do not fit; when there is no secret. @throws {FerryError} For unusable files.
+ * @param interactive Whether somebody can be asked for the secret.
+ * @throws {UsageError} If options contradict each other, or there is no secret.
+ * @throws {FerryError} If a file cannot be used.
  */
 export async function withCredentials(address: Address, options: Options, interactive: boolean): Promise<Address> {
   const { insecure, secretFile, caFile, bytesPerSecond } = options;
@@ -62,12 +63,12 @@ export async function withCredentials(address: Address, options: Options, intera
   const ca = await readAuthorities(options);
   if (address.secret) {
     if (insecure || secretFile !== undefined) {
-      throw new UsageError("the ticket says how to meet the server; leave out --insecure and --secret-file");
+      throw new UsageError("the ticket already says how to connect; leave out --insecure and --secret-file");
     }
     return { ...address, rate, ...(address.tls ? { tls: { ca } } : {}) };
   }
   if (insecure && (secretFile ?? caFile) !== undefined) {
-    throw new UsageError("--insecure turns encryption and secret off; leave it out, or --secret-file and --ca");
+    throw new UsageError("--insecure turns encryption and secrets off; leave out either it, or --secret-file and --ca");
   }
   if (insecure) return { ...address, rate };
   const secret = knownSecret(options);
@@ -77,15 +78,14 @@ export async function withCredentials(address: Address, options: Options, intera
   if (asked) return { ...address, rate, secret: asked, tls: { ca } };
   if (interactive && ca === undefined) return { ...address, rate };
   throw new UsageError(
-    `how to meet ${formatAddress(address)}? Give the server's ticket in place of the address, its secret ` +
-      `(--secret-file, or ${VARIABLE}${maySee(VARIABLE) ? "" : ` with --allow-env=${VARIABLE}`}), or --insecure when ` +
+    `there is no secret for ${formatAddress(address)}: give the server's ticket instead of its address, its secret ` +
+      `(--secret-file, or ${VARIABLE}${maySee(VARIABLE) ? "" : ` with --allow-env=${VARIABLE}`}), or --insecure if ` +
       "it has neither",
   );
 }
 
 /**
- * Does something with an address, again with the secret when the server wants one that nobody has been asked for: that
- * of a server on this machine.
+ * Uses an address. If it is this machine's own and the server wants a secret, asks for it and tries again.
  */
 export async function withSecretIfWanted<T>(address: Address, use: (address: Address) => Promise<T>): Promise<T> {
   try {

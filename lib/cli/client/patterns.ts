@@ -1,17 +1,17 @@
 import { globToRegExp, isGlob } from "@std/path";
 
-/** A pattern such as `reports/*.pdf`: a directory to list, and which of its entries are meant. */
+/** A pattern such as `reports/*.pdf`: the directory to list, and which of its entries match. */
 export interface Pattern {
-  /** The part in front of the first name with a wildcard; may be empty. */
+  /** The path before the first name with a wildcard; may be empty. */
   readonly base: string;
-  /** Whether names in directories below can match, too. */
+  /** Whether entries of subdirectories can match. */
   readonly recursive: boolean;
-  /** Whether an entry is meant; its path is relative to `base`. */
+  /** Whether an entry matches; its path is relative to `base`. */
   matches(path: string): boolean;
 }
 
 /**
- * The pattern in `path`, or undefined when it has no wildcards (`*`, `?`, `[…]`, `{…}`, `**`).
+ * The pattern in `path`, or undefined without wildcards (`*`, `?`, `[…]`, `{…}`, `**`).
  *
  * @param path A path with `/` between names.
  */
@@ -28,7 +28,7 @@ export function parsePattern(path: string): Pattern | undefined {
   };
 }
 
-/** Which entries `pattern` selects; with `whole` also everything in a directory that matches. */
+/** Selects the entries that match; with `whole`, everything in matching directories, too. */
 export function selector(pattern: Pattern, whole: boolean): (entry: { path: string; kind: string }) => boolean {
   return ({ path, kind }) => {
     if (pattern.matches(path)) return whole || kind === "file";

@@ -4,16 +4,16 @@ import { printable } from "../../core/text.ts";
 import { bytes, clock, fit } from "../terminal/format.ts";
 import { messages } from "../terminal/terminal.ts";
 
-/** The line is drawn at most this often, in ms. */
+/** The shortest time between two updates of the line, in ms. */
 const REDRAW_MS = 100;
 
-/** Transfers that are over sooner than this show no progress, in ms. */
+/** Shorter transfers show no progress, in ms. */
 const PATIENCE_MS = 300;
 
-/** The part of the line that the name may take, in columns. */
+/** The width of the name, in columns. */
 const NAME_COLUMNS = 30;
 
-/** A line at the bottom of a terminal that is redrawn in place. Does nothing when the output is not a terminal. */
+/** A line at the bottom of the terminal, redrawn in place. Does nothing without a terminal. */
 class Line {
   readonly #began = performance.now();
   readonly #active = Deno.stderr.isTerminal();
@@ -26,12 +26,12 @@ class Line {
     this.#drawn = false;
   }
 
-  /** Draws the line when it is time; `compose` is given the seconds since the beginning. */
+  /** Redraws the line if it is time; `compose` gets the seconds since the start. */
   protected redraw(compose: (seconds: number) => string): void {
     if (!this.#active) return;
     const now = performance.now();
     const elapsed = now - this.#began;
-    // A paused terminal shall not get all of it later.
+    // A paused terminal must not get a backlog.
     if (elapsed < PATIENCE_MS || now - this.#drawnAt < REDRAW_MS || !messages.isEmpty) return;
     this.#drawnAt = now;
     this.#drawn = true;
@@ -40,13 +40,13 @@ class Line {
   }
 }
 
-/** `name` in exactly the columns that it has in the line. */
+/** `name` cut or padded to its width. */
 function nameColumn(name: string): string {
   const fitted = fit(printable(name), NAME_COLUMNS);
   return fitted + " ".repeat(Math.max(0, NAME_COLUMNS - unicodeWidth(fitted)));
 }
 
-/** Percent, amount, rate and time left; what is not known is left out. `before` was there at the beginning. */
+/** Percent, amount, rate and time left, as far as known. `before` bytes were there at the start. */
 function amounts(moved: number, total: number | undefined, seconds: number, before = 0): string {
   const rate = (moved - before) / seconds;
   if (total === undefined) return `${bytes(moved)}  ${bytes(rate)}/s`;
@@ -58,7 +58,7 @@ function amounts(moved: number, total: number | undefined, seconds: number, befo
 /** The progress of one file. */
 export class Progress extends Line {
   readonly #name: string;
-  /** What an earlier attempt had left, which says nothing about the speed. */
+  /** Bytes kept from an earlier attempt; they do not count for the rate. */
   #before: number | undefined;
 
   constructor(name: string) {

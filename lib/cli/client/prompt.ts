@@ -12,11 +12,11 @@ import { Shell } from "./shell.ts";
 import { messages, print } from "../terminal/terminal.ts";
 import { splitWords } from "../terminal/words.ts";
 
-/** A prompt on a terminal: history, completion, notices above the line, Ctrl-C for the command under way. */
+/** A prompt on a terminal: history, completion, notices above the line, Ctrl-C to cancel the running command. */
 class Prompt {
   readonly #shell: Shell;
   readonly #lines: Interface;
-  /** The command under way. */
+  /** Cancels the running command. */
   #running: AbortController | undefined;
   #isClosed = false;
 
@@ -79,19 +79,19 @@ class Prompt {
 
   #interrupt(): void {
     if (this.#running) return this.#running.abort();
-    // Empties the line; what was typed stays visible above.
+    // Empty the line; its text stays visible above.
     this.#lines.write(null, { ctrl: true, name: "e" });
     this.#lines.write(null, { ctrl: true, name: "u" });
     this.#above('Type "quit" to leave.');
   }
 
-  /** Shows the prompt below all messages, with what was typed during the last command. */
+  /** Shows the prompt below all messages, with the text typed during the last command. */
   async #prompt(): Promise<void> {
     await messages.drained();
     if (!this.#running && !this.#isClosed) this.#lines.prompt(true);
   }
 
-  /** Shows a line above the prompt and what has been typed there. */
+  /** Shows a line above the prompt, whose text stays. */
   #above(line: string): void {
     messages.line(`\r\x1b[K${line}`);
     if (!this.#running) void this.#prompt();

@@ -1,13 +1,12 @@
 import { cannot, FerryError } from "../../core/errors.ts";
 
 /**
- * The path on the server that the user means by `name`, seen from the directory `cwd`: `.` and `..` are resolved,
- * a leading `/` means the served directory, and one trailing `/` is allowed. Everything else is left for the server
- * to judge.
+ * The path on the server that `name` means in the directory `cwd`: resolves `.` and `..`, takes a leading `/` for the
+ * served directory, and drops one trailing `/`. The server judges everything else.
  *
  * @param cwd A path on the server; empty for the served directory.
  * @returns A path on the server; empty for the served directory.
- * @throws {FerryError} `InvalidPath` when it would leave the served directory.
+ * @throws {FerryError} `InvalidPath` if it leads out of the served directory.
  */
 export function resolveRemote(cwd: string, name: string): string {
   const absolute = name.startsWith("/");

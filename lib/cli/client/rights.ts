@@ -1,6 +1,6 @@
 import { type Right, RIGHTS } from "../../protocol/commands.ts";
 
-/** What somebody without a right may not do. */
+/** What each right allows, in words. */
 const ACTS: Record<Right, string> = {
   read: "list or read",
   add: "add files",
@@ -9,10 +9,10 @@ const ACTS: Record<Right, string> = {
 };
 
 /**
- * What a session may not do, for people.
+ * What a session may not do, in words.
  *
- * @param allows What the server says that it may do.
- * @returns Undefined when it may do everything.
+ * @param allows The rights that the server grants.
+ * @returns Undefined if it may do everything.
  */
 export function restriction(allows: readonly string[]): string | undefined {
   const missing = RIGHTS.filter((right) => !allows.includes(right));

@@ -8,7 +8,7 @@ import { Shell } from "./shell.ts";
 import { messages, print } from "../terminal/terminal.ts";
 import { splitWords } from "../terminal/words.ts";
 
-/** Runs commands one after the other until one fails. @returns The exit code. @throws What it has failed with. */
+/** Runs commands in turn until one fails. @returns The exit code. @throws What a command throws. */
 async function runAll(
   address: Address,
   commands: AsyncIterable<string[]> | Iterable<string[]>,
@@ -25,13 +25,13 @@ async function runAll(
     }
     return Exit.done;
   } finally {
-    // Who has pressed Ctrl-C does not want to wait for a server that may not answer.
+    // After Ctrl-C nobody wants to wait for a server that may not answer.
     if (!interrupted.signal.aborted) await shell.link.close();
     Deno.removeSignalListener("SIGINT", onInterrupt);
   }
 }
 
-/** The commands on standard input, one a line, each shown on standard error before it runs. Lines that begin with `#` are comments. */
+/** The commands on standard input, one per line, echoed to standard error. Lines that begin with `#` are comments. */
 async function* typedCommands(): AsyncIterable<string[]> {
   for await (const line of createInterface({ input: process.stdin, terminal: false })) {
     if (line.trim() === "" || line.trimStart().startsWith("#")) continue;

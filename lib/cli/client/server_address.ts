@@ -17,10 +17,10 @@ export interface Address {
   readonly port: number;
   readonly otherHostnames?: readonly string[];
   readonly certificate?: string | undefined;
-  /** Encrypt, and trust authorities rather than one certificate. */
+  /** Encrypt, and trust authorities instead of one certificate. */
   readonly tls?: { readonly ca?: string | undefined } | undefined;
   readonly secret?: Secret | undefined;
-  /** What all connections together may use. */
+  /** Limit for all connections together. */
   readonly rate?: RateLimit | undefined;
 }
 
@@ -46,10 +46,10 @@ function readTicket(path: string): string {
 }
 
 /**
- * Parses `HOST`, `HOST:PORT`, `[IPV6]:PORT`, a bare IPv6 address, a ticket, or the path of a file that holds one. Only
- * a path has a `/` in it.
+ * Parses `HOST`, `HOST:PORT`, `[IPV6]:PORT`, a bare IPv6 address, a ticket, or the path of a ticket file. Only a path
+ * contains a `/`.
  *
- * @throws {UsageError} When it is none of these, or other users may read the file.
+ * @throws {UsageError} If it is none of these, or other users may read the file.
  */
 export function parseAddress(text: string): Address {
   if (isTicket(text)) return fromTicket(text);

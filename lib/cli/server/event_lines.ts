@@ -27,18 +27,18 @@ function describe(event: ServerEvent): string {
   }
 }
 
-/** Whether the operator may have to do something: a warning, or a command that failed because of the system. */
+/** Whether the operator may have to act: a warning, or a command that failed because of the system. */
 export function isTrouble(event: ServerEvent): boolean {
   return event.event === "warning" || event.event === "command" && event.detail !== undefined;
 }
 
-/** One line for a server's log, without the newline: for people, or a JSON object. Long texts in it are cut. */
+/** One line of the log without the newline, as text or JSON. Long texts are cut. */
 export function logLine(event: ServerEvent, json: boolean, now = new Date()): string {
   const time = now.toISOString();
   return json ? jsonLine({ time, ...event }) : `${time} ${describe(event)}`;
 }
 
-/** How many lines of a network were left out of the log, as a line of it. */
+/** The log's line that says how many lines of a network were dropped. */
 export function leftOutLine(network: string, lines: number, json: boolean, now = new Date()): string {
   const time = now.toISOString();
   if (json) return jsonLine({ time, event: "leftOut", network, lines });
@@ -46,18 +46,18 @@ export function leftOutLine(network: string, lines: number, json: boolean, now =
 }
 
 /**
- * A record as JSON, without the newline and without characters that a terminal could obey.
+ * A record as one line of JSON, without the newline. Everything that a terminal could obey is escaped.
  *
- * @param maxBytes What each text in it may take.
+ * @param maxBytes The most that each text in it may take.
  */
 export function jsonLine(record: Readonly<Record<string, unknown>>, maxBytes?: number): string {
-  // JSON.stringify leaves C1 controls and separators as they are; a log that is shown on a terminal must not.
+  // JSON.stringify does not escape C1 controls and separators, which a terminal could obey.
   return escapeForTerminal(
     JSON.stringify(record, (_, value) => typeof value === "string" ? cut(value, maxBytes) : value),
   );
 }
 
-/** JSON without characters that a terminal could obey; it means the same. */
+/** The same JSON with everything escaped that a terminal could obey. */
 function escapeForTerminal(json: string): string {
   return json.replace(/[\u007f-\u{10ffff}]/gu, (c) => printable(c) === c ? c : escapeUnits(c));
 }

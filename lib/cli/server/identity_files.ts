@@ -5,7 +5,7 @@ import { object, text } from "../../protocol/checks.ts";
 import { cannot, FerryError } from "../../core/errors.ts";
 import { readPrivateFile } from "../terminal/private_files.ts";
 
-/** What a server shows and asks for: a certificate and a secret. */
+/** A server's certificate and secret. */
 export interface ServerIdentity {
   readonly identity: Identity;
   readonly secret: Secret;
@@ -35,7 +35,7 @@ async function writePrivately(file: string, content: string): Promise<void> {
   await Deno.writeTextFile(file, content, { createNew: true, mode: 0o600 });
 }
 
-/** What is in a private file; made, and written to it, when the file is missing. `what` is its name for messages. */
+/** Reads a private file, or creates it if it is missing. `what` names its content in messages. */
 async function readOrMake<T>(
   file: string,
   what: string,
@@ -58,7 +58,7 @@ async function readOrMake<T>(
 }
 
 /**
- * The identity in `file`, which is made when it is missing; a new one, for this run only, without a file.
+ * The identity in `file`, which is created if it is missing. Without a file, a new identity for this run only.
  *
  * @throws {FerryError} When the file cannot be used, or others can read it.
  */
@@ -70,7 +70,7 @@ export async function serverIdentity(file: string | undefined): Promise<ServerId
 }
 
 /**
- * The secret in `file`, which is made when it is missing.
+ * The secret in `file`, which is created if it is missing.
  *
  * @throws {FerryError} When the file cannot be used, or others can read it.
  */
@@ -104,10 +104,10 @@ function reading(file: string, read: () => string): string {
   }
 }
 
-/** Writes the ticket where only its owner can read it. */
+/** Writes the ticket to a file that only its owner can read. */
 export async function writeTicket(file: string, ticket: string): Promise<void> {
   try {
-    // An old one is not written into, since others may have it open, or may have put a link there.
+    // Never write into an old file: others may have it open, or it may be a link.
     await Deno.remove(file).catch((error) => {
       if (!(error instanceof Deno.errors.NotFound)) throw error;
     });
@@ -117,16 +117,16 @@ export async function writeTicket(file: string, ticket: string): Promise<void> {
   }
 }
 
-/** Whether an address stands for all addresses of this machine. */
+/** Whether an address means all addresses of this machine. */
 export function isWildcard(hostname: string): boolean {
   return /^[0.:]+$/.test(hostname);
 }
 
-/** Addresses under which clients may find a server that listens on all of them. Needs the permission to see them. */
+/** Addresses where clients may reach a server that listens on all of them. Empty without the permission to see them. */
 export async function ownAddresses(): Promise<string[]> {
   const { state } = await Deno.permissions.request({ name: "sys", kind: "networkInterfaces" });
   if (state !== "granted") return [];
   const addresses = Deno.networkInterfaces().map(({ address }) => address).filter((address) => !isLoopback(address));
-  // Link-local addresses are of no use on another machine.
+  // Link-local addresses mean nothing on another machine.
   return addresses.filter((address) => !/^fe80:/i.test(address)).slice(0, 8);
 }

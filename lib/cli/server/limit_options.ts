@@ -9,7 +9,7 @@ interface LimitOption {
   /** What the value stands for in the help. */
   readonly value: string;
   readonly help: string;
-  /** The default as the help shows it, where it is not the number itself. */
+  /** The default as the help shows it, unless it is the number itself. */
   readonly usual?: string;
   parse(name: string, text: string): number;
 }
@@ -22,7 +22,7 @@ const DURATION = { value: "TIME", parse: parseDuration };
 const SIZE = { value: "SIZE", parse: parseSize };
 const RATE = { value: "RATE", parse: parseRate, usual: "any" };
 
-/** The options of the server that set limits. */
+/** The server's options that set limits. */
 const LIMIT_OPTIONS = {
   "max-connections": { limit: "connections", ...count(MOST), help: "clients at once" },
   "max-per-address": { limit: "connectionsPerAddress", ...count(MOST), help: "clients at once from one address" },
@@ -61,7 +61,7 @@ export function parseLimits(flags: Record<string, unknown>): Partial<Limits> {
   return limits;
 }
 
-/** Lines that explain the options, without the last newline. */
+/** The help for these options, without the last newline. */
 export function describeLimits(): string {
   return LIMIT_NAMES.map((name) => {
     const { limit, value, help, usual = String(DEFAULT_LIMITS[limit]) }: LimitOption = LIMIT_OPTIONS[name];

@@ -1,15 +1,15 @@
 import { networkOf } from "../../transport/address.ts";
 
-/** What one network may cause at once, in bytes of lines: some 30,000 files, or 8,000 with long names. */
+/** Bytes of lines that one network may cause at once: about 30,000 files, or 8,000 with long names. */
 export const BURST_BYTES = 8 * 1024 * 1024;
 
-/** How fast that comes back, in bytes per second. */
+/** How fast the allowance refills, in bytes per second. */
 export const BYTES_PER_SECOND = 64 * 1024;
 
-/** How many networks are known apart; those beyond have one allowance together. */
+/** Networks with an allowance of their own. All others share one. */
 const MAX_NETWORKS = 1024;
 
-/** How long after the first line that was left out the number is given, in ms. */
+/** Time from the first dropped line to the report of their number, in ms. */
 const REPORT_MS = 10_000;
 
 /** The name for networks beyond the limit. */
@@ -29,25 +29,25 @@ function networkOfPeer(peer: string): string {
 }
 
 /**
- * Bounds the lines that each peer's network may cause, so that none can fill the disk. What is left out is counted, and
- * the number is reported some seconds later.
+ * Bounds the lines that each peer's network may cause, so that none can fill the disk. Counts the lines that it drops,
+ * and reports their number some seconds later.
  */
 export class LineQuota implements Disposable {
   readonly #report: (network: string, lines: number) => void;
   readonly #accounts = new Map<string, Account>();
   #reporting: ReturnType<typeof setTimeout> | undefined;
 
-  /** @param report Writes down how many lines of a network were left out. */
+  /** @param report Writes how many lines of a network were dropped. */
   constructor(report: (network: string, lines: number) => void) {
     this.#report = report;
   }
 
   /**
-   * Writes a line that a peer has caused, unless it has caused too many.
+   * The line, or undefined if the peer's network has caused too many.
    *
    * @param peer `host:port`.
-   * @param compose Makes the line; not called when it is left out.
-   * @param mustBeKept It counts, but is never left out.
+   * @param compose Makes the line; not called if it is dropped.
+   * @param mustBeKept The line counts, but is never dropped.
    */
   take(peer: string, compose: () => string, mustBeKept = false, now = performance.now()): string | undefined {
     const account = this.#accountOf(networkOfPeer(peer), now);
@@ -59,12 +59,12 @@ export class LineQuota implements Disposable {
     }
     const line = compose();
     const rest = account.bytes - encoder.encode(line).length;
-    // What must be kept uses the allowance up, but is no debt that would silence the network for long.
+    // Such a line may use up the allowance, but leaves no debt that would silence the network for long.
     account.bytes = mustBeKept ? Math.max(rest, Math.min(account.bytes, 0)) : rest;
     return line;
   }
 
-  /** Reports what was not yet reported. */
+  /** Reports what is still unreported. */
   [Symbol.dispose](): void {
     this.#reportAll();
   }
@@ -79,7 +79,7 @@ export class LineQuota implements Disposable {
     return account;
   }
 
-  /** Forgets those that have all of their allowance, as a new one has. */
+  /** Forgets networks with a full allowance: they are as good as new. */
   #forgetIdle(now: number): void {
     for (const [network, account] of this.#accounts) {
       refill(account, now);

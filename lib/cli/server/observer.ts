@@ -5,20 +5,20 @@ import { LineQuota } from "./line_quota.ts";
 import type { LineQueue } from "../terminal/line_queue.ts";
 import type { ServerArguments } from "./server_arguments.ts";
 
-/** Shows and writes down what a server tells. */
+/** Writes a server's events to the log and the audit log. */
 export class Observer implements Disposable {
   readonly #options: Pick<ServerArguments, "json" | "quiet" | "policy">;
   readonly #log: LineQueue;
   readonly #audit: AuditLog | undefined;
   readonly #logQuota: LineQuota;
   readonly #auditQuota: LineQuota;
-  /** The sessions that go on and whose beginning is in the log. */
+  /** The open sessions whose beginning is in the log. */
   readonly #begun = new Set<number>();
 
   /**
-   * Opens the audit log, if there is to be one.
+   * Opens the audit log, if the options name one.
    *
-   * @throws {FerryError} When that is not possible.
+   * @throws {FerryError} If it cannot be opened.
    */
   constructor(options: Pick<ServerArguments, "json" | "quiet" | "policy" | "audit">, log: LineQueue) {
     this.#options = options;
@@ -28,18 +28,18 @@ export class Observer implements Disposable {
     this.#auditQuota = new LineQuota((network, records) => this.#record(leftOutRecord(network, records)));
   }
 
-  /** Takes an event of the server. */
+  /** Handles an event of the server. */
   readonly onEvent = (event: ServerEvent): void => {
     if (!this.#options.quiet || isTrouble(event)) this.#logEvent(event);
     if (event.event === "command") this.#auditCommand(event);
   };
 
-  /** Opens the audit log again, after something has moved the old one away. */
+  /** Reopens the audit log after it was moved away. */
   reopen(): void {
     this.#warn(this.#audit?.reopen());
   }
 
-  /** Writes down how much was left out of late. */
+  /** Writes how many lines were dropped recently. */
   [Symbol.dispose](): void {
     this.#auditQuota[Symbol.dispose]();
     this.#logQuota[Symbol.dispose]();
@@ -47,9 +47,9 @@ export class Observer implements Disposable {
 
   #logEvent(event: ServerEvent): void {
     const compose = () => logLine(event, this.#options.json);
-    // Who reads that a session began shall read that it ended.
+    // If the log shows that a session began, it must show its end.
     const mustBeKept = event.event === "close" && this.#begun.delete(event.session);
-    // What no peer has caused comes seldom.
+    // Lines without a peer are rare.
     const line = event.peer === undefined ? compose() : this.#logQuota.take(event.peer, compose, mustBeKept);
     if (line === undefined) return;
     this.#log.line(line);

@@ -6,7 +6,7 @@ import type { FerryServer } from "../../server/server.ts";
 const HELP = "say TEXT  send a line to all clients\nwho       list the clients\nquit      stop the server";
 
 /**
- * Lets whoever runs the server type at its terminal. Returns when the input ends.
+ * Runs the commands that the operator types at the server's terminal. Returns when the input ends.
  *
  * @param print Shows a line to the operator.
  * @param quit Called for `quit`.
@@ -19,7 +19,7 @@ export async function runOperator(server: FerryServer, print: (line: string) => 
         break;
       case "say":
         if (rest === "") print("Say what? Write: say TEXT");
-        // Not waited for: clients that do not read must not hold up the console.
+        // Not awaited: clients that do not read must not block the console.
         else void sayTo(server, rest, print);
         break;
       case "who":

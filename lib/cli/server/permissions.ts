@@ -4,16 +4,16 @@ import { printable } from "../../core/text.ts";
 export interface Needs {
   readonly directory: string;
   readonly write: boolean;
-  /** Files that it reads and writes besides. */
+  /** Other files that it reads and writes. */
   readonly files: readonly string[];
   /** Files that it only reads. */
   readonly reads?: readonly string[];
-  /** Whether it asks how full the disk is. */
+  /** Whether it asks for the free space on the disk. */
   readonly space?: boolean;
   readonly args: readonly string[];
 }
 
-/** The kind of permission that Deno asks for `statfs`. */
+/** The permission for `Deno.statfs`. */
 const SPACE = "statfs";
 
 function pathsOf({ directory, write, files, reads = [] }: Needs): { readable: string[]; writable: string[] } {
@@ -29,12 +29,12 @@ function descriptors(needs: Needs): Deno.PermissionDescriptor[] {
   ];
 }
 
-/** `word` as a shell takes it literally (POSIX, "Shell Command Language", 2.2.2). */
+/** `word` quoted for a shell (POSIX, "Shell Command Language", 2.2.2). */
 function shellWord(word: string): string {
   return /^[\w./:=@%+-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }
 
-/** The command line that grants a server exactly what it needs. */
+/** The command line that grants a server what it needs and no more. */
 export function grantingCommand(needs: Needs): string {
   const list = (paths: readonly string[]) => paths.map(shellWord).join(",");
   const { readable, writable } = pathsOf(needs);
@@ -47,8 +47,8 @@ export function grantingCommand(needs: Needs): string {
 }
 
 /**
- * Gets access to the directory, by asking on a terminal. To be called before listening, since a question stops
- * everything else.
+ * Gets access to the directory and files; asks for it on a terminal. Call it before listening: Deno's question blocks
+ * the whole process.
  *
  * @returns Whether access was granted.
  */
@@ -61,7 +61,7 @@ export async function obtain(needs: Needs): Promise<boolean> {
   return true;
 }
 
-/** What the process may do beyond serving the directory, for people; empty when that is nothing. */
+/** The permissions that the process has and does not need, in words; empty if there are none. */
 export async function excess(): Promise<string[]> {
   const rights: [Deno.PermissionDescriptor, string][] = [
     [{ name: "read" }, "read every file"],

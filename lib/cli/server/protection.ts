@@ -10,29 +10,29 @@ import { isWildcard, ownAddresses, ownIdentity, serverIdentity, serverSecret, wr
 import type { ServerArguments } from "./server_arguments.ts";
 import { UsageError } from "../terminal/usage.ts";
 
-/** How a server protects itself, and what its tickets say. */
+/** How a server protects itself, and what its tickets contain. */
 export interface Protection {
-  /** Nothing is encrypted without one. */
+  /** Without one, nothing is encrypted. */
   readonly identity: Identity | undefined;
-  /** Who knows one of these comes in, in that role; everybody when there is none. */
+  /** Clients that know one of these get its role. If there are none, everyone gets in. */
   readonly secrets: Readonly<Partial<Record<Role, Secret>>>;
-  /** The certificate that tickets have; without it clients trust authorities. */
+  /** The certificate in the tickets. Without it, clients trust authorities. */
   readonly certificate: Uint8Array | undefined;
-  /** The addresses that tickets have; without any there are no tickets. */
+  /** The addresses in the tickets. Without any, there are no tickets. */
   readonly addresses: readonly string[];
 }
 
-/** What stands for standard output where tickets go to a file. */
+/** Means standard output as a ticket file. */
 const STANDARD_OUTPUT = "-";
 
-/** The file for the ticket of a role, if it goes to one: the one that is named for the full role, beside it for others. */
+/** The file for a role's ticket, if there is one: the named file for the full role, files beside it for the others. */
 function ticketFileOf(role: Role, { ticketFile, secretFiles }: TicketOptions): string | undefined {
   if (ticketFile === undefined || ticketFile === STANDARD_OUTPUT) return undefined;
   if (role === "full") return ticketFile;
   return secretFiles[role] === undefined ? undefined : `${ticketFile}.${role}`;
 }
 
-/** The files that nobody but the operator may read. */
+/** The files that only the operator may read. */
 export function privateFiles(options: ServerArguments): string[] {
   const { identity, secretFiles, audit } = options;
   const tickets = ROLES.map((role) => ticketFileOf(role, options));
@@ -42,7 +42,7 @@ export function privateFiles(options: ServerArguments): string[] {
 /** Checks that options do not contradict each other. @returns Whether connections are encrypted. */
 function decide({ hostname, insecure, identity, tlsCert, ticketFile, secretFiles }: ServerArguments): boolean {
   if (identity !== undefined && tlsCert !== undefined) {
-    throw new UsageError("--identity and --tls-cert are two ways to say the same; choose one");
+    throw new UsageError("use either --identity or --tls-cert, not both");
   }
   const encrypts = !insecure && (!isLoopback(hostname) || identity !== undefined || tlsCert !== undefined);
   if (encrypts) return true;
@@ -55,7 +55,7 @@ function decide({ hostname, insecure, identity, tlsCert, ticketFile, secretFiles
   return false;
 }
 
-/** A secret with which nothing can be done is a mistake. */
+/** Rejects a secret that would allow nothing. */
 function requireUsable({ secretFiles, policy }: ServerArguments): void {
   for (const role of ROLES) {
     const file = secretFiles[role];
@@ -65,12 +65,12 @@ function requireUsable({ secretFiles, policy }: ServerArguments): void {
   }
 }
 
-/** The names and addresses that the tickets have. */
+/** The names and addresses in the tickets. */
 async function ticketAddresses({ hostname, addresses }: ServerArguments): Promise<readonly string[]> {
   if (addresses.length > 0) return addresses;
   const found = isWildcard(hostname) ? await ownAddresses() : [hostname];
   if (found.length > 0) return found;
-  throw new UsageError("say with --address under which name or address clients reach this server");
+  throw new UsageError("add --address NAME, the name or address that clients use for this server");
 }
 
 async function loadSecrets(files: ServerArguments["secretFiles"]): Promise<Partial<Record<Role, Secret>>> {
@@ -82,27 +82,27 @@ async function loadSecrets(files: ServerArguments["secretFiles"]): Promise<Parti
   return secrets;
 }
 
-/** Nobody may come in with more rights than their secret was meant to give. */
+/** Rejects equal secrets: one of the roles would get the other's rights. */
 function requireDifferent(secrets: Partial<Record<Role, Secret>>): void {
   const texts = Object.values(secrets).map(({ text }) => text);
   if (new Set(texts).size < texts.length) throw new UsageError("two roles have the same secret; give each its own");
 }
 
-/** Where a file is or will be, links followed as far as this program may look. */
+/** Where a file is or will be. Follows links as far as the permissions reach. */
 function whereIs(file: string): string {
   for (const [path, rest] of [[file, ""], [dirname(file), basename(file)]] as const) {
-    // On a terminal Deno would ask for the permission, which is more than a server needs.
+    // On a terminal Deno would ask for a permission that the server does not need.
     if (Deno.permissions.querySync({ name: "read", path }).state !== "granted") continue;
     try {
       return join(Deno.realPathSync(path), rest);
     } catch {
-      // It is yet to be made.
+      // It does not exist yet.
     }
   }
   return resolve(file);
 }
 
-/** Two things in one file would destroy each other. */
+/** Rejects one file for two purposes: they would overwrite each other. */
 function requireDistinct(files: readonly string[]): void {
   const seen = new Set<string>();
   for (const file of files) {
@@ -113,8 +113,8 @@ function requireDistinct(files: readonly string[]): void {
 }
 
 /**
- * Makes sure that clients cannot get what is not theirs. To be called again when missing files have been made, since
- * only then it is certain where they are.
+ * Makes sure that clients cannot get the server's own files. Call it again after missing files were created: only then
+ * is it certain where they are.
  *
  * @param root The served directory.
  * @throws {UsageError} When one of the server's own files is in it.
@@ -128,10 +128,10 @@ export function requireOutside(root: string, options: ServerArguments): void {
 }
 
 /**
- * Gets what a server shows and asks for.
+ * Loads or creates the server's certificate and secrets.
  *
  * @param root The served directory.
- * @throws {UsageError} For options that contradict each other. @throws {FerryError} For files that cannot be used.
+ * @throws {UsageError} If options contradict each other. @throws {FerryError} If a file cannot be used.
  */
 export async function protect(options: ServerArguments, root: string): Promise<Protection> {
   const { identity: file, tlsCert, tlsKey, port, secretFiles } = options;
@@ -150,12 +150,12 @@ export async function protect(options: ServerArguments, root: string): Promise<P
   const all = { full: made.secret, ...secrets };
   requireDifferent(all);
   const protection = { identity, secrets: all, certificate, addresses: await ticketAddresses(options) };
-  // What a ticket cannot hold shall be known before clients come; any port will do.
+  // Fail now if a ticket cannot hold all of it. Any port will do.
   ticketsOf(protection, port === 0 ? DEFAULT_PORT : port);
   return protection;
 }
 
-/** A certificate that tickets have, so that clients accept no other. */
+/** An identity whose certificate goes into the tickets, so that clients accept no other. */
 async function pinned(
   file: string | undefined,
 ): Promise<Pick<Protection, "certificate"> & { identity: Identity; secret: Secret }> {
@@ -176,25 +176,25 @@ export function ticketsOf({ secrets, certificate, addresses }: Protection, port:
 
 const CAPTIONS: Record<Role, string> = {
   full: "Clients connect with this ticket:",
-  read: "Who has this ticket may only list and read:",
-  upload: "Who has this ticket may only add files:",
+  read: "This ticket only lets clients list and read:",
+  upload: "This ticket only lets clients add files:",
 };
 
 type TicketOptions = Pick<ServerArguments, "ticketFile" | "secretFiles">;
 
-/** How the operator hears of tickets. */
+/** How the operator gets the tickets. */
 export interface TicketOutput {
-  /** Whether there is a person at standard output, and not a log. */
+  /** Whether standard output is a person, not a log. */
   readonly isTerminal: boolean;
   /** Writes a line to standard output. */
   print(line: string): void;
-  /** Says something that is not secret. */
+  /** Shows a message without secrets. */
   inform(message: string): void;
 }
 
 /**
- * Hands out the tickets: to their files, to standard output when that is asked for or is a terminal, and otherwise not at
- * all, since what a server prints often ends up in a log.
+ * Hands out the tickets: to their files, or to standard output if asked to or if that is a terminal. Otherwise nowhere:
+ * a server's output often ends up in a log.
  */
 export async function giveTickets(
   protection: Protection,
@@ -218,13 +218,13 @@ export async function giveTickets(
   if (isNewAtEveryStart(options)) inform(`${SHORT_LIVED} ${options.tlsCert ? "--secret-file" : "--identity"} FILE.`);
 }
 
-/** Whether nothing keeps the secret of the full role. */
+/** Whether the full role's secret is lost when the server ends. */
 function isNewAtEveryStart({ identity, secretFiles }: Pick<ServerArguments, "identity" | "secretFiles">): boolean {
   return identity === undefined && secretFiles.full === undefined;
 }
 
 const SHORT_LIVED =
-  "The secret is new at every start: old tickets are of no use then, and interrupted uploads begin again. To keep it, add";
+  "The secret changes at every start: old tickets stop working, and interrupted uploads start over. To keep it, add";
 
 function sayWhereSecretsAre(secretFiles: TicketOptions["secretFiles"], print: (line: string) => void): void {
   const files = Object.values(secretFiles).filter((file) => file !== undefined);

@@ -19,18 +19,18 @@ export interface ServerArguments {
   readonly durable: boolean;
   /** No TLS and no secret, on any address. */
   readonly insecure: boolean;
-  /** The file that holds certificate and secret. */
+  /** The file with the certificate and the secret. */
   readonly identity: string | undefined;
-  /** The files that hold a certificate and its key, instead. */
+  /** The files with the operator's own certificate and key. */
   readonly tlsCert: string | undefined;
   readonly tlsKey: string | undefined;
-  /** The files that hold the secrets of the roles. */
+  /** The files with the roles' secrets. */
   readonly secretFiles: Readonly<Record<Role, string | undefined>>;
-  /** Where the tickets go, `-` for standard output. */
+  /** The file for the tickets; `-` is standard output. */
   readonly ticketFile: string | undefined;
-  /** Names and addresses that clients use, for the ticket. */
+  /** Names and addresses for the tickets. */
   readonly addresses: readonly string[];
-  /** The file that every command is written to. */
+  /** The file of the audit log. */
   readonly audit: string | undefined;
 }
 
@@ -61,7 +61,7 @@ const BOOLEANS = [
   "version",
 ] as const;
 
-/** `parseArgs` takes `-` for no value: it is joined to the option whose value it is. */
+/** Turns `--ticket-file -` into `--ticket-file=-`: `parseArgs` takes a bare `-` for no value. */
 function joinDash(args: readonly string[]): string[] {
   const isDash = (i: number) => args[i - 1] === "--ticket-file" && args[i] === "-";
   return args.flatMap((argument, i) => isDash(i) ? [] : isDash(i + 1) ? [`${argument}=-`] : [argument]);

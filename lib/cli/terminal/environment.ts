@@ -1,12 +1,12 @@
-/** A variable of the environment that Ferry knows. */
+/** The environment variables that Ferry reads. */
 export type Variable = "FERRY_SECRET" | "FERRY_DEBUG";
 
-/** Whether the program may read a variable. Never asks for the permission. */
+/** Whether Deno lets the program read a variable. Never asks. */
 export function maySee(variable: Variable): boolean {
   return Deno.permissions.querySync({ name: "env", variable }).state === "granted";
 }
 
-/** The value of a variable; undefined if it is empty, not set, or the program may not read it. */
+/** The value of a variable; undefined if it is unset, empty, or not allowed to be read. */
 export function valueOf(variable: Variable): string | undefined {
   return maySee(variable) ? Deno.env.get(variable) || undefined : undefined;
 }

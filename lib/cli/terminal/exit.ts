@@ -9,7 +9,7 @@ export const Exit = {
   refused: 4,
   notFound: 5,
   corrupt: 6,
-  /** 128 + SIGINT, as shells have it. */
+  /** 128 + SIGINT, as in shells. */
   interrupted: 130,
 } as const;
 

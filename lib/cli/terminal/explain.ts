@@ -7,8 +7,8 @@ import { UsageError } from "./usage.ts";
 const DEBUG = "FERRY_DEBUG";
 
 /**
- * What the user reads about a failure, and its exit code. With FERRY_DEBUG=1 the stack and all causes follow; without
- * it an unexpected error says how to see them.
+ * The message and the exit code for a failure. With FERRY_DEBUG=1 the message includes the stack and all causes;
+ * without it, an unexpected error says how to get them.
  */
 export function explain(thrown: unknown): { message: string; code: number } {
   if (thrown instanceof UsageError) return { message: printable(thrown.message), code: Exit.usage };

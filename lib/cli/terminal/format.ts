@@ -46,7 +46,7 @@ export function fit(text: string, columns: number): string {
   return `${kept}…`;
 }
 
-/** Formats a listing, a batch at a time; the size column never becomes narrower. */
+/** Formats a listing in batches. The size column never gets narrower. */
 export class Columns {
   #sizeWidth = 0;
 

@@ -5,18 +5,17 @@ export interface ByteWriter {
   write(bytes: Uint8Array): Promise<number>;
 }
 
-/** How much may wait, in bytes. */
+/** Bytes that may wait. */
 const MAX_WAITING_BYTES = 1024 * 1024;
 
 const encoder = new TextEncoder();
 
 /**
- * Text on its way to a terminal, a pipe or a file. Whoever writes never waits for the reader: a paused terminal or a
- * full pipe holds up nothing but this text. What does not fit is counted, and the number is written in its place when
- * there is room again.
+ * Text on its way to a terminal, a pipe or a file. Writers never wait: a paused terminal or a full pipe holds up only
+ * this text. Lines that do not fit are dropped and counted; their number is written when there is room again.
  */
 export class LineQueue {
-  /** Makes a line of the sentence that says how many were left out. */
+  /** Formats the message that says how many lines were dropped. */
   format = (message: string): string => message;
   readonly #writer: ByteWriter;
   #waiting = "";
@@ -29,7 +28,7 @@ export class LineQueue {
     this.#writer = writer;
   }
 
-  /** Whether all of it was written. */
+  /** Whether everything was written. */
   get isEmpty(): boolean {
     return this.#writing === undefined;
   }
@@ -39,7 +38,7 @@ export class LineQueue {
     this.write(`${text}\n`);
   }
 
-  /** Adds text as it is, if all of it fits; otherwise it counts as one line that was left out. */
+  /** Adds text as it is. If it does not fit, it counts as one dropped line. */
   write(text: string): void {
     const notice = this.#notice();
     if (this.#add(notice + text)) this.#leftOut = 0;
@@ -47,7 +46,7 @@ export class LineQueue {
     this.#writing ??= this.#writeAll();
   }
 
-  /** Waits until all of it was written, or given up because nothing can be written there; at most `ms`, if given. */
+  /** Waits until everything was written or had to be dropped; at most `ms`, if given. */
   async drained(ms?: number): Promise<void> {
     const late = new AbortController();
     const deadline = ms === undefined ? [] : [delay(ms, undefined, { signal: late.signal }).catch(() => {})];
@@ -58,7 +57,7 @@ export class LineQueue {
   #notice(): string {
     const lines = this.#leftOut;
     if (lines === 0) return "";
-    return `${this.format(`${lines} ${lines === 1 ? "line was" : "lines were"} left out: nobody read this`)}\n`;
+    return `${this.format(`${lines} ${lines === 1 ? "line was" : "lines were"} dropped: nobody was reading`)}\n`;
   }
 
   #add(text: string): boolean {
@@ -71,7 +70,7 @@ export class LineQueue {
 
   /** Never rejects. */
   async #writeAll(): Promise<void> {
-    // What is written one after the other in the same turn goes out together.
+    // Everything added in the same turn goes out in one write.
     await Promise.resolve();
     let text = "";
     try {
@@ -84,7 +83,7 @@ export class LineQueue {
         if (this.#waiting === "" && this.#add(this.#notice())) this.#leftOut = 0;
       }
     } catch {
-      // The reader is gone, or the disk is full. There is nobody to tell before it can be written to again.
+      // The reader is gone or the disk is full. Nobody can be told until writing works again.
       this.#leftOut += (text + this.#waiting).split("\n").length - 1;
       this.#waiting = "";
       this.#bytes = 0;

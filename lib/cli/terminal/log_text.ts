@@ -1,15 +1,15 @@
 import { printable } from "../../core/text.ts";
 
-/** How much of a path or another text from outside a line has, in bytes as it is written: the longest path of a system. */
+/** The most that a text from outside takes of a line, in bytes after escaping: the length of the longest path. */
 export const MAX_TEXT_BYTES = 4096;
 
-/** The most that one UTF-16 code unit becomes when it is escaped, in bytes: `\u{202e}`. */
+/** The longest escape of one UTF-16 code unit, in bytes: `\u{202e}`. */
 const MAX_ESCAPED_BYTES = 8;
 
-/** What a path takes at most that a system can open, in bytes as it is written. */
+/** The most that any path takes that a system can open, in bytes after escaping. */
 export const MAX_PATH_BYTES = MAX_ESCAPED_BYTES * MAX_TEXT_BYTES;
 
-/** What a character takes in a line, in bytes, quotes and JSON included. */
+/** What a character takes in a line at most, in bytes, in quotes or JSON. */
 function costOf(c: string): number {
   if (c === '"' || c === "\\") return 2;
   if (printable(c) !== c) return MAX_ESCAPED_BYTES * c.length;
@@ -18,8 +18,7 @@ function costOf(c: string): number {
 }
 
 /**
- * `text`, cut so that it takes at most so many bytes of a line when everything in it that must be is escaped; a mark at
- * its end says how much was cut.
+ * `text`, cut to take at most `maxBytes` of a line after escaping. A mark at its end says how much was cut.
  */
 export function cut(text: string, maxBytes = MAX_TEXT_BYTES): string {
   if (text.length * MAX_ESCAPED_BYTES <= maxBytes) return text;

@@ -1,7 +1,7 @@
 import { quote } from "../../core/text.ts";
 import { UsageError } from "./usage.ts";
 
-/** A question that is answered without doing anything else. */
+/** A question about the program, which then does nothing else. */
 export type Enquiry = "help" | "version";
 
 const MAX_PORT = 65535;

@@ -1,15 +1,15 @@
 import { FerryError } from "../../core/errors.ts";
 
-/** No file with a key, a secret or a ticket is larger, in bytes. */
+/** The most that a file with a key, a secret or a ticket has, in bytes. */
 const MAX_FILE_BYTES = 64 * 1024;
 
-/** The permission bits of the group and of everybody else. */
+/** The permission bits of group and others. */
 const OTHERS = 0o077;
 
 /**
- * The content of a file that nobody but its owner may read or write, such as one with a secret in it.
+ * The content of a file that must be its owner's alone, such as one with a secret.
  *
- * @throws {FerryError} When others may, when it is not a regular file, or when it is larger than 64 KiB.
+ * @throws {FerryError} If other users may read or write it, if it is not a regular file, or if it exceeds 64 KiB.
  */
 export function readPrivateFile(file: string): string {
   const { isFile, mode, size } = Deno.statSync(file);

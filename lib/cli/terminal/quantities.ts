@@ -3,18 +3,18 @@ import { UsageError } from "./usage.ts";
 
 const KIB = 1024;
 
-/** What a size's suffix multiplies by, as with `curl --limit-rate`. */
+/** The factors of a size's suffixes, as with `curl --limit-rate`. */
 const SIZE_UNITS: Record<string, number> = { "": 1, k: KIB, m: KIB ** 2, g: KIB ** 3, t: KIB ** 4 };
 
-/** With less bandwidth it could take longer to say hello than a server waits for that, in bytes per second. */
+/** The lowest rate, in bytes per second. With less, the hello could take longer than the server waits for it. */
 const MIN_RATE = KIB;
 
 const SECOND_MS = 1000;
 
-/** What a duration's suffix multiplies by, in ms. */
+/** The factors of a duration's suffixes, in ms. */
 const TIME_UNITS: Record<string, number> = { "": SECOND_MS, s: SECOND_MS, m: 60 * SECOND_MS, h: 3600 * SECOND_MS };
 
-/** The longest duration, in ms: what `setTimeout` can wait for (2^31 - 1). */
+/** The longest duration, in ms: the most that `setTimeout` can wait (2^31 - 1). */
 const MAX_DURATION_MS = 2 ** 31 - 1;
 
 function parse(name: string, text: string, units: Record<string, number>, wanted: string): number {

@@ -3,13 +3,13 @@ import { LineQueue } from "./line_queue.ts";
 
 const encoder = new TextEncoder();
 
-/** What the keys send that mean something while a line is typed without echo. */
+/** The control characters that edit or end a line typed without echo. */
 const [CTRL_C, CTRL_D, CTRL_U, DELETE] = ["\x03", "\x04", "\x15", "\x7f"];
 
-/** What is no result, on its way to standard error; a paused terminal does not hold up transfers. */
+/** Messages to standard error. A paused terminal does not hold up transfers. */
 export const messages = new LineQueue(Deno.stderr);
 
-/** Writes everything to standard output, after the messages that came before it. */
+/** Writes text to standard output, after all earlier messages. */
 export async function print(text: string): Promise<void> {
   await messages.drained();
   await printBytes(encoder.encode(text));
@@ -18,14 +18,14 @@ export async function print(text: string): Promise<void> {
 /**
  * Writes bytes to standard output as they are.
  *
- * @throws {FerryError} When nobody reads them, or the disk is full.
+ * @throws {FerryError} If the reader is gone or the disk is full.
  */
 export async function printBytes(bytes: Uint8Array): Promise<void> {
   try {
     for (let done = 0; done < bytes.length;) done += await Deno.stdout.write(bytes.subarray(done));
   } catch (error) {
     const gone = error instanceof Deno.errors.BrokenPipe;
-    const reason = gone ? new FerryError("Internal", "whoever reads it has stopped") : error;
+    const reason = gone ? new FerryError("Internal", "nobody reads it any more") : error;
     throw cannot("write", "standard output", reason);
   }
 }
@@ -43,10 +43,10 @@ function readHidden(): string {
 }
 
 /**
- * Asks for a line of ASCII at the terminal, and shows nothing of it. (`promptSecret` of @std/cli leaves the terminal
- * without echo when Ctrl-C ends the program, and shows what is typed before its question is complete.)
+ * Asks for a line of ASCII at the terminal without showing it. (`promptSecret` of @std/cli leaves echo off if Ctrl-C
+ * ends the program, and shows what is typed before its question.)
  *
- * @throws {FerryError} `Cancelled` for Ctrl-C, Ctrl-D and at the end of the input.
+ * @throws {FerryError} `Cancelled` on Ctrl-C, Ctrl-D or the end of the input.
  */
 export function askHidden(question: string): string {
   Deno.stdin.setRaw(true);

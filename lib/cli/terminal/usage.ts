@@ -1,4 +1,4 @@
-/** The command line cannot be understood; the message says why. */
+/** The command line makes no sense; the message says why. */
 export class UsageError extends Error {
   override readonly name = "UsageError";
 }

@@ -1,4 +1,4 @@
 import configuration from "../../../deno.json" with { type: "json" };
 
-/** The version of Ferry, the protocol aside. */
+/** Ferry's version; the protocol has its own. */
 export const VERSION: string = configuration.version;

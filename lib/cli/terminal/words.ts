@@ -1,14 +1,14 @@
 import { UsageError } from "./usage.ts";
 
-/** A word of a line as the user meant it, and where it begins in the line. */
+/** A word with its quotes and escapes resolved, and where it begins in the line. */
 export interface Word {
   readonly text: string;
   readonly start: number;
-  /** The quote that was opened and not closed, if any. */
+  /** The unclosed quote, if any. */
   readonly open: string;
 }
 
-/** On Windows a backslash separates directories and cannot also be an escape. */
+/** On Windows the backslash separates directories, so it cannot escape. */
 const ESCAPE = Deno.build.os === "windows" ? "" : "\\";
 
 /**

@@ -54,7 +54,7 @@ Deno.test("LineQueue keeps 1 MiB for a reader that stands still, counts the rest
   queue.line("after");
   await queue.drained();
   assertEquals(valve.lines.filter((each) => each === line).length, 1024);
-  assertEquals(valve.lines.slice(1024), ["476 lines were left out: nobody read this", "after"]);
+  assertEquals(valve.lines.slice(1024), ["476 lines were dropped: nobody was reading", "after"]);
 });
 
 Deno.test("LineQueue goes on after a writer that fails", async () => {
@@ -72,5 +72,5 @@ Deno.test("LineQueue goes on after a writer that fails", async () => {
   isBroken = false;
   queue.line("kept");
   await queue.drained();
-  assertEquals(written.join(""), "3 lines were left out: nobody read this\nkept\n");
+  assertEquals(written.join(""), "3 lines were dropped: nobody was reading\nkept\n");
 });
