@@ -66,7 +66,7 @@ const LAST_LINES_MS = 1_000;
 
 /** Shows a message that is not a server event. */
 function inform(event: string, message: string, { json }: ServerArguments): void {
-  stderr.line(json ? jsonLine({ event, message }) : message);
+  stderr.line(json ? jsonLine({ event, message }, Infinity) : message);
 }
 
 /** What a server of the directory at `path` needs. The user may have named it by another path. */
@@ -119,7 +119,7 @@ async function announce({ address }: FerryServer, root: string, options: ServerA
   const { write, files } = needsOf(options, root);
   stdout.line(
     json
-      ? jsonLine({ event: "listening", hostname, port, root })
+      ? jsonLine({ event: "listening", hostname, port, root }, Infinity)
       : `Serving ${printable(root)} on ${formatAddress(address)}`,
   );
   const say = (message: string) => inform("permissions", message, options);

@@ -1,9 +1,11 @@
-import type { ErrorCode, FerryError } from "../core/errors.ts";
+import type { ErrorCode } from "../core/errors.ts";
+import type { OperationRecord } from "./operation.ts";
 import type { Role } from "./policy.ts";
 
 /** What a server tells its operator. `session` numbers the connections of one server from 1. */
 export type ServerEvent =
   | { readonly event: "open"; readonly session: number; readonly peer: string }
+  | LoginEvent
   | CommandEvent
   | { readonly event: "say"; readonly session: number; readonly peer: string; readonly text: string }
   | CloseEvent
@@ -18,23 +20,21 @@ export interface WarningEvent {
 }
 
 /** A command was answered. */
-export interface CommandEvent {
+export interface CommandEvent extends OperationRecord {
   readonly event: "command";
   readonly session: number;
   readonly peer: string;
   /** What the client may do here. */
   readonly role: Role;
-  readonly command: string;
-  readonly path?: string | undefined;
-  /** The new name, for `rename`. */
-  readonly to?: string | undefined;
-  /** Bytes of file content that were moved. */
-  readonly bytes: number;
+}
+
+/** A client was not let in, since it has not shown that it knows a secret. */
+export interface LoginEvent {
+  readonly event: "login";
+  readonly session: number;
+  readonly peer: string;
   readonly durationMs: number;
-  /** `ok`, or the code of the error. */
-  readonly outcome: "ok" | ErrorCode;
-  /** What the system said, for errors that the operator may have to see to. It does not leave the server. */
-  readonly detail?: string | undefined;
+  readonly outcome: ErrorCode;
 }
 
 /** A connection has ended. */
@@ -45,12 +45,4 @@ export interface CloseEvent {
   readonly durationMs: number;
   /** Why, when it was not the orderly end. */
   readonly reason?: string | undefined;
-}
-
-/** Failures that the operator may have to do something about. */
-const OPERATORS_CODES: readonly ErrorCode[] = ["Internal", "NoSpace", "Busy", "Refused", "TooLarge"];
-
-/** What the system said about a failure, for `CommandEvent.detail`. */
-export function detailFor({ code, cause }: FerryError): string | undefined {
-  return OPERATORS_CODES.includes(code) && cause !== undefined ? String(cause) : undefined;
 }

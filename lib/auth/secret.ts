@@ -99,8 +99,8 @@ export class Secret {
   }
 }
 
-/** The end of a connection that makes a proof. */
-export type Role = "client" | "server";
+/** The side of a connection that makes a proof. */
+export type Side = "client" | "server";
 
 /** What both ends have seen of the beginning of their connection. They agree on all of it, or no proof is good. */
 export interface Transcript {
@@ -120,20 +120,20 @@ export function newNonce(): Uint8Array<ArrayBuffer> {
 }
 
 /**
- * Proves that this end knows the secret, without giving it away: HMAC-SHA-256 over the role and the transcript. A proof
- * is good for one connection and one role only, so it can be neither replayed nor sent back to its maker, and someone in
+ * Proves that this end knows the secret, without giving it away: HMAC-SHA-256 over the side and the transcript. A proof
+ * is good for one connection and one side only, so it can be neither replayed nor sent back to its maker, and someone in
  * the middle who has changed a hello or shown a certificate of their own has no use for it (RFC 5929, section 4).
  *
  * @throws {FerryError} `BadRequest` when a nonce does not have {@linkcode NONCE_BYTES}.
  */
-export function prove(secret: Secret, role: Role, transcript: Transcript): Uint8Array<ArrayBuffer> {
+export function prove(secret: Secret, side: Side, transcript: Transcript): Uint8Array<ArrayBuffer> {
   const { serverNonce, clientNonce, serverHello, clientHello, certificate } = transcript;
   if (serverNonce.length !== NONCE_BYTES || clientNonce.length !== NONCE_BYTES) {
     throw new FerryError("BadRequest", `a nonce has ${NONCE_BYTES} bytes`);
   }
   const fingerprint = certificate ? createHash("sha256").update(certificate).digest() : new Uint8Array();
   const hmac = createHmac("sha256", secret.bytes);
-  for (const part of [Buffer.from(`ferry/1 ${role} proof`), serverNonce, clientNonce, serverHello, clientHello]) {
+  for (const part of [Buffer.from(`ferry/1 ${side} proof`), serverNonce, clientNonce, serverHello, clientHello]) {
     hmac.update(lengthOf(part)).update(part);
   }
   return Uint8Array.from(hmac.update(lengthOf(fingerprint)).update(fingerprint).digest());
@@ -151,19 +151,19 @@ export function ownerOf(secret: Secret): string {
  * Looks for the secret that a proof of the other end was made with. Every secret costs the same work, whether it or
  * another one matches, or none.
  *
- * @param role The end that has made the proof.
+ * @param side The side that has made the proof.
  * @returns The index of the secret, or undefined when the proof is good for none of them.
  * @throws {FerryError} As `prove`.
  */
 export function verify(
   secrets: readonly Secret[],
-  role: Role,
+  side: Side,
   transcript: Transcript,
   proof: Uint8Array,
 ): number | undefined {
   let found: number | undefined;
   for (const [index, secret] of secrets.entries()) {
-    const wanted = prove(secret, role, transcript);
+    const wanted = prove(secret, side, transcript);
     // timingSafeEqual insists on equal lengths; a proof of another length is compared with itself and refused below.
     const equal = timingSafeEqual(wanted, proof.length === wanted.length ? proof : wanted);
     found = equal && proof.length === wanted.length ? index : found;

@@ -116,7 +116,7 @@ export const COMMANDS = {
     summary: "show the SHA-256 of a file's content",
   }),
   blocks: command({
-    fields: { path: text, length: count },
+    fields: { path: text, length: count, blockSize: optional(count) },
     ok: { ...BLOCK_FIELDS, size: count, mtimeMs: time, version: text },
     needs: "read",
     summary: "give the SHA-256 of each block of the beginning of a file",

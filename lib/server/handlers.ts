@@ -1,42 +1,25 @@
 import type { Connection } from "../transport/connection.ts";
-import { NO_BLOCKS } from "../core/block_sums.ts";
+import { blockSizeFor, NO_BLOCKS } from "../core/block_sums.ts";
 import { encodeBlocks } from "../protocol/block_fields.ts";
 import type { Entry } from "../core/metadata.ts";
-import type { CommandName, OkOf, Request, RequestOf, Right } from "../protocol/commands.ts";
+import type { CommandName, OkOf, Request, RequestOf } from "../protocol/commands.ts";
 import { FerryError } from "../core/errors.ts";
 import { FrameKind } from "../protocol/frames.ts";
 import { MAX_CONTROL_BYTES, MAX_DATA_BYTES } from "../protocol/constants.ts";
 import { parseRemotePath, type RemotePath, ROOT } from "../core/remote_path.ts";
-import type { Storage, Upload, UploadOptions } from "../storage/storage.ts";
+import type { ByteSink } from "../storage/storage.ts";
+import type { AuthorizedStorage } from "../access/authorized_storage.ts";
 import type { RequestBody } from "./request_body.ts";
-import type { Limits } from "../access/limits.ts";
-import { authorize } from "../access/policy.ts";
-
-/** An upload that its owner's other connections may add parts to. */
-export interface SharedUpload {
-  readonly upload: Upload;
-  readonly owner: string;
-}
 
 /** What a handler may use to answer one request. */
 export interface Context {
-  readonly storage: Storage;
-  /** What the session may do. */
-  readonly rights: readonly Right[];
-  /** Whose uploads the session's are; see `UploadOptions.owner`. */
-  readonly owner: string;
-  readonly limits: Limits;
-  /** Whether every upload is synced to the disk. */
-  readonly durable: boolean;
+  /** What is served, as the session may use it. */
+  readonly storage: AuthorizedStorage;
   readonly connection: Connection;
-  /** Aborted when the client cancels or goes away. */
+  /** Aborted when the client gives the request up or goes away. */
   readonly signal: AbortSignal;
   /** The body that follows the request, for the commands that have one. */
   readonly body: RequestBody;
-  /** Uploads of this server that other connections may add parts to, by the name that they were given. */
-  readonly shared: Map<string, SharedUpload>;
-  /** Counts bytes of file content for the log. */
-  moved(bytes: number): void;
   /** Shows a line to the operator. */
   say(text: string): void;
 }
@@ -80,101 +63,68 @@ async function dir({ storage, connection, signal }: Context, request: RequestOf<
 
 async function get(context: Context, { path, offset, length, ifVersion }: RequestOf<"get">): Promise<OkOf<"get">> {
   const { storage, connection, signal } = context;
-  const reader = await storage.read(parseRemotePath(path), { offset, length, ifVersion });
+  const reader = await storage.read(parseRemotePath(path), { offset, length, ifVersion, signal });
+  const fill = (space: Uint8Array) => reader.read(space);
   try {
     const { size, mtimeMs, mode, version } = reader.metadata;
     await connection.send(FrameKind.ready, { size, mtimeMs, mode, version });
-    for (let sent = 0;;) {
+    let sent = 0;
+    for (let n: number | null = 0; n !== null; sent += n ?? 0) {
       signal.throwIfAborted();
-      const wanted = Math.min(MAX_DATA_BYTES, reader.length - sent);
-      const n = await connection.sendData(wanted, (space) => reader.read(space));
-      if (n === null) {
-        await connection.send(FrameKind.end, { size: sent });
-        return {};
-      }
-      sent += n;
-      context.moved(n);
+      n = await connection.sendData(Math.min(MAX_DATA_BYTES, reader.length - sent), fill);
     }
-  } finally {
-    reader.close();
-  }
-}
-
-/** Has the storage take, or look at, the upload that a request is about, within what the session may do and use. */
-async function toStore<T>(
-  context: Context,
-  request: RequestOf<"put"> | RequestOf<"offer">,
-  store: (path: RemotePath, options: UploadOptions) => Promise<T>,
-): Promise<T> {
-  const { rights, owner, limits: { fileBytes: maxSize, keepFreeBytes: keepFree, depth: maxDepth } } = context;
-  const overwrite = request.overwrite !== false && rights.includes("overwrite");
-  try {
-    const wholeBlocks = !rights.includes("read");
-    const options = { size: request.size, overwrite, owner, wholeBlocks, maxSize, keepFree, maxDepth };
-    return await store(parseRemotePath(request.path), options);
+    await connection.send(FrameKind.end, { size: sent });
   } catch (error) {
-    const exists = error instanceof FerryError && error.code === "AlreadyExists";
-    if (!exists || request.overwrite === false) throw error;
-    throw new FerryError("AlreadyExists", "it exists already, and you may not replace files here");
+    reader.close(error);
+    throw error;
   }
+  reader.close();
+  return {};
 }
 
-async function offer(context: Context, request: RequestOf<"offer">): Promise<OkOf<"offer">> {
-  const { storage, signal } = context;
-  const { sums, state } = await toStore(
-    context,
-    request,
-    async (path, options) => await storage.offer?.(path, { ...options, signal }) ?? { sums: NO_BLOCKS, state: "" },
-  );
+async function offer({ storage, signal }: Context, request: RequestOf<"offer">): Promise<OkOf<"offer">> {
+  const { size, overwrite } = request;
+  const path = parseRemotePath(request.path);
+  const { sums, state } = await storage.offer?.(path, { size, overwrite, signal }) ?? { sums: NO_BLOCKS, state: "" };
   return { ...encodeBlocks(sums), kept: state };
 }
 
-async function put(context: Context, request: RequestOf<"put">): Promise<OkOf<"put">> {
-  const { connection, shared, owner } = context;
-  const { mtimeMs, mode, offset, kept } = request;
-  const durable = request.durable || context.durable;
-  const upload = await toStore(
-    context,
-    request,
-    (path, options) => context.storage.upload(path, { ...options, mtimeMs, mode, durable, offset, kept }),
-  );
-  const name = request.shared ? crypto.randomUUID() : undefined;
+async function put({ storage, connection, body, signal }: Context, request: RequestOf<"put">): Promise<OkOf<"put">> {
+  const { path, size, mtimeMs, mode, overwrite, durable, shared, offset, kept } = request;
+  const name = shared ? crypto.randomUUID() : undefined;
+  const options = { size, mtimeMs, mode, overwrite, durable, offset, kept, inParts: shared, signal };
+  const upload = await storage.upload(parseRemotePath(path), options, name);
   try {
-    if (name !== undefined) {
-      shared.set(name, { upload, owner });
-      await connection.send(FrameKind.ready, { upload: name });
-    }
-    await pour(context, (bytes) => upload.write(bytes));
+    if (name !== undefined) await connection.send(FrameKind.ready, { upload: name });
+    await pour(body, upload);
     return await upload.commit();
-  } finally {
-    if (name !== undefined) shared.delete(name);
-    await upload.abort();
+  } catch (error) {
+    await upload.abort(error);
+    throw error;
   }
 }
 
-async function part(context: Context, { upload: name, offset }: RequestOf<"part">): Promise<OkOf<"part">> {
-  const { upload, owner } = context.shared.get(name) ?? {};
-  if (!upload || owner !== context.owner) throw new FerryError("NotFound", "the upload has ended");
-  const target = await upload.openPart?.(offset);
-  if (!target) throw new FerryError("Unsupported", "files are not taken in parts here");
+async function part({ storage, body, signal }: Context, { upload, offset }: RequestOf<"part">): Promise<OkOf<"part">> {
+  const target = await storage.openPart(upload, offset, { signal });
   try {
-    const size = await pour(context, (bytes) => target.write(bytes));
+    const size = await pour(body, target);
     await target.finish();
-    return { size };
-  } finally {
     target.close();
+    return { size };
+  } catch (error) {
+    target.close(error);
+    throw error;
   }
 }
 
 /** Takes a body to its end. @returns Its size in bytes. */
-async function pour({ body, moved }: Context, write: (bytes: Uint8Array) => Promise<void> | void): Promise<number> {
+async function pour(body: RequestBody, sink: ByteSink): Promise<number> {
   for (let size = 0;;) {
     const bytes = await body.next();
     if (bytes === null) return size;
-    const writing = write(bytes);
+    const writing = sink.write(bytes);
     if (writing) await writing;
     size += bytes.length;
-    moved(bytes.length);
   }
 }
 
@@ -185,17 +135,18 @@ const HANDLERS: Handlers = {
   put,
   offer,
   part,
-  stat: ({ storage }, { path }) => storage.stat(parseOptional(path)),
-  async blocks({ storage, signal }, { path, length }) {
-    const { sums, metadata: { size, mtimeMs, version } } = await storage.blocks(parseRemotePath(path), {
-      length,
-      signal,
-    });
+  stat: async ({ storage, signal }, { path }) => await storage.stat(parseOptional(path), { signal }),
+  async blocks({ storage, signal }, { path, length, blockSize }) {
+    if (blockSize !== undefined && blockSize < blockSizeFor(length)) {
+      throw new FerryError("BadRequest", `blocks of ${blockSize} bytes are too small for ${length} bytes`);
+    }
+    const options = { length, blockSize, signal };
+    const { sums, metadata: { size, mtimeMs, version } } = await storage.blocks(parseRemotePath(path), options);
     return { ...encodeBlocks(sums), size, mtimeMs, version };
   },
-  sum: ({ storage, signal }, { path }) => storage.digest(parseRemotePath(path), { signal }),
-  async mkdir({ storage, limits }, { path, parents, mode }) {
-    await storage.mkdir(parseRemotePath(path), { parents, mode, maxDepth: limits.depth });
+  sum: async ({ storage, signal }, { path }) => await storage.digest(parseRemotePath(path), { signal }),
+  async mkdir({ storage, signal }, { path, parents, mode }) {
+    await storage.mkdir(parseRemotePath(path), { parents, mode, signal });
     return {};
   },
   async set({ storage, signal }, { path, mtimeMs, mode }) {
@@ -203,8 +154,8 @@ const HANDLERS: Handlers = {
     await storage.setMetadata(parseRemotePath(path), { mtimeMs, mode }, { signal });
     return {};
   },
-  async rename({ storage, limits, signal }, { path, to }) {
-    await storage.rename(parseRemotePath(path), parseRemotePath(to), { maxDepth: limits.depth, signal });
+  async rename({ storage, signal }, { path, to }) {
+    await storage.rename(parseRemotePath(path), parseRemotePath(to), { signal });
     return {};
   },
   async remove({ storage, signal }, { path, recursive }) {
@@ -225,10 +176,10 @@ const HANDLERS: Handlers = {
  * Answers one request.
  *
  * @returns The fields of the `ok` reply.
- * @throws What the handler throws; `Refused` for a command that the session may not use.
+ * @throws What the handler throws; `Refused` for a command that the session may not use, whatever else is wrong with it.
  */
 export function handle(context: Context, request: Request): Promise<unknown> {
-  authorize(request.command, context.rights);
+  context.storage.require(request.command);
   const handler = HANDLERS[request.command] as (context: Context, request: Request) => Promise<unknown>;
   return handler(context, request);
 }

@@ -1,19 +1,20 @@
 import { setTimeout as delay } from "node:timers/promises";
+import type { SharedUpload } from "../access/authorized_storage.ts";
+import type { ServerEvent } from "../access/events.ts";
+import { type Limits, LINGER_MS, REFUSAL_DELAY_MS } from "../access/limits.ts";
+import { msSince } from "../access/operation.ts";
+import { type Policy, rightsOf, type Role } from "../access/policy.ts";
+import { type Authenticated, greetClient, type ServerCredentials } from "../auth/handshake.ts";
+import { FerryError, toFerryError } from "../core/errors.ts";
+import { errorMessage } from "../protocol/codec.ts";
+import { FrameKind } from "../protocol/frames.ts";
+import type { Storage } from "../storage/storage.ts";
 import type { Connection } from "../transport/connection.ts";
 import { TimeSlice } from "../transport/scheduler.ts";
-import { greetClient, type ServerCredentials } from "../auth/handshake.ts";
-import { errorMessage } from "../protocol/codec.ts";
-import { type Right, verbOf } from "../protocol/commands.ts";
-import { cannot, FerryError, toFerryError } from "../core/errors.ts";
-import { FrameKind } from "../protocol/frames.ts";
-import { ALIVE_INTERVAL_MS } from "../protocol/constants.ts";
-import type { Storage } from "../storage/storage.ts";
 import type { ConnectionLimiter } from "./connection_limiter.ts";
-import { detailFor, type ServerEvent } from "../access/events.ts";
-import { handle, type SharedUpload } from "./handlers.ts";
+import { overdue } from "./deadlines.ts";
 import { type Job, RequestQueue } from "./request_queue.ts";
-import { type Limits, LINGER_MS, REFUSAL_DELAY_MS } from "../access/limits.ts";
-import { type Policy, rightsOf, type Role } from "../access/policy.ts";
+import { type Reporter, Responder } from "./responder.ts";
 
 /** So many lines of the operator may wait to be sent to a client. */
 const MAX_NOTICES = 64;
@@ -50,13 +51,10 @@ export class Session {
   readonly #requests: RequestQueue;
   #greeted = false;
   #role: Role | undefined;
-  #rights: readonly Right[] = [];
-  #owner = "";
+  /** Answers requests, as soon as the client is let in. */
+  #responder: Responder | undefined;
   /** To be called when the session has ended. */
   #leave: (() => void) | undefined;
-  #busyWith: string | undefined;
-  /** When the answer under way was begun, or the client last shown that we are at work on it. */
-  #shownAt = 0;
   /** Lines for the person at the other end that wait until they can be sent. */
   #notices = 0;
   #shuttingDown = false;
@@ -76,7 +74,7 @@ export class Session {
 
   /** The command that is being answered, if any. */
   get busyWith(): string | undefined {
-    return this.#busyWith;
+    return this.#responder?.busyWith;
   }
 
   /** What the client may do here; undefined before it has shown who it is. */
@@ -108,7 +106,7 @@ export class Session {
     await this.#connection.flush().catch(() => {});
     this.#leave?.();
     clearTimeout(this.#linger);
-    const durationMs = since(this.#began);
+    const durationMs = msSince(this.#began);
     this.#options.onEvent({ event: "close", session: id, peer, durationMs, reason: this.#reason });
   }
 
@@ -180,46 +178,52 @@ export class Session {
 
   /** Ends the session when the client takes too long, and shows it that a long answer is on its way. */
   checkDeadlines(now: number): void {
-    const { helloMs, stallMs, idleMs } = this.#options.limits;
-    const late = (reason: string) => this.refuse(new FerryError("Timeout", reason));
     const { progressAt, workedAt } = this.#connection;
     const midway = this.#isMidway;
-    const idle = this.#greeted && this.#requests.isIdle;
-    // Counted from the beginning: a byte now and then does not make it longer.
-    if (!this.#greeted && now - this.#began > helloMs) late(`no hello within ${helloMs / 1000} s`);
-    else if (midway && now - progressAt > stallMs) late(`no progress within ${stallMs / 1000} s`);
-    else if (midway && now - workedAt > Math.max(idleMs, stallMs)) late(`no progress within ${idleMs / 1000} s`);
-    else if (idle && !midway && now - workedAt > idleMs) late(`no request within ${idleMs / 1000} s`);
-    else if (this.#busyWith !== undefined && !midway && now - this.#shownAt >= ALIVE_INTERVAL_MS) this.#showAlive(now);
+    const idle = this.#requests.isIdle;
+    const activity = { began: this.#began, greeted: this.#greeted, midway, idle, progressAt, workedAt };
+    const reason = overdue(activity, this.#options.limits, now);
+    if (reason !== undefined) this.refuse(new FerryError("Timeout", reason));
+    else if (!midway) this.#responder?.showAlive(now);
   }
 
   async #greet(): Promise<void> {
-    const { policy, limits, credentials, roles, connections } = this.#options;
-    const { host } = this.#connection;
+    const { policy, limits, roles, connections, storage, durable, shared } = this.#options;
+    const authenticated = await this.#logIn();
+    if (this.#closing) throw new FerryError("Disconnected", "the connection is closed");
+    this.#leave = connections.enter(this.#connection.host, this);
+    const role = authenticated ? roles[authenticated.index] : "full";
+    const rights = role ? rightsOf(role, policy) : [];
+    const authority = { rights, owner: authenticated?.owner ?? "", limits, durable, shared };
+    this.#role = role;
+    this.#responder = new Responder(this.#connection, storage, authority, this.#reporter(role), this.#ended.signal);
+    const welcome = { allows: rights, window: limits.requests, proof: authenticated?.proof };
+    await this.#connection.send(FrameKind.ok, welcome);
+    this.#greeted = true;
+  }
+
+  async #logIn(): Promise<Authenticated | undefined> {
     try {
-      const authenticated = await greetClient(this.#connection, credentials);
-      if (this.#closing) throw new FerryError("Disconnected", "the connection is closed");
-      this.#leave = connections.enter(host, this);
-      this.#role = authenticated ? roles[authenticated.index] : "full";
-      this.#rights = this.#role ? rightsOf(this.#role, policy) : [];
-      this.#owner = authenticated?.owner ?? "";
-      const welcome = { allows: this.#rights, window: limits.requests, proof: authenticated?.proof };
-      await this.#connection.send(FrameKind.ok, welcome);
-      this.#greeted = true;
+      return await greetClient(this.#connection, this.#options.credentials);
     } catch (error) {
-      if (toFerryError(error).code === "Unauthorized") {
-        const { signal } = this.#ended;
-        // It stays among the strangers, of whom there is a limited number.
-        await delay(REFUSAL_DELAY_MS, undefined, { signal }).catch(() => {});
+      const { code } = toFerryError(error);
+      if (code === "Unauthorized") {
+        const { id: session, peer } = this;
+        this.#options.onEvent({ event: "login", session, peer, durationMs: msSince(this.#began), outcome: code });
+        // It stays among the logins that wait, of which there is a limited number.
+        await delay(REFUSAL_DELAY_MS, undefined, { signal: this.#ended.signal }).catch(() => {});
       }
       throw error;
     }
   }
 
-  #showAlive(now: number): void {
-    this.#shownAt = now;
-    // A failure shows to whoever sends the answer.
-    this.#connection.sendAlive().catch(() => {});
+  #reporter(role: Role = "full"): Reporter {
+    const { id: session, peer } = this;
+    const { onEvent } = this.#options;
+    return {
+      onRecord: (record) => onEvent({ event: "command", session, peer, role, ...record }),
+      say: (text) => onEvent({ event: "say", session, peer, text }),
+    };
   }
 
   async #receiveAll(): Promise<void> {
@@ -251,61 +255,15 @@ export class Session {
     }
   }
 
-  async #answer({ request, body, abort: { signal } }: Job): Promise<void> {
-    const began = performance.now();
-    const failed = request instanceof FerryError;
-    const command = failed ? "request" : request.command;
-    const path = !failed && "path" in request ? request.path : undefined;
-    let bytes = 0;
-    let failure: FerryError | undefined;
-    this.#busyWith = command;
-    this.#shownAt = began;
+  async #answer(job: Job): Promise<void> {
+    const refused = this.#shuttingDown ? new FerryError("ShuttingDown", "the server is shutting down") : undefined;
+    let isDone: boolean | undefined;
     try {
-      if (failed) throw request;
-      const say = (text: string) => this.#options.onEvent({ event: "say", session: this.id, peer: this.peer, text });
-      const moved = (n: number) => bytes += n;
-      signal.throwIfAborted();
-      if (this.#shuttingDown) throw new FerryError("ShuttingDown", "the server is shutting down");
-      const context = {
-        ...this.#options,
-        rights: this.#rights,
-        owner: this.#owner,
-        connection: this.#connection,
-        signal,
-        body,
-        moved,
-        say,
-      };
-      const ok = await handle(context, request);
-      await this.#connection.send(FrameKind.ok, ok);
-    } catch (error) {
-      failure = cannot(failed ? "understand the request" : verbOf(request.command), path, error);
-      if (!this.#closing) await this.#connection.send(FrameKind.error, errorMessage(failure));
+      isDone = await this.#responder?.answer(job, refused);
     } finally {
-      body.discard();
       this.#requests.answered();
-      this.#busyWith = undefined;
-      const durationMs = since(began);
-      const outcome = failure?.code ?? "ok";
-      const detail = failure && detailFor(failure);
-      const { id: session, peer, role = "full" } = this;
-      const to = !failed && "to" in request ? request.to : undefined;
-      const event = {
-        event: "command",
-        session,
-        peer,
-        role,
-        command,
-        path,
-        to,
-        bytes,
-        durationMs,
-        outcome,
-        detail,
-      } as const;
-      this.#options.onEvent(event);
     }
-    if (command === "close" && !failure) await this.#endOrderly();
+    if (isDone && !(job.request instanceof FerryError) && job.request.command === "close") await this.#endOrderly();
   }
 
   /** Says that nothing more will come and gives the client a little time to close its side. */
@@ -343,9 +301,4 @@ export class Session {
     this.#ended.abort();
     this.#requests.close(new FerryError("Disconnected", "the client went away"));
   }
-}
-
-/** How long ago a time of `performance.now()` is, in ms, to the microsecond. */
-function since(began: number): number {
-  return Math.round((performance.now() - began) * 1000) / 1000;
 }

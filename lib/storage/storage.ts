@@ -1,6 +1,9 @@
 import type { BlockSums } from "../core/block_sums.ts";
+import type { Fill } from "../core/fill.ts";
 import type { Entry, FileMetadata, Receipt } from "../core/metadata.ts";
 import type { RemotePath } from "../core/remote_path.ts";
+
+export type { Fill };
 
 /** Options that every operation has. */
 export interface OperationOptions {
@@ -20,7 +23,7 @@ export interface ReadOptions extends OperationOptions {
 
 /** What is to be stored, as far as it is known before. */
 export interface OfferOptions extends OperationOptions {
-  /** The size that the file must have in the end, in bytes; unknown when absent. */
+  /** The size that the file must have in the end, in bytes; unknown when absent, so that all that was kept counts. */
   readonly size?: number | undefined;
   /** Whether a file of that name is replaced (the default) or the upload fails with `AlreadyExists`. */
   readonly overwrite?: boolean | undefined;
@@ -34,8 +37,6 @@ export interface OfferOptions extends OperationOptions {
    * they like, or of a mixture with what they know, they could guess each byte by itself.
    */
   readonly wholeBlocks?: boolean | undefined;
-  /** The largest size that the file may have, in bytes; any when absent. */
-  readonly maxSize?: number | undefined;
   /** How much of the disk must stay free, in bytes; nothing when absent. */
   readonly keepFree?: number | undefined;
   /** The most names that its path may have, counted from the root and with links followed; any number when absent. */
@@ -107,9 +108,6 @@ export interface MetadataChange {
   /** The permission bits; ignored where the place has none. */
   readonly mode?: number | undefined;
 }
-
-/** Puts bytes into `space` and says how many, or null at the end. */
-export type Fill = (space: Uint8Array<ArrayBuffer>) => Promise<number | null> | number | null;
 
 /** A file open for reading. Small or fast calls answer at once, others with a promise. */
 export interface Reader {

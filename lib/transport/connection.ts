@@ -1,4 +1,5 @@
 import { Condition } from "../core/condition.ts";
+import type { Fill } from "../core/fill.ts";
 import { encodeControl } from "../protocol/codec.ts";
 import { FerryError, toFerryError } from "../core/errors.ts";
 import { type Frame, FrameDecoder, FrameEncoder, FrameKind } from "../protocol/frames.ts";
@@ -18,9 +19,6 @@ export function closeQuietly(conn: Pick<ByteConn, "close">): void {
     // It is closed already, or `Deno.startTls` has consumed it.
   }
 }
-
-/** Fills a piece of an outgoing frame and says how many bytes it wrote, or null when there is nothing to send. */
-export type Fill = (space: Uint8Array<ArrayBuffer>) => Promise<number | null> | number | null;
 
 /** From this many bytes on, a write starts at once. Fewer wait for more from the same turn of the event loop. */
 const EAGER_BYTES = 256 * 1024;

@@ -5,7 +5,7 @@ import type { ServeOptions } from "../../lib/mod.ts";
 import { certificateDer, createIdentity } from "../../lib/auth/certificate.ts";
 import { Connection } from "../../lib/transport/connection.ts";
 import { type Credentials, greetClient, greetServer } from "../../lib/auth/handshake.ts";
-import { NONCE_BYTES, prove, type Role, Secret } from "../../lib/auth/secret.ts";
+import { NONCE_BYTES, prove, Secret, type Side } from "../../lib/auth/secret.ts";
 import { connectPinned } from "../../lib/transport/tls_client.ts";
 import { secureServer } from "../../lib/transport/tls_server.ts";
 import { decodeControl } from "../../lib/protocol/codec.ts";
@@ -147,7 +147,7 @@ async function refusal(address: Address, act: (peer: RawPeer, hello: RawFrame) =
 /** A client's hello and a proof for it. */
 function openingOf(hello: RawFrame, {
   secret = SECRET,
-  role = "client" as Role,
+  side = "client" as Side,
   certificate = undefined as
     | Uint8Array
     | undefined,
@@ -156,7 +156,7 @@ function openingOf(hello: RawFrame, {
   const clientHello = new TextEncoder().encode(JSON.stringify({ ferry: 1, nonce: clientNonce.toBase64() }));
   const serverNonce = Uint8Array.fromBase64(String((hello.value as Json).nonce));
   const transcript = { serverHello: hello.payload, clientHello, serverNonce, clientNonce, certificate };
-  return { hello: clientHello, proof: prove(secret, role, transcript).toBase64() };
+  return { hello: clientHello, proof: prove(secret, side, transcript).toBase64() };
 }
 
 /** A connection over TLS on which nothing was said yet. */
@@ -269,7 +269,7 @@ Deno.test("serve() gives every stranger the same answer, after a second", async 
     "a random proof": withProof(() => bytes(32).toBase64()),
     "the server's own nonce": withProof((_, hello) => String((hello.value as Json).nonce)),
     "another secret": opens({ secret: OTHER_SECRET }),
-    "the other role": opens({ role: "server" }),
+    "the other side": opens({ side: "server" }),
     "a certificate where there is no TLS": opens({ certificate: DER }),
     "a replay": (peer) => peer.sendAll(["hello", replayedHello], ["hello", replayedProof]),
     "requests after no nonce": (peer) => peer.sendAll(["hello", { ferry: 1 }], ["request", asks]),

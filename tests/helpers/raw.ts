@@ -13,6 +13,7 @@ import { FrameDecoder, FrameKind, frameName } from "../../lib/protocol/frames.ts
 import { DirectoryStorage } from "../../lib/storage/directory/directory_storage.ts";
 import { concat, frameBytes, sameBytes } from "./frames.ts";
 import type { Address } from "./proxy.ts";
+import { replacing } from "./storage.ts";
 import { type TempDir, tempDir } from "./temp.ts";
 import { RIGHTS } from "../../lib/protocol/commands.ts";
 
@@ -355,16 +356,4 @@ export class Collector extends WritableStream<Uint8Array> {
   get bytes(): Uint8Array {
     return concat(...this.#parts);
   }
-}
-
-/** `storage` with some of its operations replaced. */
-function replacing(storage: Storage, operations: Partial<Storage>): Storage {
-  return new Proxy(storage, {
-    get(target, key) {
-      const replaced: unknown = Reflect.get(operations, key);
-      if (replaced !== undefined) return replaced;
-      const own: unknown = Reflect.get(target, key);
-      return typeof own === "function" ? own.bind(target) : own;
-    },
-  });
 }

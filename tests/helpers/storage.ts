@@ -84,6 +84,18 @@ export async function keptOf(storage: Storage, path: string, options: OfferOptio
   return kept;
 }
 
+/** `storage` with some of its operations replaced. */
+export function replacing(storage: Storage, operations: Partial<Storage>): Storage {
+  return new Proxy(storage, {
+    get(target, key) {
+      const replaced: unknown = Reflect.get(operations, key);
+      if (replaced !== undefined) return replaced;
+      const own: unknown = Reflect.get(target, key);
+      return typeof own === "function" ? own.bind(target) : own;
+    },
+  });
+}
+
 /** All names in a directory on disk, also hidden ones. */
 export function namesOnDisk(directory: string): string[] {
   return Array.from(Deno.readDirSync(directory), ({ name }) => name).sort();

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { assertEquals } from "@std/assert";
 import { dirname, join } from "@std/path";
-import { execute } from "../../lib/cli/client/commands.ts";
+import { execute } from "../../lib/cli/client/shell_commands.ts";
 import { Exit } from "../../lib/cli/terminal/exit.ts";
 import { Shell } from "../../lib/cli/client/shell.ts";
 import { explain } from "../../lib/cli/terminal/explain.ts";

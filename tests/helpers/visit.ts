@@ -1,4 +1,4 @@
-import { execute } from "../../lib/cli/client/commands.ts";
+import { execute } from "../../lib/cli/client/shell_commands.ts";
 import { Shell } from "../../lib/cli/client/shell.ts";
 import type { ErrorCode } from "../../lib/mod.ts";
 import type { Policy } from "../../lib/access/policy.ts";

@@ -5,8 +5,8 @@ import { clientInTerminal, DENO, hasTerminal, PROJECT, runClient } from "../help
 const DEBUG = { env: { FERRY_DEBUG: "1" } };
 
 Deno.test("client.ts shows stack and cause with FERRY_DEBUG=1 where it may read that variable", async () => {
-  const args = ["run", "--allow-net", "--allow-env=FERRY_DEBUG", join(PROJECT, "client.ts"), "127.0.0.1:0", "dir"];
-  const { code, stderr } = await new Deno.Command(DENO, { args, ...DEBUG }).output();
+  const args = ["task", "--quiet", "client", "127.0.0.1:0", "dir"];
+  const { code, stderr } = await new Deno.Command(DENO, { args, cwd: PROJECT, ...DEBUG }).output();
   const said = new TextDecoder().decode(stderr);
   assertEquals(code, 3, said);
   assertMatch(said, /^Cannot connect to 127\.0\.0\.1:0: .*\n {2}FerryError: [^]*\n\s+at /);

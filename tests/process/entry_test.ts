@@ -16,6 +16,7 @@ import {
   startClient,
   startServer,
 } from "../helpers/process.ts";
+import { UNSAFE } from "../helpers/nasty.ts";
 import { FaultProxy } from "../helpers/proxy.ts";
 import { bytes } from "../helpers/random.ts";
 import { tempDir } from "../helpers/temp.ts";
@@ -240,6 +241,31 @@ Deno.test("server.ts exits at once on the second signal, though a transfer is st
   server.kill("SIGTERM");
   assertEquals(await server.ended(AT_ONCE_MS), 130);
   assertEquals(await Deno.readTextFile(join(dir.served, "stuck.bin")), "old");
+});
+
+Deno.test("server.ts shows no directory's name that a terminal would obey as it is", NOT_ON_WINDOWS, async () => {
+  await using dir = await places();
+  const nasty = dir.join("a\u001b[2J\u009b1m\u202eb");
+  await Deno.mkdir(nasty);
+  for (
+    const [options, shown] of [[[], "a\\u{1b}[2J\\u{9b}1m\\u{202e}b"], [
+      ["--log-format", "json"],
+      "a\\u001b[2J\\u009b1m\\u202eb",
+    ]] as const
+  ) {
+    await using server = await startServer(nasty, options, serverAccess(nasty));
+    server.kill("SIGTERM");
+    assertEquals(await server.ended(), 0);
+    const { stdout, stderr } = server;
+    assertStringIncludes(stdout.text, shown);
+    for (const { text } of [stdout, stderr]) {
+      assert(!UNSAFE.test(text.replaceAll("\n", "")), JSON.stringify(text));
+    }
+  }
+  const denied = await runServer([nasty, "--port", "0"]);
+  assertEquals(denied.code, 2, denied.stderr);
+  assertStringIncludes(denied.stderr, "a\\u{1b}[2J\\u{9b}1m\\u{202e}b");
+  assert(!UNSAFE.test(denied.stderr.replaceAll("\n", "")), JSON.stringify(denied.stderr));
 });
 
 Deno.test("server.ts warns of permissions that it does not need, and says what is enough", NOT_ON_WINDOWS, async () => {

@@ -1,5 +1,5 @@
 import { printable } from "../../core/text.ts";
-import { SHELL_COMMANDS } from "./commands.ts";
+import { SHELL_COMMANDS } from "./shell_commands.ts";
 import type { Shell } from "./shell.ts";
 import { quoteWord, scanWords } from "../terminal/words.ts";
 

@@ -2,7 +2,7 @@ import process from "node:process";
 import { createInterface, type Interface } from "node:readline";
 import { formatAddress } from "../../transport/address.ts";
 import { printable } from "../../core/text.ts";
-import { execute } from "./commands.ts";
+import { execute } from "./shell_commands.ts";
 import { complete } from "./complete.ts";
 import { explain } from "../terminal/explain.ts";
 import { Exit } from "../terminal/exit.ts";

@@ -1,6 +1,6 @@
 import process from "node:process";
 import { createInterface } from "node:readline";
-import { execute } from "./commands.ts";
+import { execute } from "./shell_commands.ts";
 import { Exit } from "../terminal/exit.ts";
 import { printable } from "../../core/text.ts";
 import type { Address } from "./server_address.ts";

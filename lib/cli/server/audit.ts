@@ -1,10 +1,10 @@
 import { changesSomething, isCommandName, needOf } from "../../protocol/commands.ts";
 import { cannot, type ErrorCode, FerryError, toFerryError } from "../../core/errors.ts";
-import type { CommandEvent } from "../../access/events.ts";
+import type { CommandEvent, LoginEvent } from "../../access/events.ts";
 import { type Policy, rightsOf } from "../../access/policy.ts";
 import { isSameFile, lstatOrNothing } from "../../storage/directory/lookup.ts";
 import { jsonLine } from "./event_lines.ts";
-import { MAX_PATH_BYTES, MAX_TEXT_BYTES } from "../terminal/log_text.ts";
+import { MAX_ESCAPED_PATH_BYTES, MAX_TEXT_BYTES } from "../terminal/log_text.ts";
 
 const encoder = new TextEncoder();
 
@@ -68,7 +68,7 @@ function endsMidLine(file: Deno.FsFile): boolean {
   return last[0] !== NEWLINE;
 }
 
-/** A file with one JSON line for every command. */
+/** A file with one JSON line for every command, and for every client that was not let in. */
 export class AuditLog {
   readonly #path: string;
   #file: Deno.FsFile;
@@ -139,11 +139,18 @@ export class AuditLog {
   }
 }
 
-/** The record of a command. The paths of one that may have changed something are whole, whatever is in them. */
-export function auditLine(event: CommandEvent, now = new Date()): string {
+/**
+ * The record of a command, or of a client that was not let in. The paths of a command that may have changed something are
+ * whole, whatever is in them.
+ */
+export function auditLine(event: CommandEvent | LoginEvent, now = new Date()): string {
+  if (event.event === "login") {
+    const { event: command, peer: address, outcome, durationMs } = event;
+    return jsonLine({ time: now.toISOString(), address, command, outcome, durationMs });
+  }
   const { peer: address, role, command, path, to, bytes, outcome, detail, durationMs } = event;
   const record = { time: now.toISOString(), address, role, command, path, to, bytes, outcome, detail, durationMs };
-  return jsonLine(record, isChange(event, {}) ? MAX_PATH_BYTES : MAX_TEXT_BYTES);
+  return jsonLine(record, isChange(event, {}) ? MAX_ESCAPED_PATH_BYTES : MAX_TEXT_BYTES);
 }
 
 /** The record of how many commands of a network were left out. */

@@ -1,9 +1,12 @@
 import { printable, quote } from "../../core/text.ts";
-import type { ServerEvent } from "../../access/events.ts";
+import type { LoginEvent, ServerEvent } from "../../access/events.ts";
 import { took } from "../terminal/format.ts";
 import { cut } from "../terminal/log_text.ts";
 
-function describe(event: ServerEvent): string {
+/** What is told in the log; that a client was not let in shows where its connection ends. */
+export type LoggedEvent = Exclude<ServerEvent, LoginEvent>;
+
+function describe(event: LoggedEvent): string {
   switch (event.event) {
     case "open":
       return `#${event.session} ${event.peer} connected`;
@@ -28,12 +31,12 @@ function describe(event: ServerEvent): string {
 }
 
 /** Whether the operator may have to act: a warning, or a command that failed because of the system. */
-export function isTrouble(event: ServerEvent): boolean {
+export function isTrouble(event: LoggedEvent): boolean {
   return event.event === "warning" || event.event === "command" && event.detail !== undefined;
 }
 
 /** One line of the log without the newline, as text or JSON. Long texts are cut. */
-export function logLine(event: ServerEvent, json: boolean, now = new Date()): string {
+export function logLine(event: LoggedEvent, json: boolean, now = new Date()): string {
   const time = now.toISOString();
   return json ? jsonLine({ time, ...event }) : `${time} ${describe(event)}`;
 }

@@ -1,6 +1,6 @@
-import type { CommandEvent, ServerEvent } from "../../access/events.ts";
+import type { CommandEvent, LoginEvent, ServerEvent } from "../../access/events.ts";
 import { auditLine, AuditLog, isChange, leftOutRecord } from "./audit.ts";
-import { isTrouble, leftOutLine, logLine } from "./event_lines.ts";
+import { isTrouble, leftOutLine, type LoggedEvent, logLine } from "./event_lines.ts";
 import { LineQuota } from "./line_quota.ts";
 import type { LineQueue } from "../terminal/line_queue.ts";
 import type { ServerArguments } from "./server_arguments.ts";
@@ -30,8 +30,9 @@ export class Observer implements Disposable {
 
   /** Handles an event of the server. */
   readonly onEvent = (event: ServerEvent): void => {
+    if (event.event === "login" || event.event === "command") this.#auditEvent(event);
+    if (event.event === "login") return;
     if (!this.#options.quiet || isTrouble(event)) this.#logEvent(event);
-    if (event.event === "command") this.#auditCommand(event);
   };
 
   /** Reopens the audit log after it was moved away. */
@@ -45,7 +46,7 @@ export class Observer implements Disposable {
     this.#logQuota[Symbol.dispose]();
   }
 
-  #logEvent(event: ServerEvent): void {
+  #logEvent(event: LoggedEvent): void {
     const compose = () => logLine(event, this.#options.json);
     // If the log shows that a session began, it must show its end.
     const mustBeKept = event.event === "close" && this.#begun.delete(event.session);
@@ -56,9 +57,9 @@ export class Observer implements Disposable {
     if (event.event === "open") this.#begun.add(event.session);
   }
 
-  #auditCommand(event: CommandEvent): void {
+  #auditEvent(event: CommandEvent | LoginEvent): void {
     if (!this.#audit) return;
-    const mustBeKept = isChange(event, this.#options.policy);
+    const mustBeKept = event.event === "command" && isChange(event, this.#options.policy);
     const line = this.#auditQuota.take(event.peer, () => auditLine(event), mustBeKept);
     if (line !== undefined) this.#record(line);
   }

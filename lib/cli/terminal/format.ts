@@ -13,7 +13,7 @@ function twoDigits(n: number): string {
 }
 
 /** A time in the local time zone: `2026-11-20 09:51`. */
-export function time(ms: number): string {
+export function localTime(ms: number): string {
   const t = new Date(ms);
   const date = [t.getFullYear(), twoDigits(t.getMonth() + 1), twoDigits(t.getDate())].join("-");
   return `${date} ${twoDigits(t.getHours())}:${twoDigits(t.getMinutes())}`;
@@ -54,7 +54,7 @@ export class Columns {
   lines(entries: Entry[]): string {
     const rows = entries.map(({ kind, size, mtimeMs, path, reason }) => ({
       size: kind === "file" ? String(size) : "-",
-      rest: `${time(mtimeMs)}  ${printable(path)}${
+      rest: `${localTime(mtimeMs)}  ${printable(path)}${
         kind === "directory" ? "/" : reason ? ` (${printable(reason)})` : ""
       }`,
     }));

@@ -7,7 +7,7 @@ export const MAX_TEXT_BYTES = 4096;
 const MAX_ESCAPED_BYTES = 8;
 
 /** The most that any path takes that a system can open, in bytes after escaping. */
-export const MAX_PATH_BYTES = MAX_ESCAPED_BYTES * MAX_TEXT_BYTES;
+export const MAX_ESCAPED_PATH_BYTES = MAX_ESCAPED_BYTES * MAX_TEXT_BYTES;
 
 /** What a character takes in a line at most, in bytes, in quotes or JSON. */
 function costOf(c: string): number {

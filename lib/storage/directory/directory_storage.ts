@@ -19,6 +19,7 @@ import { Measure } from "./measure.ts";
 import { removeWithLeftovers } from "./leftovers.ts";
 import { temporaryName } from "./temporary_file.ts";
 import { MAX_SYSTEM_PATH_BYTES, type RemotePath, ROOT } from "../../core/remote_path.ts";
+import { throwIfAborted } from "../../core/unless_aborted.ts";
 import { PinnedDirectory } from "./pinned_directory.ts";
 import { Removal } from "./removal.ts";
 import { Root } from "./root.ts";
@@ -51,7 +52,7 @@ const DIGEST_CHUNK_BYTES = 1024 * 1024;
 /** Runs file operations, unless they were given up before; what they throw becomes a `FerryError`. */
 function guarded<T>(signal: AbortSignal | undefined, operation: () => T): T {
   try {
-    signal?.throwIfAborted();
+    throwIfAborted(signal);
     return operation();
   } catch (error) {
     throw toFerryError(error);
@@ -150,7 +151,7 @@ export class DirectoryStorage implements Storage {
   async rename(path: RemotePath, to: RemotePath, { maxDepth, signal }: RenameOptions = {}): Promise<void> {
     let measure: Measure | undefined;
     try {
-      signal?.throwIfAborted();
+      throwIfAborted(signal);
       for (let tries = 0; tries <= MAX_MEASURES; tries++) {
         const unmeasured = this.#rename(path, to, maxDepth, measure);
         if (!unmeasured) return;
@@ -168,7 +169,7 @@ export class DirectoryStorage implements Storage {
 
   async remove(path: RemotePath, options: RemoveOptions = {}): Promise<void> {
     try {
-      options.signal?.throwIfAborted();
+      throwIfAborted(options.signal);
       await this.#remove(path, options);
     } catch (error) {
       throw toFerryError(error);

@@ -10,6 +10,7 @@ import { isSameFile, lookAgain, lstatOrNothing } from "./lookup.ts";
 import { Part } from "./upload_part.ts";
 import { type OpenPermissions, TemporaryFile } from "./temporary_file.ts";
 import type { RemotePath } from "../../core/remote_path.ts";
+import { throwIfAborted } from "../../core/unless_aborted.ts";
 import { FreeSpace } from "./free_space.ts";
 import type { Kept, OfferOptions, Upload, UploadOptions, UploadPart } from "../storage.ts";
 import { added } from "./watch.ts";
@@ -30,14 +31,9 @@ async function openDirectory(directory: string): Promise<Deno.FsFile | undefined
   return Deno.build.os === "windows" ? undefined : await Deno.open(directory, { read: true });
 }
 
-function checkSize(size: number, { maxSize = Infinity }: UploadOptions): void {
-  if (size > maxSize) throw new FerryError("TooLarge", `a file may have at most ${maxSize} bytes here`);
-}
-
 /** Refuses what can be refused before anything is opened. */
 function checkTarget({ replaced }: UploadTarget, options: UploadOptions): void {
   if (replaced && options.overwrite === false) throw new FerryError("AlreadyExists", "it exists already");
-  checkSize(options.size ?? 0, options);
 }
 
 /** Which permission bits the file shall have. */
@@ -96,8 +92,6 @@ export class DirectoryUpload implements Upload {
       throw new FerryError("BadRequest", `${offset} is not a place to go on at`);
     }
     checkTarget(target, options);
-    // What is left may be from a time when more was allowed.
-    checkSize(offset, options);
     this.#size = offset;
     this.#space = new FreeSpace(target.directory, keepFree);
     this.#partial = TemporaryFile.open(target.directory, target.name, owner, permissionsFor(target, options));
@@ -142,7 +136,7 @@ export class DirectoryUpload implements Upload {
     const { size: wanted, durable = false, owner = "", signal } = this.#options;
     const { file, path: partial } = this.#partial;
     try {
-      signal?.throwIfAborted();
+      throwIfAborted(signal);
       if (this.#parts.length > 0) await this.#endParts();
       const size = this.#sizeWith(this.#parts.filter((part) => part.isFinished));
       if (wanted !== undefined && size !== wanted) {
@@ -157,7 +151,7 @@ export class DirectoryUpload implements Upload {
       this.#begin();
       this.#date();
       if (durable) await file.sync();
-      signal?.throwIfAborted();
+      throwIfAborted(signal);
       // After everything that takes time: meanwhile something else may have been given that name.
       if (this.#options.overwrite === false && lstatOrNothing(destination)) {
         throw new FerryError("AlreadyExists", "it exists already");
@@ -211,11 +205,10 @@ export class DirectoryUpload implements Upload {
   /** Prepares to write so many bytes that end at a position of the file, if they may be written. */
   #prepare(end: number, bytes: number): void {
     const { size, signal } = this.#options;
-    signal?.throwIfAborted();
+    throwIfAborted(signal);
     if (size !== undefined && end > size) {
       throw new FerryError("BadRequest", `what was sent goes beyond the announced ${size} bytes`);
     }
-    checkSize(end, this.#options);
     this.#begin();
     this.#space.require(bytes);
   }

@@ -4,6 +4,7 @@ import { isSmall } from "./entries.ts";
 import { costOf, type NameBudget } from "./name_budget.ts";
 import { compareUtf8, sortUtf8 } from "../../core/listing_order.ts";
 import { isReserved } from "../../core/remote_path.ts";
+import { throwIfAborted } from "../../core/unless_aborted.ts";
 import type { PinnedDirectory } from "./pinned_directory.ts";
 import { Watch } from "./watch.ts";
 
@@ -149,7 +150,7 @@ export class SortedNames {
         if (work < NAMES_PER_TURN) continue;
         work = 0;
         await takeTurn();
-        this.#options.signal?.throwIfAborted();
+        throwIfAborted(this.#options.signal);
       }
     } catch (error) {
       // What could not be read was perhaps another one, of which nothing may be told.

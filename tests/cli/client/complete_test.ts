@@ -1,6 +1,6 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { complete } from "../../../lib/cli/client/complete.ts";
-import { SHELL_COMMANDS } from "../../../lib/cli/client/commands.ts";
+import { SHELL_COMMANDS } from "../../../lib/cli/client/shell_commands.ts";
 import { Shell } from "../../../lib/cli/client/shell.ts";
 import { serve } from "../../../lib/server/server.ts";
 import { tempDir } from "../../helpers/temp.ts";

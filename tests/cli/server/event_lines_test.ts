@@ -1,6 +1,5 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { isTrouble, logLine } from "../../../lib/cli/server/event_lines.ts";
-import type { ServerEvent } from "../../../lib/access/events.ts";
+import { isTrouble, type LoggedEvent, logLine } from "../../../lib/cli/server/event_lines.ts";
 import { NASTY, UNSAFE } from "../../helpers/nasty.ts";
 
 const CHINESE = "天线 测试 报告.pdf";
@@ -18,7 +17,7 @@ const COMMAND = {
 } as const;
 
 Deno.test("logLine() writes a line of text for every event", () => {
-  const lines: [ServerEvent, string][] = [
+  const lines: [LoggedEvent, string][] = [
     [{ event: "open", ...WHO }, "#3 127.0.0.1:50000 connected"],
     [{ ...COMMAND, outcome: "ok" }, `#3 127.0.0.1:50000 get "${CHINESE}" 901 bytes 35 ms ok`],
     [
@@ -37,7 +36,7 @@ Deno.test("logLine() writes a line of text for every event", () => {
 });
 
 /** Events in which everything that comes from outside is nasty. */
-const NASTY_EVENTS: ServerEvent[] = [
+const NASTY_EVENTS: LoggedEvent[] = [
   { ...COMMAND, path: NASTY, outcome: "Internal", detail: NASTY },
   { event: "say", ...WHO, text: NASTY },
   { event: "close", ...WHO, durationMs: 1, reason: NASTY },

@@ -1,7 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { auditLine } from "../../../lib/cli/server/audit.ts";
-import { logLine } from "../../../lib/cli/server/event_lines.ts";
-import type { ServerEvent } from "../../../lib/access/events.ts";
+import { type LoggedEvent, logLine } from "../../../lib/cli/server/event_lines.ts";
 import { COMMAND, LONG, PEER, sizeOf } from "../../helpers/log_events.ts";
 
 /** The longest line, as docs/security.md says it. */
@@ -12,7 +11,7 @@ const MAX_CHANGE_BYTES = 65 * 1024;
 
 Deno.test("logLine() and auditLine() are bounded, and valid JSON, whatever is in them", () => {
   for (const text of LONG) {
-    const events: ServerEvent[] = [
+    const events: LoggedEvent[] = [
       { ...COMMAND, command: "rename", path: text, to: text, detail: text },
       { event: "say", session: 1, peer: PEER, text },
       { event: "close", session: 1, peer: PEER, durationMs: 1, reason: text },

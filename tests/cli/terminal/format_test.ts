@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { unicodeWidth } from "@std/cli/unicode-width";
-import { bytes, clock, Columns, fit, time, took } from "../../../lib/cli/terminal/format.ts";
+import { bytes, clock, Columns, fit, localTime, took } from "../../../lib/cli/terminal/format.ts";
 import type { Entry } from "../../../lib/core/metadata.ts";
 import { NASTY, UNSAFE } from "../../helpers/nasty.ts";
 
@@ -12,9 +12,9 @@ Deno.test("bytes() shows sizes for people", () => {
   assertEquals(bytes(12.7), "13 B");
 });
 
-Deno.test("time() shows the local time to the minute", () => {
-  assertEquals(time(new Date(2026, 10, 20, 9, 5, 59, 999).getTime()), "2026-11-20 09:05");
-  assertEquals(time(new Date(2026, 0, 1, 0, 0).getTime()), "2026-01-01 00:00");
+Deno.test("localTime() shows the local time to the minute", () => {
+  assertEquals(localTime(new Date(2026, 10, 20, 9, 5, 59, 999).getTime()), "2026-11-20 09:05");
+  assertEquals(localTime(new Date(2026, 0, 1, 0, 0).getTime()), "2026-01-01 00:00");
 });
 
 Deno.test("clock() shows minutes and seconds, and hours if there are any", () => {

@@ -5,7 +5,7 @@ import { COMMANDS as PROTOCOL, isCommandName } from "../../protocol/commands.ts"
 import { cannot, FerryError } from "../../core/errors.ts";
 import { printable } from "../../core/text.ts";
 import { describeFlags, type FlagName, parseFlags } from "./flags.ts";
-import { Columns, time } from "../terminal/format.ts";
+import { Columns, localTime } from "../terminal/format.ts";
 import type { Invocation } from "./invocation.ts";
 import { UsageError } from "../terminal/usage.ts";
 import type { Shell } from "./shell.ts";
@@ -56,7 +56,7 @@ async function stat({ shell, args: [name = "."], signal }: Invocation): Promise<
   const lines = [`name: ${printable(path || "/")}`, `kind: ${kind}`];
   if (kind === "file") lines.push(`size: ${size} bytes`);
   if (mode !== undefined) lines.push(`permissions: ${mode.toString(8).padStart(3, "0")}`);
-  lines.push(`changed: ${time(mtimeMs)}`, `version: ${printable(version)}`);
+  lines.push(`changed: ${localTime(mtimeMs)}`, `version: ${printable(version)}`);
   await shell.output.print(`${lines.join("\n")}\n`);
 }
 

@@ -1,0 +1,179 @@
+import { matchingBytes } from "../core/block_sums.ts";
+import { FerryError } from "../core/errors.ts";
+import type { FileMetadata, Receipt } from "../core/metadata.ts";
+import type { Reader, Upload } from "../storage/storage.ts";
+import type { ContentOptions } from "./content_options.ts";
+import { type Blame, failureOf, type Place } from "./place.ts";
+import { PIECE_BYTES, pump } from "./pump.ts";
+import { copyRanges, MIN_SPLIT_BYTES } from "./ranges.ts";
+
+/** How often a transfer that was to go on begins again because something has changed meanwhile. */
+const MAX_RESTARTS = 3;
+
+/** What was transferred. */
+export interface Copied {
+  readonly metadata: FileMetadata;
+  readonly receipt: Receipt;
+}
+
+/** Where in the file a transfer begins. */
+interface Start {
+  /** Nothing stands for 0. */
+  readonly offset?: number;
+  /** The state of what the target has kept, and the version of the source, that were compared. */
+  readonly kept?: string;
+  readonly version?: string;
+}
+
+const BEGINNING: Start = {};
+
+/** A transfer of the content of one file. */
+class Content implements Blame {
+  isSource = false;
+  readonly #source: Place;
+  readonly #target: Place;
+  readonly #options: ContentOptions;
+
+  constructor(source: Place, target: Place, options: ContentOptions) {
+    this.#source = source;
+    this.#target = target;
+    this.#options = options;
+  }
+
+  async copy(): Promise<Copied> {
+    try {
+      for (let restarts = 0; restarts < MAX_RESTARTS; restarts++) {
+        const copied = await this.#resume();
+        if (copied) return copied;
+      }
+      return await this.#copyFrom(BEGINNING);
+    } catch (error) {
+      const { shown } = this.isSource ? this.#source : this.#target;
+      throw failureOf(error, this, shown, this.#options.verb ?? "copy");
+    }
+  }
+
+  /** Goes on with what the target has kept. @returns Nothing when that, or the source, has changed meanwhile. */
+  async #resume(): Promise<Copied | undefined> {
+    const start = await this.#start();
+    try {
+      return await this.#copyFrom(start);
+    } catch (error) {
+      if (start === BEGINNING || !(error instanceof FerryError && error.code === "Changed")) throw error;
+      return undefined;
+    }
+  }
+
+  /** Asks the target what it has kept, and compares that with the source. */
+  async #start(): Promise<Start> {
+    const { known, overwrite, resume = true, signal } = this.#options;
+    const { storage, path } = this.#target;
+    // What would be saved of a small file is less than it costs to ask.
+    if (!storage.offer || !resume || known && known.size <= PIECE_BYTES) return BEGINNING;
+    this.isSource = false;
+    const { sums, state: kept } = await storage.offer(path, { size: known?.size, overwrite, signal });
+    const { covered: length, blockSize } = sums;
+    if (length === 0) return BEGINNING;
+    this.isSource = true;
+    const source = await this.#source.storage.blocks(this.#source.path, { length, blockSize, signal });
+    const offset = matchingBytes(source.sums, sums);
+    return offset > 0 ? { offset, kept, version: source.metadata.version } : {};
+  }
+
+  async #copyFrom(start: Start): Promise<Copied> {
+    const whole = await this.#statIfSplit();
+    const leave = await this.#options.turn?.();
+    try {
+      return whole ? await this.#copyInRanges(start, whole) : await this.#copyInOne(start, leave);
+    } finally {
+      leave?.();
+    }
+  }
+
+  /** The metadata of the source, if it is to be transferred in ranges. */
+  async #statIfSplit(): Promise<FileMetadata | undefined> {
+    const { connections = 1, signal } = this.#options;
+    if (connections === 1) return undefined;
+    this.isSource = true;
+    const metadata = await this.#source.storage.stat(this.#source.path, { signal });
+    return metadata.kind === "file" && metadata.size >= MIN_SPLIT_BYTES ? metadata : undefined;
+  }
+
+  /** @param leave Called when everything was read. */
+  async #copyInOne(start: Start, leave: (() => void) | undefined): Promise<Copied> {
+    const reader = await this.#read(start);
+    let isOpen = true;
+    const close = () => {
+      if (isOpen) reader.close();
+      isOpen = false;
+      leave?.();
+    };
+    try {
+      const upload = await this.#open(reader.metadata, start, false);
+      return await this.#fill(upload, reader.metadata, () => this.#pour(reader, upload, start), close);
+    } finally {
+      close();
+    }
+  }
+
+  async #copyInRanges(start: Start, metadata: FileMetadata): Promise<Copied> {
+    const { offset = 0, version = metadata.version } = start;
+    const rest = { offset, size: metadata.size, version };
+    const upload = await this.#open(metadata, start, true);
+    return await this.#fill(upload, metadata, async () => {
+      if (upload.openPart) return await copyRanges(this.#source, this.#target, upload, rest, this.#options);
+      const reader = await this.#read({ ...start, version });
+      try {
+        await this.#pour(reader, upload, start);
+      } finally {
+        reader.close();
+      }
+    });
+  }
+
+  /** Has an upload filled, and puts the file in place. @param sent Called when everything was sent. */
+  async #fill(upload: Upload, metadata: FileMetadata, fill: () => Promise<void>, sent?: () => void): Promise<Copied> {
+    try {
+      await fill();
+      this.isSource = false;
+      const committing = upload.commit();
+      sent?.();
+      return { metadata, receipt: await committing };
+    } catch (error) {
+      // What it has failed with says more than what its end may fail with.
+      await upload.abort().catch(() => {});
+      throw error;
+    }
+  }
+
+  #read({ offset, version }: Start): Promise<Reader> {
+    this.isSource = true;
+    return this.#source.storage.read(this.#source.path, { offset, ifVersion: version, signal: this.#options.signal });
+  }
+
+  #open(metadata: FileMetadata, { offset, kept }: Start, inParts: boolean): Promise<Upload> {
+    const { overwrite, durable, signal, known, mtimeMs = metadata.mtimeMs } = this.#options;
+    const { size, mode = known?.mode } = metadata;
+    this.isSource = false;
+    const options = { size, mtimeMs, mode, offset, kept, overwrite, durable, inParts, signal };
+    return this.#target.storage.upload(this.#target.path, options);
+  }
+
+  async #pour(reader: Reader, upload: Upload, { offset = 0 }: Start): Promise<void> {
+    const { signal, onProgress } = this.#options;
+    const { size } = reader.metadata;
+    onProgress?.(offset, size);
+    const onMoved = (moved: number) => onProgress?.(offset + moved, size);
+    await pump(reader, upload, { blame: this, signal, onMoved });
+  }
+}
+
+/**
+ * Transfers the content of a file between any two storages. It goes on with what an earlier attempt has left, where the
+ * target keeps that, after it was compared with the source.
+ *
+ * @throws {FerryError} What the two storages throw; `Changed` when the source does not stand still; `Cancelled`.
+ */
+export function copyContent(source: Place, target: Place, options: ContentOptions = {}): Promise<Copied> {
+  return new Content(source, target, options).copy();
+}

@@ -1,0 +1,137 @@
+import { cannot, FerryError } from "../core/errors.ts";
+import { copyContent } from "./content.ts";
+import type { ContentOptions, Known } from "./content_options.ts";
+import { failureOf, type Place } from "./place.ts";
+import { PIECE_BYTES } from "./pump.ts";
+
+/** What became of a file: it was transferred, was not needed, or would have been transferred. */
+export type Outcome = "done" | "skipped" | "planned";
+
+/** How to transfer a file that may be there already. */
+export interface CopyOptions extends ContentOptions {
+  /** Skip a file that has the same size and time of change on both sides. */
+  readonly update?: boolean | undefined;
+  /** Skip a file that has the same content on both sides. */
+  readonly checksum?: boolean | undefined;
+  /** Say what would be transferred, and transfer nothing. */
+  readonly dryRun?: boolean | undefined;
+  /** Compare the SHA-256 of both files afterwards, read back from the disk. */
+  readonly verify?: boolean | undefined;
+}
+
+/** Whether `error` is a failure of that code. */
+function hasCode(error: unknown, code: FerryError["code"]): boolean {
+  return error instanceof FerryError && error.code === code;
+}
+
+/** What `look` finds, or undefined when there is nothing. */
+export async function ifThere<T>(look: Promise<T>): Promise<T | undefined> {
+  try {
+    return await look;
+  } catch (error) {
+    if (hasCode(error, "NotFound")) return undefined;
+    throw error;
+  }
+}
+
+async function haveSameContent(source: Place, target: Place, { signal, verb = "copy" }: CopyOptions): Promise<boolean> {
+  const digest = async (isSource: boolean) => {
+    const { storage, path, shown } = isSource ? source : target;
+    try {
+      return (await storage.digest(path, { signal })).sha256;
+    } catch (error) {
+      throw failureOf(error, { isSource }, shown, verb);
+    }
+  };
+  const [here, there] = await Promise.all([digest(true), digest(false)]);
+  return here === there;
+}
+
+async function look({ storage, path }: Place, { known, signal }: CopyOptions): Promise<Known> {
+  return known ?? await storage.stat(path, { signal });
+}
+
+/** Whether the target need not be written. */
+async function isCurrent(source: Place, target: Place, options: CopyOptions): Promise<boolean> {
+  const { update, checksum, signal, dryRun, overwrite } = options;
+  if (!update && !checksum && !dryRun) return false;
+  const wanted = await look(source, options);
+  const found = await ifThere(target.storage.stat(target.path, { signal }));
+  if (!found) return false;
+  if (overwrite === false) return true;
+  if (found.kind !== "file" || found.size !== wanted.size) return false;
+  return checksum
+    ? await haveSameContent(source, target, options)
+    : update === true && found.mtimeMs === wanted.mtimeMs;
+}
+
+/** Whether a file whose confirmation was lost has arrived; undefined when we may not look. */
+async function hasArrived(source: Place, target: Place, options: CopyOptions): Promise<boolean | undefined> {
+  const wanted = await look(source, options);
+  const looking = ifThere(target.storage.stat(target.path, { signal: options.signal }));
+  // Of a small file everything is asked at once, so that each is settled by itself however short the connection lives.
+  const compare = () => ifThere(haveSameContent(source, target, options));
+  const early = wanted.size <= PIECE_BYTES ? compare() : undefined;
+  early?.catch(() => {});
+  try {
+    const found = await looking;
+    if (found?.kind !== "file" || found.size !== wanted.size || found.mtimeMs !== wanted.mtimeMs) return false;
+    return await (early ?? compare()) ?? false;
+  } catch (error) {
+    if (hasCode(error, "Refused")) return undefined;
+    throw error;
+  }
+}
+
+/** The connection was lost before a file was confirmed, and we may not look whether it has arrived. */
+function perhapsArrived(): FerryError {
+  return new FerryError(
+    "AlreadyExists",
+    "it exists now; perhaps it had arrived when the connection was lost, but you may not look",
+  );
+}
+
+/** Copies once. @param isRepeated An earlier attempt was cut off and may have succeeded all the same. */
+async function copyOnce(source: Place, target: Place, options: CopyOptions, isRepeated: boolean): Promise<Outcome> {
+  const { verb = "copy", overwrite, verify, dryRun } = options;
+  // What is written here is confirmed here.
+  const arrived = isRepeated && verb !== "get" ? await hasArrived(source, target, options) : false;
+  if (arrived) {
+    const { size } = await look(source, options);
+    options.onProgress?.(size, size);
+    return "done";
+  }
+  if (await isCurrent(source, target, options)) return "skipped";
+  if (dryRun) return "planned";
+  const { shown } = verb === "put" ? target : source;
+  try {
+    await copyContent(source, target, options);
+  } catch (error) {
+    const exists = hasCode(error, "AlreadyExists");
+    if (exists && overwrite === false) return "skipped";
+    throw exists && arrived === undefined ? cannot(verb, shown, perhapsArrived()) : error;
+  }
+  if (verify && !await haveSameContent(source, target, options)) {
+    throw cannot(verb, shown, new FerryError("Corrupt", "the two files differ after the transfer"));
+  }
+  return "done";
+}
+
+/**
+ * Copies a file between any two storages, or finds that this is not necessary.
+ *
+ * @throws {FerryError} As `copyContent`; `Corrupt` when `verify` finds a difference.
+ */
+export async function copyFile(source: Place, target: Place, options: CopyOptions = {}): Promise<Outcome> {
+  const { retry, signal } = options;
+  if (!retry) return await copyOnce(source, target, options, false);
+  let most = 0;
+  return await retry.run((progressed, isRepeated) => {
+    const onProgress = (moved: number, total: number) => {
+      if (moved > most) progressed();
+      most = Math.max(most, moved);
+      options.onProgress?.(moved, total);
+    };
+    return copyOnce(source, target, { ...options, onProgress }, isRepeated);
+  }, signal);
+}

@@ -1,0 +1,46 @@
+import { cannot, FerryError } from "../core/errors.ts";
+import { compareUtf8, listingKey } from "../core/listing_order.ts";
+import type { Entry } from "../core/metadata.ts";
+import { quote } from "../core/text.ts";
+import type { ListOptions } from "../storage/storage.ts";
+import type { Place } from "./place.ts";
+import type { Retry } from "./retry.ts";
+
+/** The failure to list what is in a directory that was listed as `unreadable`. */
+export function unreadable(path: string): FerryError {
+  const reason = "something in it is missing: permission denied, or it lies too deep";
+  return cannot("list", path, new FerryError("Refused", reason));
+}
+
+/**
+ * The entries of a directory. A listing whose connection was lost goes on after its last entry.
+ *
+ * @throws {FerryError} What the storage throws; `BadRequest` when the entries are not in order.
+ */
+export async function* listAgain(
+  { storage, path, shown }: Place,
+  { retry, signal, recursive }: ListOptions & { readonly retry: Retry },
+): AsyncGenerator<Entry> {
+  const attempts = retry.begin();
+  let last: string | undefined;
+  for (;;) {
+    try {
+      let previous: string | undefined;
+      for await (const entry of storage.list(path, { recursive, signal })) {
+        const key = listingKey(entry);
+        // Going on after a loss depends on the order.
+        if (previous !== undefined && compareUtf8(key, previous) <= 0) {
+          throw new FerryError("BadRequest", `the listing of ${quote(shown || "/")} is not in order`);
+        }
+        previous = key;
+        if (last !== undefined && compareUtf8(key, last) <= 0) continue;
+        yield entry;
+        last = key;
+        attempts.progressed();
+      }
+      return;
+    } catch (error) {
+      await attempts.recover(error, signal);
+    }
+  }
+}

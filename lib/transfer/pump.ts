@@ -1,0 +1,77 @@
+import { FerryError } from "../core/errors.ts";
+import { throwIfAborted } from "../core/unless_aborted.ts";
+import { giveBuffer, takeBuffer } from "../protocol/buffers.ts";
+import type { ByteSink, Fill, Reader } from "../storage/storage.ts";
+import type { Blame } from "./place.ts";
+
+/** How much is moved at a time, at most, in bytes. */
+export const PIECE_BYTES = 1024 * 1024;
+
+/** How to move bytes. */
+export interface PumpOptions {
+  readonly blame: Blame;
+  readonly signal: AbortSignal | undefined;
+  /** Told how many bytes were moved so far. */
+  readonly onMoved: (bytes: number) => void;
+}
+
+/** Moves the next piece, which has at most `most` bytes where we choose; gives its size, or null at the end. */
+type Step = (most: number) => Promise<number | null>;
+
+/** Takes what should be nothing. */
+const SCRATCH = new Uint8Array(1);
+
+/**
+ * Moves what a reader gives into a sink, with as few copies as the two allow.
+ *
+ * @throws {FerryError} What the two throw; `Cancelled`; `Changed` when it is not as much as the reader has announced.
+ */
+export async function pump(reader: Reader, sink: ByteSink, options: PumpOptions): Promise<void> {
+  const { blame, signal, onMoved } = options;
+  const carrier = reader.next || sink.fill ? undefined : takeBuffer();
+  const read: Fill = (space) => {
+    blame.isSource = true;
+    return reader.read(space);
+  };
+  const step = reader.next ? handing(reader, sink, blame) : filling(read, sink, blame, carrier);
+  try {
+    for (let moved = 0;;) {
+      throwIfAborted(signal);
+      const left = reader.length - moved;
+      // At the end the reader looks whether the file is still what it was.
+      const n = left > 0 || reader.next ? await step(Math.min(left, PIECE_BYTES)) : await read(SCRATCH);
+      if (n === null && left === 0) return;
+      if (n === null || left <= 0) throw new FerryError("Changed", "it changed while it was read; try again");
+      onMoved(moved += n);
+    }
+  } finally {
+    if (carrier) giveBuffer(carrier);
+  }
+}
+
+/** Gives the sink the reader's own bytes. */
+function handing(reader: Reader, sink: ByteSink, blame: Blame): Step {
+  return async () => {
+    blame.isSource = true;
+    const given = reader.next?.() ?? null;
+    const bytes = given instanceof Promise ? await given : given;
+    blame.isSource = false;
+    if (bytes === null) return null;
+    const writing = sink.write(bytes);
+    if (writing) await writing;
+    return bytes.length;
+  };
+}
+
+/** Has the reader fill a space of the sink's own, or else `carrier`. */
+function filling(read: Fill, sink: ByteSink, blame: Blame, carrier: Uint8Array<ArrayBuffer> | undefined): Step {
+  return async (most) => {
+    blame.isSource = false;
+    if (!carrier) return await sink.fill?.(most, read) ?? null;
+    const space = carrier.subarray(0, most);
+    const n = await read(space);
+    blame.isSource = false;
+    if (n !== null) await sink.write(space.subarray(0, n));
+    return n;
+  };
+}

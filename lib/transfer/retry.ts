@@ -1,0 +1,121 @@
+import { setTimeout } from "node:timers/promises";
+import { type ErrorCode, FerryError, toFerryError } from "../core/errors.ts";
+import { unlessAborted } from "../core/unless_aborted.ts";
+
+/** How often in a row, without any progress between, a connection is made again by default. */
+export const DEFAULT_RETRIES = 5;
+
+/** The pause before the first new attempt, in ms; it doubles with each that follows. */
+const FIRST_PAUSE_MS = 200;
+
+/** The longest pause between two attempts, in ms. */
+const MAX_PAUSE_MS = 10_000;
+
+/** What says that a connection was lost. A server ends what stands still with `Timeout`. */
+const LOSSES: ReadonlySet<ErrorCode> = new Set<ErrorCode>(["Disconnected", "ShuttingDown", "Timeout"]);
+
+/** How to repeat. */
+export interface RetryOptions {
+  /** How often in a row, without any progress between, a lost connection is made again. */
+  readonly retries?: number | undefined;
+  /** When it is aborted nothing is repeated any more: what waits for its repetition fails with `Cancelled`. */
+  readonly closing?: AbortSignal | undefined;
+}
+
+/** @throws {FerryError} `Cancelled` when that was closed to which the signal belongs. */
+function throwIfClosed(closing: AbortSignal | undefined): void {
+  if (closing?.aborted) throw new FerryError("Cancelled", "the connection was closed");
+}
+
+/**
+ * Repeats what has failed because a connection was lost. All operations of a transfer share one, and so the pause before
+ * the next attempt: they go on in the order that they had.
+ */
+export class Retry {
+  readonly #retries: number;
+  readonly #closing: AbortSignal | undefined;
+  /** Losses since something last succeeded or got somewhere. */
+  #failures = 0;
+  /** How many losses there were in all. */
+  #losses = 0;
+  #pausing: Promise<void> | undefined;
+
+  constructor({ retries = DEFAULT_RETRIES, closing }: RetryOptions = {}) {
+    this.#retries = retries;
+    this.#closing = closing;
+  }
+
+  /**
+   * Runs an operation, again and again while it fails because the connection was lost. It must do no harm when it is run
+   * twice, and call `progressed` when it gets somewhere, so that it may go on for ever on a bad network. `isRepeated`
+   * says that an earlier attempt may have succeeded without our knowing.
+   */
+  async run<T>(
+    operation: (progressed: () => void, isRepeated: boolean) => Promise<T>,
+    signal?: AbortSignal,
+  ): Promise<T> {
+    const attempts = this.begin();
+    const progressed = () => attempts.progressed();
+    for (let isRepeated = false;; isRepeated = true) {
+      try {
+        const result = await operation(progressed, isRepeated);
+        progressed();
+        return result;
+      } catch (error) {
+        await attempts.recover(error, signal);
+      }
+    }
+  }
+
+  /** The attempts of an operation that cannot be given to `run`. */
+  begin(): Attempts {
+    let known = this.#losses;
+    let wasLost = this.#failures > 0;
+    let vain = 0;
+    return {
+      progressed: () => {
+        this.#failures = 0;
+        vain = 0;
+      },
+      recover: async (thrown, signal) => {
+        const { code } = toFerryError(thrown);
+        // It may hold for a moment longer what a lost connection was writing.
+        const mayPass = code === "Corrupt" || wasLost && (code === "Busy" || code === "Unreachable");
+        if (!LOSSES.has(code) && !(mayPass && vain++ < this.#retries)) throw thrown;
+        if (code !== "Busy" && code !== "Corrupt") this.#lose(known);
+        if (signal?.aborted) throw thrown;
+        throwIfClosed(this.#closing);
+        if (this.#failures > this.#retries) {
+          this.#failures = 0;
+          throw thrown;
+        }
+        wasLost = true;
+        await unlessAborted(this.#pausing ??= this.#pause().finally(() => this.#pausing = undefined), signal);
+        throwIfClosed(this.#closing);
+        known = this.#losses;
+      },
+    };
+  }
+
+  /** Counts a loss once, however many operations it has ended. @param known The losses before they began. */
+  #lose(known: number): void {
+    if (known < this.#losses) return;
+    this.#losses++;
+    this.#failures++;
+  }
+
+  async #pause(): Promise<void> {
+    // Up to half of it is left out at random, so that many clients of a server that comes back do not all come at once.
+    const pause = Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.max(0, this.#failures - 1));
+    const ms = pause * (0.5 + Math.random() / 2);
+    await setTimeout(ms, undefined, this.#closing ? { signal: this.#closing } : {}).catch(() => {});
+  }
+}
+
+/** The attempts of one operation; see {@linkcode Retry}. */
+export interface Attempts {
+  /** To be called when it gets somewhere. */
+  progressed(): void;
+  /** Waits until it may be run again. @throws `thrown` when it may not; {FerryError} `Cancelled`. */
+  recover(thrown: unknown, signal: AbortSignal | undefined): Promise<void>;
+}

@@ -1,0 +1,119 @@
+import { FerryError } from "../core/errors.ts";
+import type { FileMetadata } from "../core/metadata.ts";
+import { parseRemotePath } from "../core/remote_path.ts";
+import type { OperationOptions } from "../storage/storage.ts";
+import { type Place, placeIn } from "./place.ts";
+import type { Retry } from "./retry.ts";
+
+/** The owner of a directory must be able to write in it until its content is there. */
+const OWNER_WRITES = 0o300;
+
+/** What a directory is to be in the end. */
+export type DirectoryMetadata = Pick<FileMetadata, "mtimeMs" | "mode">;
+
+/** A directory of a tree that is being copied. */
+export interface TreeDirectory {
+  readonly path: string;
+  /** Absent for one that was not listed itself. */
+  readonly metadata: DirectoryMetadata | undefined;
+  readonly parent: TreeDirectory | undefined;
+  /** Fulfilled when it is there. */
+  readonly making: Promise<void>;
+  /** Whether `making` is over. */
+  isSettled: boolean;
+  /** How many things in it are under way, and one for itself while the listing is in it. */
+  open: number;
+}
+
+/** How the directories of a tree are made. */
+export interface DirectoryOptions extends OperationOptions {
+  readonly retry?: Retry | undefined;
+  readonly dryRun?: boolean | undefined;
+  /** Follows what is done when all that is in a directory is there. */
+  readonly follow: (path: string, work: Promise<void>) => void;
+}
+
+/** Whether `path` is a directory or in it. */
+function isIn(path: string, directory: string): boolean {
+  return directory === "" || path === directory || path.startsWith(`${directory}/`);
+}
+
+/**
+ * The directories of a tree at the target: each is made when the listing comes to it, ahead of what is in it, and gets its
+ * time and permission bits when all that is there.
+ */
+export class TreeDirectories {
+  readonly #target: Place;
+  readonly #options: DirectoryOptions;
+  /** The directory that the listing is in. */
+  #current: TreeDirectory;
+
+  /** @param root What the top of the tree is to be; left as it is when absent. */
+  constructor(target: Place, root: DirectoryMetadata | undefined, options: DirectoryOptions) {
+    this.#target = target;
+    this.#options = options;
+    const making = Promise.resolve();
+    this.#current = { path: "", metadata: root, parent: undefined, making, isSettled: true, open: 1 };
+  }
+
+  /** Makes a directory unless the listing is in it. It is not waited for, and may turn out to be impossible. */
+  enter(path: string, metadata?: DirectoryMetadata): TreeDirectory {
+    this.#leaveUnless((current) => isIn(path, current.path));
+    const parent = this.#current;
+    if (parent.path === path) return parent;
+    const making = this.#make(path, metadata);
+    const directory = { path, metadata, parent, making, isSettled: false, open: 1 };
+    const settle = () => void (directory.isSettled = true);
+    making.then(settle, settle);
+    parent.open++;
+    return this.#current = directory;
+  }
+
+  /** Says that something in a directory is over. */
+  release(directory: TreeDirectory): void {
+    if (--directory.open > 0) return;
+    const { path, parent, metadata } = directory;
+    const left = () => parent && this.release(parent);
+    const { dryRun, signal, follow } = this.#options;
+    if (!metadata || !this.#target.storage.setMetadata || dryRun || signal?.aborted) left();
+    else follow(path, this.#finish(directory, metadata).finally(left));
+  }
+
+  /** Says that nothing more is listed. */
+  end(): void {
+    this.#leaveUnless(() => false);
+    this.release(this.#current);
+  }
+
+  #leaveUnless(stays: (directory: TreeDirectory) => boolean): void {
+    while (this.#current.parent && !stays(this.#current)) {
+      const left = this.#current;
+      this.#current = this.#current.parent;
+      this.release(left);
+    }
+  }
+
+  async #make(path: string, metadata: DirectoryMetadata | undefined): Promise<void> {
+    const { dryRun, retry, signal } = this.#options;
+    if (dryRun) return;
+    const mode = metadata?.mode === undefined ? undefined : metadata.mode | OWNER_WRITES;
+    const place = placeIn(this.#target, parseRemotePath(path));
+    const make = () => place.storage.mkdir(place.path, { parents: true, mode, signal });
+    await (retry ? retry.run(make, signal) : make());
+  }
+
+  /** Gives a directory what it is to have in the end, if we may. */
+  async #finish({ path, making }: TreeDirectory, metadata: DirectoryMetadata): Promise<void> {
+    const { retry, signal } = this.#options;
+    const isThere = await making.then(() => true, () => false);
+    if (!isThere) return;
+    const place = path === "" ? this.#target : placeIn(this.#target, parseRemotePath(path));
+    const { mtimeMs, mode } = metadata;
+    const set = async () => await place.storage.setMetadata?.(place.path, { mtimeMs, mode }, { signal });
+    try {
+      await (retry ? retry.run(set, signal) : set());
+    } catch (error) {
+      if (!(error instanceof FerryError && error.code === "Refused")) throw error;
+    }
+  }
+}

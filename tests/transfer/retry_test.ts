@@ -1,0 +1,190 @@
+import { setImmediate } from "node:timers/promises";
+import { assert, assertEquals, assertLess, assertStringIncludes } from "@std/assert";
+import { type ErrorCode, FerryError } from "../../lib/core/errors.ts";
+import { Retry } from "../../lib/transfer/retry.ts";
+import { assertFailsWith } from "../helpers/failures.ts";
+import { within } from "../helpers/raw.ts";
+
+function failure(code: ErrorCode): FerryError {
+  return new FerryError(code, "made by the test");
+}
+
+/** An operation that fails with these codes in turn, then succeeds. */
+function failing(...codes: ErrorCode[]) {
+  const operation = {
+    attempts: 0,
+    /** What `isRepeated` was in each attempt. */
+    repeated: [] as boolean[],
+    run: (_progressed: () => void, isRepeated: boolean) => {
+      operation.repeated.push(isRepeated);
+      const code = codes[operation.attempts++];
+      return code ? Promise.reject(failure(code)) : Promise.resolve("done");
+    },
+  };
+  return operation;
+}
+
+function always(code: ErrorCode) {
+  return failing(...Array<ErrorCode>(20).fill(code));
+}
+
+Deno.test("Retry.run() runs an operation again after every kind of loss, and says that it is repeated", async () => {
+  for (const code of ["Disconnected", "Corrupt", "ShuttingDown", "Timeout"] as const) {
+    const operation = failing(code);
+    assertEquals(await new Retry().run(operation.run), "done");
+    assertEquals(operation.repeated, [false, true], code);
+  }
+});
+
+Deno.test("Retry.run() does not run again what was refused, or could not connect to begin with", async () => {
+  const retry = new Retry();
+  const codes = ["NotFound", "Refused", "Busy", "Changed", "NoSpace", "BadRequest", "Unreachable"] as const;
+  const began = performance.now();
+  for (const code of codes) {
+    const operation = failing(code);
+    await assertFailsWith(code, () => retry.run(operation.run));
+    assertEquals(operation.attempts, 1, code);
+  }
+  // The first pause would be 100 ms at least.
+  assertLess(performance.now() - began, 95);
+});
+
+Deno.test("Retry.run() gives up after so many losses without progress", async () => {
+  for (const retries of [0, 2]) {
+    const operation = always("Disconnected");
+    await assertFailsWith("Disconnected", () => new Retry({ retries }).run(operation.run));
+    assertEquals(operation.attempts, 1 + retries);
+  }
+});
+
+Deno.test("Retry.run() begins to count again when there was progress", async () => {
+  const retry = new Retry({ retries: 1 });
+  let attempts = 0;
+  const result = await retry.run((progressed) => {
+    if (++attempts < 6) progressed();
+    return attempts < 6 ? Promise.reject(failure("Disconnected")) : Promise.resolve("done");
+  });
+  assertEquals([result, attempts], ["done", 6]);
+  const stuck = always("Disconnected");
+  await assertFailsWith("Disconnected", () => retry.run(stuck.run));
+  assertEquals(stuck.attempts, 2, "a success counts as progress, too");
+});
+
+Deno.test("Retry.run() goes on for ever when something is damaged all the time, but more arrives each time", async () => {
+  let attempts = 0;
+  const result = await new Retry({ retries: 1 }).run((progressed) => {
+    progressed();
+    return ++attempts < 5 ? Promise.reject(failure("Corrupt")) : Promise.resolve("done");
+  });
+  assertEquals([result, attempts], ["done", 5]);
+  const stuck = always("Corrupt");
+  await assertFailsWith("Corrupt", () => new Retry({ retries: 1 }).run(stuck.run));
+  assertEquals(stuck.attempts, 2);
+});
+
+Deno.test("Retry.run() that gave up leaves the next operation its retries", async () => {
+  const retry = new Retry({ retries: 1 });
+  await assertFailsWith("Disconnected", () => retry.run(always("Disconnected").run));
+  const next = failing("Disconnected");
+  assertEquals(await retry.run(next.run), "done");
+  assertEquals(next.attempts, 2);
+});
+
+Deno.test("Retry.run() waits for a server that comes back after a while", async () => {
+  const operation = failing("Disconnected", "Unreachable", "Unreachable");
+  assertEquals(await new Retry({ retries: 3 }).run(operation.run), "done");
+  assertEquals(operation.attempts, 4);
+  const gone = failing("Disconnected", ...Array<ErrorCode>(20).fill("Unreachable"));
+  await assertFailsWith("Unreachable", () => new Retry({ retries: 2 }).run(gone.run));
+  assertEquals(gone.attempts, 3);
+});
+
+Deno.test("Retry.run() waits, too, when it begins while another waits for the connection", async () => {
+  const retry = new Retry();
+  const lost = Promise.withResolvers<void>();
+  let attempts = 0;
+  const early = retry.run(() => {
+    lost.resolve();
+    return ++attempts === 1 ? Promise.reject(failure("Disconnected")) : Promise.resolve("early");
+  });
+  await lost.promise;
+  await setImmediate();
+  const late = retry.run(failing("Unreachable").run);
+  assertEquals(await within(Promise.all([early, late]), "both"), ["early", "done"]);
+});
+
+Deno.test("Retry.run() tries a busy file again after a loss, and not for ever", async () => {
+  const retry = new Retry({ retries: 2 });
+  const twice = failing("Disconnected", "Busy", "Busy");
+  assertEquals(await retry.run(twice.run), "done");
+  assertEquals(twice.attempts, 4);
+  const busy = failing("Disconnected", ...Array<ErrorCode>(20).fill("Busy"));
+  await assertFailsWith("Busy", () => retry.run(busy.run));
+  assertEquals(busy.attempts, 4);
+});
+
+Deno.test("Retry.run() stops at once when it is cancelled in a pause, and the others go on", async () => {
+  const retry = new Retry();
+  const stop = new AbortController();
+  let attempts = 0;
+  const cancelled = assertFailsWith("Cancelled", () =>
+    retry.run(() => {
+      if (++attempts === 3) setTimeout(() => stop.abort(), 1);
+      return Promise.reject(failure("Disconnected"));
+    }, stop.signal));
+  const other = failing("Disconnected");
+  assertEquals(await retry.run(other.run), "done");
+  await cancelled;
+  assertEquals([attempts, other.attempts], [3, 2]);
+});
+
+Deno.test("Retry.run() lets operations go on in the order that they had, and counts what they lost together once", async () => {
+  const retry = new Retry({ retries: 2 });
+  const orders: number[][] = [[], [], []];
+  const names = Array.from({ length: 20 }, (_, i) => i);
+  await within(Promise.all(names.map((name) => {
+    let attempt = 0;
+    return retry.run(() => {
+      orders[attempt]?.push(name);
+      return ++attempt < 3 ? Promise.reject(failure("Disconnected")) : Promise.resolve();
+    });
+  })));
+  assertEquals(orders, [names, names, names]);
+});
+
+Deno.test("Retry.run() counts a loss once that some operations notice late", async () => {
+  const retry = new Retry({ retries: 1 });
+  const noticed = Promise.withResolvers<void>();
+  let first = 0;
+  let second = 0;
+  const slow = retry.run(async () => {
+    if (++first > 1) return "slow";
+    await noticed.promise;
+    throw failure("Disconnected");
+  });
+  const fast = retry.run(() => {
+    if (++second === 1) return Promise.reject(failure("Disconnected"));
+    // Had the other counted it once more, that would be one loss too many.
+    noticed.resolve();
+    return second === 2 ? setImmediate().then(() => "fast") : Promise.reject(failure("Internal"));
+  });
+  assertEquals(await within(Promise.all([slow, fast])), ["slow", "fast"]);
+});
+
+Deno.test("Retry.run() ends its pause when what it repeats on is closed, and does not run again", async () => {
+  const closing = new AbortController();
+  const retry = new Retry({ closing: closing.signal });
+  const operation = always("Disconnected");
+  const running = assertFailsWith("Cancelled", () => retry.run(operation.run));
+  await setImmediate();
+  const began = performance.now();
+  closing.abort();
+  const error = await running;
+  // The first pause takes 100 ms at least.
+  assertLess(performance.now() - began, 95);
+  assertStringIncludes(error.message, "the connection was closed");
+  assertEquals(operation.attempts, 1);
+  const later = failing("Disconnected");
+  await assertFailsWith("Cancelled", () => retry.run(later.run));
+  assert(later.attempts === 1, "nor is there a pause");
+});
