@@ -130,7 +130,7 @@ export function testSignals(define: Define): void {
       await storage.mkdir(at("d"));
       const before = await entriesOf(storage, "", true);
       const reason = new FerryError("Cancelled", "given up");
-      for (const signal of [AbortSignal.abort(), AbortSignal.abort(reason)]) {
+      for (const signal of [AbortSignal.abort(), AbortSignal.abort(reason), AbortSignal.abort("another reason")]) {
         await assertFailsWith("Cancelled", async () => await operation(storage, { signal }));
         assertEquals(await entriesOf(storage, "", true), before);
       }
