@@ -5,6 +5,8 @@
  */
 export { type Client, connect, type ConnectOptions } from "./client/client.ts";
 export { Link, type LinkOptions } from "./client/link.ts";
+export { ConnectionPool, type PoolOptions } from "./client/connection_pool.ts";
+export { RemoteStorage } from "./client/remote_storage.ts";
 export type { CommandOptions, PutOptions, TransferOptions } from "./client/command_options.ts";
 export { serve, type ServeOptions } from "./server/server.ts";
 export { Secret } from "./auth/secret.ts";

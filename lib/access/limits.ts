@@ -63,5 +63,5 @@ export const LINGER_MS = 2_000;
 /** How long a client waits for the answer to a wrong proof, whatever was wrong, in ms. */
 export const REFUSAL_DELAY_MS = 1_000;
 
-/** How long a stranger who has to make room may take to hear why, in ms. */
-export const STRANGER_LINGER_MS = 20;
+/** How long a client that has not logged in and has to make room may take to hear why, in ms. */
+export const EVICTION_LINGER_MS = 20;

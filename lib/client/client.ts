@@ -10,7 +10,7 @@ import type { OkOf, Right } from "../protocol/commands.ts";
 import { FerryError, toFerryError } from "../core/errors.ts";
 import type { Upload } from "../storage/storage.ts";
 import { download, downloadPart, resumeDownload, type Start } from "./download.ts";
-import { Pipeline } from "./pipeline.ts";
+import { Exchange } from "./exchange.ts";
 import { listing } from "./listing.ts";
 import type { LocalFile } from "./local.ts";
 import type { CommandOptions, TransferOptions } from "./command_options.ts";
@@ -55,14 +55,14 @@ export class Client implements AsyncDisposable {
   /** What the server allows. */
   readonly welcome: Messages["welcome"];
   readonly #connection: Connection;
-  readonly #pipeline: Pipeline;
+  readonly #pipeline: Exchange;
 
   /** Use {@linkcode connect}. */
   constructor(connection: Connection, welcome: Messages["welcome"], onNotice: (notice: Messages["notice"]) => void) {
     this.peer = connection.peer;
     this.welcome = welcome;
     this.#connection = connection;
-    this.#pipeline = new Pipeline(connection, welcome.window, onNotice);
+    this.#pipeline = new Exchange(connection, welcome.window, onNotice);
   }
 
   /** Fulfilled with the reason when the connection has ended, whoever ended it. */

@@ -4,10 +4,10 @@ import { MESSAGES } from "../protocol/codec.ts";
 import type { FileMetadata } from "../core/metadata.ts";
 import { cannot, FerryError } from "../core/errors.ts";
 import type { Upload } from "../storage/storage.ts";
-import type { Pipeline } from "./pipeline.ts";
+import type { Exchange } from "./exchange.ts";
 import { type LocalFile, localTarget, on } from "./local.ts";
 import type { TransferOptions } from "./command_options.ts";
-import { ProtocolViolation, type Sink } from "./pending_request.ts";
+import { ProtocolViolation, type Sink } from "./exchange_request.ts";
 import { StreamTarget, type Target } from "./target.ts";
 
 /** How often a download that was to go on begins again because the file has changed meanwhile. */
@@ -100,7 +100,7 @@ class Receiver implements Sink {
 
 /** Asks for a file and pours it into a target. */
 async function receive(
-  pipeline: Pipeline,
+  pipeline: Exchange,
   path: string,
   target: Target,
   { signal, onProgress }: TransferOptions,
@@ -122,7 +122,7 @@ async function receive(
 
 /** Downloads a part of a file into a part of an upload that is open already. */
 export async function downloadPart(
-  pipeline: Pipeline,
+  pipeline: Exchange,
   path: string,
   shown: string,
   upload: Upload,
@@ -157,7 +157,7 @@ export function keptBytes({ storage, name, shown }: LocalFile): Promise<number> 
 
 /** Opens what an earlier download has left, and finds out how much of it is the beginning of the file as it is now. */
 export async function resumeDownload(
-  pipeline: Pipeline,
+  pipeline: Exchange,
   path: string,
   local: LocalFile,
   { signal, overwrite, durable }: TransferOptions,
@@ -177,7 +177,7 @@ export async function resumeDownload(
 }
 
 async function downloadToFile(
-  pipeline: Pipeline,
+  pipeline: Exchange,
   path: string,
   local: LocalFile,
   options: TransferOptions,
@@ -196,7 +196,7 @@ async function downloadToFile(
 
 /** Downloads one file; see `Client.get`. */
 export async function download(
-  pipeline: Pipeline,
+  pipeline: Exchange,
   path: string,
   to: string | LocalFile | WritableStream<Uint8Array>,
   options: TransferOptions,

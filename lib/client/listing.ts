@@ -2,7 +2,7 @@ import { Condition } from "../core/condition.ts";
 import type { Entry } from "../core/metadata.ts";
 import { FerryError } from "../core/errors.ts";
 import { parseRemotePath } from "../core/remote_path.ts";
-import type { Pipeline } from "./pipeline.ts";
+import type { Exchange } from "./exchange.ts";
 
 /** How much of a listing may wait for a slow consumer before receiving is held up, in bytes of memory. */
 const MAX_WAITING_BYTES = 1024 * 1024;
@@ -18,7 +18,7 @@ const ENTRY_BYTES = 120;
  * its answer behind the listing: then what comes is kept in memory, since nobody else could free the way.
  */
 export async function* listing(
-  pipeline: Pipeline,
+  pipeline: Exchange,
   path: string | undefined,
   { recursive, signal }: { recursive?: boolean; signal?: AbortSignal | undefined },
 ): AsyncIterableIterator<Entry> {

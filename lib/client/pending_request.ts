@@ -1,48 +1,71 @@
 import type { Connection } from "../transport/connection.ts";
 import type { Messages } from "../protocol/codec.ts";
-import { changesSomething, type CommandName, type RequestOf } from "../protocol/commands.ts";
-import { FerryError } from "../core/errors.ts";
+import { changesSomething, type CommandName, type Request, verbOf } from "../protocol/commands.ts";
+import { cannot, FerryError } from "../core/errors.ts";
 
 /** Nothing, or what is to be waited for. */
 export type Wait = Promise<void> | void;
 
-/** Takes what comes before the `ok` of one request. A promise holds up receiving until it is fulfilled. */
-export interface Sink {
-  ready?(value: unknown): Wait;
+/**
+ * Takes the answer to one request. Whatever it throws is a violation of the protocol, and ends the connection. A promise
+ * holds up receiving until it is fulfilled.
+ */
+export interface AnswerHandler {
+  ready?(value: unknown): void;
   entries?(entries: Messages["entries"]): Wait;
   data?(bytes: Uint8Array): Wait;
-  end?(size: number): Wait;
+  end?(size: number): void;
+  /** The server has done it; the fields of its `ok`. */
+  done(value: unknown): void;
+  /** It has failed, was given up, or will not be answered. */
+  failed(error: FerryError): void;
 }
 
-/** The request that a body belongs to. */
-export interface Sending {
-  /** The answer is there already, or nobody wants it any more: the rest of the body is not needed. */
-  readonly settled: boolean;
-  /** Fulfilled when `settled` becomes true. */
-  readonly settling: Promise<void>;
+/** A body that its holder sends, while nothing else can be sent on the connection. */
+export interface HeldBody {
+  /** Whether the holder has sent all that it will send. */
+  readonly isOver: boolean;
+  /** Fulfilled then: with the size of the body in bytes, or with undefined when it is not complete. */
+  readonly over: Promise<number | undefined>;
+  /** The request was sent; the body may follow. */
+  begin(connection: Connection): void;
 }
 
-/** Sends the data frames of a body and gives its size in bytes. */
-export type BodySender = (connection: Connection, request: Sending) => Promise<number>;
+/** What sends requests on one connection. */
+export interface RequestSender {
+  /** Whether a request would not have to wait here for anything that its own maker may keep from moving. */
+  accepts(request: PendingRequest): boolean;
+  /** Sends a request and its body when it is its turn; nothing when it has been given up by then. */
+  submit(request: PendingRequest): void;
+  /** Gives a request up for whoever made it: at once, unless it may be done; then the server is asked for the truth. */
+  giveUp(request: PendingRequest, error: FerryError): void;
+  /** Told that a request which was submitted is settled. */
+  settled(request: PendingRequest): void;
+}
 
 /** How to make a request. */
-export interface Exchanging {
-  readonly sink?: Sink;
-  /** Sends the body. Whatever it throws is what the request fails with. */
-  readonly body?: BodySender;
+export interface RequestOptions {
   readonly signal?: AbortSignal | undefined;
+  /** The body, when it is sent in one piece. */
+  readonly piece?: Uint8Array | undefined;
+  /** The body, when its holder sends it. */
+  readonly body?: HeldBody | undefined;
+  /** Must have come to the server before. */
+  readonly after?: PendingRequest | undefined;
+  /** Keeps a connection to itself for long without moving much, so it shall not have one that others wait for. */
+  readonly isApart?: boolean | undefined;
 }
 
 /** A request from the moment it is made until it is answered in full, or was never sent. */
-export class PendingRequest implements Sending {
-  /** The how-manieth of those that were sent on the connection, from 1; 0 before it was sent. */
+export class PendingRequest {
+  readonly request: Request;
+  readonly options: RequestOptions;
+  readonly #handler: AnswerHandler;
+  /** Where it was sent, or is about to be. */
+  sender: RequestSender | undefined;
+  /** Its number among those of its connection, from 1; 0 before it was sent. */
   number = 0;
-  readonly command: CommandName;
-  readonly path: string | undefined;
-  readonly answer = Promise.withResolvers<unknown>();
-  readonly sink: Sink;
-  /** Whether it removes one thing after the other. */
-  readonly #recursive: boolean;
+  /** It has an answer, or nobody wants one any more. */
   settled = false;
   /** All of it has left, the body too, or is about to leave: the server may carry it out. */
   sent = false;
@@ -52,16 +75,28 @@ export class PendingRequest implements Sending {
   givenUp = false;
   /** When waiting for the answer to a request that was given up ends. */
   deadline: ReturnType<typeof setTimeout> | undefined;
+  /** Told when it is settled. */
+  onSettled: ((request: PendingRequest) => void) | undefined;
+  #answered: PromiseWithResolvers<void> | undefined;
 
-  constructor(request: RequestOf<CommandName>, sink: Sink) {
-    this.command = request.command;
-    this.path = "path" in request && typeof request.path === "string" ? request.path : undefined;
-    this.#recursive = "recursive" in request && request.command === "remove" && request.recursive === true;
-    this.sink = sink;
+  constructor(request: Request, handler: AnswerHandler, options: RequestOptions = {}) {
+    this.request = request;
+    this.#handler = handler;
+    this.options = options;
   }
 
-  get settling(): Promise<void> {
-    return this.answer.promise.then(() => {}, () => {});
+  get command(): CommandName {
+    return this.request.command;
+  }
+
+  /** Whether the answer has a body, which whoever made the request may leave lying. */
+  get hasAnswerBody(): boolean {
+    return this.command === "get" || this.command === "dir";
+  }
+
+  /** Whether it makes no difference how often it is carried out. */
+  get isRepeatable(): boolean {
+    return !changesSomething(this.command) && this.command !== "say";
   }
 
   /** Whether anybody still wants it. */
@@ -74,28 +109,67 @@ export class PendingRequest implements Sending {
     return this.sent && changesSomething(this.command);
   }
 
-  resolve(value: unknown): void {
-    this.settled = true;
-    this.answer.resolve(value);
+  /** What takes the answer; nothing does when it is not wanted any more. */
+  get handler(): AnswerHandler | undefined {
+    return this.settled ? undefined : this.#handler;
+  }
+
+  /** Fulfilled when the server has answered, whoever wants it, or cannot any more. To be asked for before that. */
+  get answered(): Promise<void> {
+    return (this.#answered ??= Promise.withResolvers()).promise;
+  }
+
+  /** Says that there is nothing more to come. */
+  leave(): void {
+    this.#answered?.resolve();
+  }
+
+  /** What takes its place where it was sent while it itself is sent elsewhere. */
+  placeholder(): PendingRequest {
+    const ignored = { done: () => {}, failed: () => {} };
+    const other = new PendingRequest(this.request, ignored);
+    other.number = this.number;
+    other.sent = other.settled = true;
+    this.number = 0;
+    this.sent = this.isReady = false;
+    this.sender = undefined;
+    return other;
+  }
+
+  succeed(value: unknown): void {
+    if (this.#settle()) this.#handler.done(value);
   }
 
   /** The server has answered that it has not done it, or not all of it. */
   refuse(error: FerryError): void {
-    const isPart = this.#recursive && error.code === "Cancelled";
-    this.reject(isPart ? new FerryError(error.code, "cancelled; a part of what was in it may be gone already") : error);
-  }
-
-  reject(error: FerryError): void {
-    this.settled = true;
-    this.answer.reject(error);
+    const { request } = this;
+    const isPart = error.code === "Cancelled" && request.command === "remove" && request.recursive === true;
+    this.fail(isPart ? new FerryError(error.code, "cancelled; a part of what was in it may be gone already") : error);
   }
 
   /** There will be no answer. */
   lose(error: FerryError): void {
     const doubt = "cancelled, but it may have been done all the same: the server did not say";
-    this.reject(this.givenUp ? new FerryError("Cancelled", doubt) : error);
+    this.fail(this.givenUp ? new FerryError("Cancelled", doubt) : error);
+  }
+
+  fail(error: FerryError): void {
+    const { request } = this;
+    const path = "path" in request ? request.path : undefined;
+    if (this.#settle()) this.#handler.failed(cannot(verbOf(request.command), path, error));
+  }
+
+  /** @returns Whether it was not settled before. */
+  #settle(): boolean {
+    if (this.settled) return false;
+    this.settled = true;
+    clearTimeout(this.deadline);
+    this.onSettled?.(this);
+    return true;
   }
 }
 
-/** The server sent something that the protocol does not allow; nothing it says after that can be trusted. */
-export class ProtocolViolation extends FerryError {}
+/** The failure of a server that sends what the protocol does not allow; nothing it says after that can be trusted. */
+export function violation(message: string): FerryError {
+  return new FerryError("BadRequest", message);
+}

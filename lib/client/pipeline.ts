@@ -1,49 +1,68 @@
 import type { Connection } from "../transport/connection.ts";
 import { Condition } from "../core/condition.ts";
 import { decodeControl, decodeError, MESSAGES, type Messages } from "../protocol/codec.ts";
-import { type CommandName, okCheck, type OkOf, type RequestOf, verbOf } from "../protocol/commands.ts";
-import { cannot, FerryError, toFerryError } from "../core/errors.ts";
+import { okCheck } from "../protocol/commands.ts";
+import { FerryError, toFerryError } from "../core/errors.ts";
 import { type Frame, FrameKind, frameName } from "../protocol/frames.ts";
-import { AbortWatch } from "./abort.ts";
 import { type Awaited, Heartbeat } from "./heartbeat.ts";
-import { type BodySender, type Exchanging, PendingRequest, ProtocolViolation, type Wait } from "./pending_request.ts";
-import { SendQueue } from "./send_queue.ts";
+import { type HeldBody, PendingRequest, type RequestSender, violation, type Wait } from "./pending_request.ts";
 
 /** How long the server may take to say what became of a request that was given up, in ms. */
 const TRUTH_TIMEOUT_MS = 2_000;
+
+/** How long the server may take to close its side after `close`, in ms. */
+const CLOSE_TIMEOUT_MS = 2_000;
+
+/** Whoever has several pipelines to choose from. */
+export interface PipelineOwner {
+  /** Told when a pipeline may take what it did not take before, and when it has ended. */
+  onChange(): void;
+  /** Told of requests that would have to wait behind a body that stands still; they are not sent, or given up. */
+  onStall(requests: PendingRequest[]): void;
+  onNotice(notice: Messages["notice"]): void;
+}
 
 /**
  * Requests and their answers on one connection: requests are sent one after the other without waiting for answers,
  * and answers are taken in the same order.
  */
-export class Pipeline {
+export class Pipeline implements RequestSender {
   readonly #connection: Connection;
   readonly #window: number;
-  readonly #onNotice: (notice: Messages["notice"]) => void;
-  /** How many requests were made and are not settled, and how many of them were given up. */
-  #open = 0;
-  #givenUp = 0;
-  /** How many requests were sent. */
-  #sent = 0;
+  readonly #owner: PipelineOwner;
+  readonly #stallMs: number;
+  readonly #heartbeat: Heartbeat;
+  /** Requests that wait for their turn to be sent. */
+  readonly #unsent: PendingRequest[] = [];
   /** Requests that were sent and are not answered, in the order in which they were sent. */
   readonly #pending: PendingRequest[] = [];
-  readonly #aborts = new AbortWatch<PendingRequest>((each) => this.#giveUp(each));
-  readonly #heartbeat: Heartbeat;
-  /** Whether a sink holds up receiving. */
-  #isHeldUp = false;
-  readonly #queue = new SendQueue();
-  /** Commands that are under way; each may make several requests. */
-  #commands = 0;
+  #sending: Promise<void> | undefined;
+  /** The body that has the sending side, or will have it when its turn comes. */
+  #body: HeldBody | undefined;
+  /** How many of the answers that are wanted have a body. */
+  #answerBodies = 0;
+  /** How many of these are listings. */
+  #listings = 0;
+  /** How many requests were sent. */
+  #count = 0;
+  /** Since when somebody holds up receiving, on the clock of `performance.now()`. */
+  #heldSince: number | undefined;
+  #stallTimer: ReturnType<typeof setTimeout> | undefined;
   #isClosing = false;
   #failure: FerryError | undefined;
   readonly #ended = Promise.withResolvers<FerryError>();
-  /** Rings when a request is made or answered, when a command ends, and when the pipeline closes or fails. */
-  readonly changed = new Condition();
+  /** Rings when there is room in the window, or never will be. */
+  readonly #room = new Condition();
 
-  constructor(connection: Connection, window: number, onNotice: (notice: Messages["notice"]) => void) {
+  /**
+   * @param window How many requests may be unanswered.
+   * @param stallMs How long a body may stand still before what waits behind it is sent elsewhere.
+   */
+  constructor(connection: Connection, window: number, stallMs: number, owner: PipelineOwner) {
     this.#connection = connection;
     this.#window = window;
-    this.#onNotice = onNotice;
+    this.#stallMs = stallMs;
+    this.#owner = owner;
     this.#heartbeat = new Heartbeat(
       connection,
       () => this.#awaited(),
@@ -52,78 +71,66 @@ export class Pipeline {
     void this.#receiveAll();
   }
 
+  get peer(): string {
+    return this.#connection.peer;
+  }
+
   /** Fulfilled with the reason when the connection has ended. */
   get ended(): Promise<FerryError> {
     return this.#ended.promise;
   }
 
   /** Whether the connection has ended. */
-  get hasFailed(): boolean {
+  get hasEnded(): boolean {
     return this.#failure !== undefined;
   }
 
-  /** Whether somebody waits for what comes behind the answer that is being received now. */
-  get crowded(): boolean {
-    return this.#open > 1 || this.#isClosing;
+  /** How many requests are not answered. */
+  get load(): number {
+    return this.#unsent.length + this.#pending.length;
   }
 
-  /**
-   * Runs a command that makes several requests; `finish` waits for its end.
-   *
-   * @throws {FerryError} What it throws; `Disconnected` after `finish`.
-   */
-  async command<T>(run: () => Promise<T>): Promise<T> {
-    if (this.#isClosing) throw closed();
-    this.#commands++;
-    try {
-      return await run();
-    } finally {
-      this.#commands--;
-      this.changed.notifyAll();
+  /** How many requests were sent. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /** Whether a listing is under way, which whoever made it may take slowly. */
+  get hasListing(): boolean {
+    return this.#listings > 0;
+  }
+
+  accepts(request: PendingRequest): boolean {
+    if (this.#failure || this.#isClosing || this.#body?.isOver === false) return false;
+    return request.isRepeatable ? !this.#isStalled : this.#answerBodies === 0;
+  }
+
+  submit(request: PendingRequest): void {
+    if (this.#failure) return request.fail(this.#failure);
+    request.sender = this;
+    this.#unsent.push(request);
+    this.#body = request.options.body ?? this.#body;
+    this.#countAnswerBody(request, 1);
+    this.#sending ??= this.#sendAll();
+    this.#watchStall();
+  }
+
+  settled(request: PendingRequest): void {
+    this.#countAnswerBody(request, -1);
+    // It needs no room in the window any more.
+    this.#room.notifyAll();
+  }
+
+  giveUp(request: PendingRequest, error: FerryError): void {
+    if (!request.isWanted) return;
+    if (request.mayBeDone) {
+      request.givenUp = true;
+      request.deadline = setTimeout(() => this.#giveUpWaiting(request), TRUTH_TIMEOUT_MS);
+    } else {
+      request.fail(error);
     }
-  }
-
-  /** Runs a command that is one request, otherwise like `command`. */
-  ask<N extends CommandName>(
-    request: RequestOf<N> & RequestOf<CommandName>,
-    exchanging?: Exchanging,
-  ): Promise<OkOf<N>> {
-    return this.#isClosing ? Promise.reject(closed()) : this.request<N>(request, exchanging);
-  }
-
-  /** Takes no more commands, and waits until all have ended or the connection has. */
-  async finish(): Promise<void> {
-    this.#isClosing = true;
-    this.changed.notifyAll();
-    while (this.#commands + this.#open > 0 && !this.#failure) await this.changed.next;
-  }
-
-  /**
-   * Sends a request and gives the fields of its `ok`.
-   *
-   * @throws {FerryError} What the server answered; what the body or the sink threw; `Cancelled`; `Disconnected`.
-   */
-  async request<N extends CommandName>(
-    request: RequestOf<N> & RequestOf<CommandName>,
-    { sink = {}, body, signal }: Exchanging = {},
-  ): Promise<OkOf<N>> {
-    const pending = new PendingRequest(request, sink);
-    this.#open++;
-    this.changed.notifyAll();
-    this.#aborts.add(signal, pending);
-    try {
-      // Not awaited: sending may stand still when nobody wants the answer any more.
-      void this.#submit(pending, request, body).catch((error) => this.#abandon(pending, toFerryError(error)));
-      return await pending.answer.promise as OkOf<N>;
-    } catch (error) {
-      throw cannot(verbOf(request.command), pending.path, error);
-    } finally {
-      this.#aborts.remove(signal, pending);
-      this.#open--;
-      if (pending.givenUp) this.#givenUp--;
-      clearTimeout(pending.deadline);
-      this.changed.notifyAll();
-    }
+    // A body that is not complete is ended with `error`.
+    if (request.sent) this.#cancel(request);
   }
 
   /** Closes the connection; every request that is not answered fails with `error`. Only the first call counts. */
@@ -131,56 +138,111 @@ export class Pipeline {
     if (this.#failure) return;
     this.#failure = error;
     this.#heartbeat.stop();
+    clearTimeout(this.#stallTimer);
     this.#connection.close();
-    for (const pending of this.#pending.splice(0)) {
-      if (!pending.settled) pending.lose(error);
+    for (const request of [...this.#pending.splice(0), ...this.#unsent.splice(0)]) {
+      request.lose(error);
+      request.leave();
     }
-    this.changed.notifyAll();
+    this.#room.notifyAll();
     this.#ended.resolve(error);
+    this.#owner.onChange();
   }
 
-  /** Sends a request and its body when it is its turn; nothing when it has been given up by then. */
-  async #submit(pending: PendingRequest, request: RequestOf<CommandName>, body: BodySender | undefined): Promise<void> {
-    const leave = await this.#queue.enter(pending);
+  /**
+   * Ends the session in order, behind all that was sent.
+   *
+   * @throws {FerryError} `Disconnected`, also when the server takes more than 2 s.
+   */
+  async close(): Promise<void> {
+    const late = new FerryError("Disconnected", "the server did not close in time");
+    const deadline = setTimeout(() => this.fail(late), CLOSE_TIMEOUT_MS);
     try {
-      while (this.#pending.length >= this.#window && !this.#failure && !pending.settled) await this.changed.next;
-      if (this.#failure) throw this.#failure;
-      if (pending.settled) return;
-      pending.sent = body === undefined;
-      pending.number = ++this.#sent;
-      this.#pending.push(pending);
-      await this.#sendRequest(pending, request);
-      if (body) await this.#sendBody(pending, body);
+      const { promise, resolve, reject } = Promise.withResolvers<unknown>();
+      this.submit(new PendingRequest({ command: "close" }, { done: resolve, failed: reject }));
+      this.#isClosing = true;
+      await promise;
+      await this.#connection.end();
+      await this.ended;
     } finally {
-      leave();
+      clearTimeout(deadline);
+      this.#connection.close();
     }
   }
 
-  async #sendRequest(pending: PendingRequest, request: RequestOf<CommandName>): Promise<void> {
+  /** Whether a body has stood still for so long that nothing more should wait behind it. */
+  get #isStalled(): boolean {
+    return this.#heldSince !== undefined && performance.now() - this.#heldSince >= this.#stallMs;
+  }
+
+  #countAnswerBody({ hasAnswerBody, command }: PendingRequest, by: 1 | -1): void {
+    if (!hasAnswerBody) return;
+    this.#answerBodies += by;
+    if (command === "dir") this.#listings += by;
+  }
+
+  /** Sends what is to be sent, one request after the other. Never rejects. */
+  async #sendAll(): Promise<void> {
+    while (this.#unsent.length > 0) {
+      while (this.#pending.length >= this.#window && !this.#failure) await this.#room.next;
+      const request = this.#unsent.shift();
+      if (!request || this.#failure) break;
+      if (request.settled) request.leave();
+      else await this.#send(request);
+    }
+    this.#sending = undefined;
+  }
+
+  async #send(request: PendingRequest): Promise<void> {
+    const { piece, body } = request.options;
+    request.number = ++this.#count;
+    request.sent = !piece && !body;
+    this.#pending.push(request);
     try {
-      await this.#connection.send(FrameKind.request, request);
+      await this.#connection.send(FrameKind.request, request.request);
     } catch (error) {
-      // It was not sent, so it will not be answered.
-      const at = this.#pending.indexOf(pending);
-      if (at !== -1) this.#pending.splice(at, 1);
-      pending.sent = false;
-      this.#sent--;
-      this.changed.notifyAll();
-      throw error;
+      return this.#notSent(request, toFerryError(error));
     }
-  }
-
-  async #sendBody(pending: PendingRequest, body: BodySender): Promise<void> {
     try {
-      const size = await body(this.#connection, pending);
-      if (!pending.settled) {
-        pending.sent = true;
-        return await this.#connection.send(FrameKind.end, { size });
+      const size = piece ? await this.#sendPiece(piece) : await this.#sendHeld(body);
+      if (size === undefined) return;
+      if (size === null || request.settled) {
+        await this.#connection.send(FrameKind.error, { code: "Cancelled", message: "the client gave up" });
+      } else {
+        request.sent = true;
+        await this.#connection.send(FrameKind.end, { size });
       }
     } catch (error) {
-      this.#abandon(pending, toFerryError(error));
+      this.fail(toFerryError(error));
     }
-    await this.#connection.send(FrameKind.error, { code: "Cancelled", message: "the client gave up" });
+  }
+
+  /** A request that could not be sent is not answered: the connection is lost, or it is too long itself. */
+  #notSent(request: PendingRequest, error: FerryError): void {
+    if (error.code !== "TooLarge") return this.fail(error);
+    this.#pending.pop();
+    this.#count--;
+    request.sent = false;
+    request.fail(error);
+    request.leave();
+  }
+
+  async #sendPiece(piece: Uint8Array): Promise<number> {
+    if (piece.length === 0) return 0;
+    await this.#connection.sendData(piece.length, (space) => {
+      space.set(piece);
+      return piece.length;
+    });
+    return piece.length;
+  }
+
+  /** Leaves the sending side to whoever sends a body. @returns Its size, null when it is not complete. */
+  async #sendHeld(body: HeldBody | undefined): Promise<number | null | undefined> {
+    if (!body) return undefined;
+    body.begin(this.#connection);
+    const size = await body.over;
+    this.#owner.onChange();
+    return size ?? null;
   }
 
   async #receiveAll(): Promise<void> {
@@ -190,9 +252,11 @@ export class Pipeline {
         if (!frame) throw new FerryError("Disconnected", "the server closed the connection");
         const waiting = this.#dispatch(frame);
         if (!waiting) continue;
-        this.#isHeldUp = true;
+        this.#heldSince = performance.now();
+        this.#watchStall();
         await waiting;
-        this.#isHeldUp = false;
+        this.#heldSince = undefined;
+        this.#owner.onChange();
       }
     } catch (error) {
       this.fail(toFerryError(error));
@@ -200,104 +264,106 @@ export class Pipeline {
   }
 
   #dispatch({ kind, payload }: Frame): Wait {
-    if (kind === FrameKind.notice) return this.#onNotice(MESSAGES.notice(decodeControl(payload), "notice"));
+    if (kind === FrameKind.notice) return this.#owner.onNotice(MESSAGES.notice(decodeControl(payload), "notice"));
     if (kind === FrameKind.disconnect) throw decodeError(payload);
-    const pending = this.#pending[0];
-    if (pending && kind === FrameKind.error) {
+    const request = this.#pending[0];
+    if (request && kind === FrameKind.error) {
       const error = decodeError(payload);
-      return this.#next().refuse(error);
+      this.#answered(request);
+      return request.refuse(error);
     }
-    if (!pending) throw new FerryError("BadRequest", `the server sent ${frameName(kind)} without being asked`);
+    if (!request) throw violation(`the server sent ${frameName(kind)} without being asked`);
     if (kind === FrameKind.ok) {
-      if (!pending.sent) throw new FerryError("BadRequest", "the server confirmed a file that it cannot have");
-      const value = okCheck(pending.command)(decodeControl(payload), "ok");
-      return this.#next().resolve(value);
+      if (!request.sent) throw violation("the server confirmed a file that it cannot have");
+      const value = okCheck(request.command)(decodeControl(payload), "ok");
+      this.#answered(request);
+      return request.succeed(value);
     }
     // Nobody waits for it any more.
-    if (pending.settled) return;
-    try {
-      const waiting = this.#pour(pending, kind, payload);
-      return waiting?.catch((error) => this.#abandon(pending, toFerryError(error)));
-    } catch (error) {
-      if (error instanceof ProtocolViolation) throw error;
-      this.#abandon(pending, toFerryError(error));
-    }
+    if (!request.settled) return this.#pour(request, kind, payload);
   }
 
-  #pour(pending: PendingRequest, kind: FrameKind, payload: Uint8Array): Wait {
-    const { sink, command } = pending;
-    if (kind === FrameKind.data && sink.data) return sink.data(payload);
-    if (kind === FrameKind.ready && sink.ready) {
-      pending.isReady = true;
-      return sink.ready(decodeControl(payload));
+  #pour(request: PendingRequest, kind: FrameKind, payload: Uint8Array): Wait {
+    const { handler } = request;
+    if (kind === FrameKind.data && handler?.data) return handler.data(payload);
+    if (kind === FrameKind.ready && handler?.ready) {
+      handler.ready(decodeControl(payload));
+      request.isReady = true;
+      return;
     }
-    if (kind === FrameKind.entries && sink.entries) {
-      return sink.entries(MESSAGES.entries(decodeControl(payload), "entries"));
+    if (kind === FrameKind.entries && handler?.entries) {
+      return handler.entries(MESSAGES.entries(decodeControl(payload), "entries"));
     }
-    if (kind === FrameKind.end && sink.end) return sink.end(MESSAGES.end(decodeControl(payload), "end").size);
-    throw new ProtocolViolation("BadRequest", `the server answered ${command} with ${frameName(kind)}`);
+    if (kind === FrameKind.end && handler?.end) return handler.end(MESSAGES.end(decodeControl(payload), "end").size);
+    throw violation(`the server answered ${request.command} with ${frameName(kind)}`);
   }
 
   /** Takes the request that has now been answered off the list. */
-  #next(): PendingRequest {
-    const pending = this.#pending.shift();
-    if (!pending) throw new TypeError("no request is pending");
-    this.changed.notifyAll();
-    return pending;
+  #answered(request: PendingRequest): void {
+    this.#pending.shift();
+    request.leave();
+    this.#room.notifyAll();
   }
 
   #awaited(): Awaited {
+    if (this.#heldSince !== undefined) return "us";
     const first = this.#pending[0];
-    if (this.#isHeldUp) return "us";
     if (!first || !this.#connection.reading) return undefined;
-    // While we have to go on with a body the server has nothing to say.
-    const isServersTurn = first.sent || first.settled || (first.sink.ready && !first.isReady) ||
-      this.#connection.midway;
-    return isServersTurn ? "server" : undefined;
+    const { body } = first.options;
+    const isServersTurn = first.sent || first.settled || this.#connection.midway ||
+      body !== undefined && first.handler?.ready !== undefined && !first.isReady;
+    // While the body goes on the server has nothing to say.
+    return isServersTurn ? "server" : body ? "us" : undefined;
   }
 
-  /** Gives a request up for whoever made it: at once, unless it may be done; then the server is asked for the truth. */
-  #giveUp(pending: PendingRequest): void {
-    if (!pending.isWanted) return;
-    if (!pending.mayBeDone) return this.#abandon(pending, new FerryError("Cancelled", "cancelled"));
-    pending.givenUp = true;
-    this.#givenUp++;
-    pending.deadline = setTimeout(() => this.#giveUpWaiting(pending), TRUTH_TIMEOUT_MS);
-    void this.#cancel(pending);
+  /** Looks, some time after receiving was held up, whether it still is, when somebody waits for what is behind. */
+  #watchStall(): void {
+    if (this.#heldSince === undefined || this.#stallTimer !== undefined || this.load < 2) return;
+    const left = this.#heldSince + this.#stallMs - performance.now();
+    this.#stallTimer = setTimeout(() => {
+      this.#stallTimer = undefined;
+      if (!this.#isStalled) return this.#watchStall();
+      const behind = this.#takeBehind();
+      if (behind.length > 0) this.#owner.onStall(behind);
+    }, Math.max(0, left));
+  }
+
+  /** Takes back what waits behind the body that stands still, in order. What changes something never waits there. */
+  #takeBehind(): PendingRequest[] {
+    const behind: PendingRequest[] = [];
+    for (const [i, request] of this.#pending.entries()) {
+      if (i === 0 || !request.isWanted || !request.isRepeatable) continue;
+      behind.push(request);
+      this.#countAnswerBody(request, -1);
+      const placeholder = request.placeholder();
+      this.#pending[i] = placeholder;
+      this.#cancel(placeholder);
+    }
+    for (const request of this.#unsent.splice(0)) {
+      if (!request.isWanted) request.leave();
+      else if (!request.isRepeatable) this.#unsent.push(request);
+      else {
+        behind.push(request);
+        this.#countAnswerBody(request, -1);
+        request.sender = undefined;
+      }
+    }
+    return behind;
   }
 
   /** Ends waiting for what became of a request, and then the connection, too, unless somebody needs it. */
-  #giveUpWaiting(pending: PendingRequest): void {
-    pending.lose(new FerryError("Cancelled", "cancelled"));
+  #giveUpWaiting(request: PendingRequest): void {
+    request.lose(new FerryError("Cancelled", "cancelled"));
     setTimeout(() => {
-      if (this.#open === this.#givenUp) {
-        this.fail(new FerryError("Disconnected", "the server did not answer what was cancelled"));
-      }
+      if ([...this.#pending, ...this.#unsent].some(({ isWanted }) => isWanted)) return;
+      this.fail(new FerryError("Disconnected", "the server did not answer what was cancelled"));
     });
   }
 
-  /** Stops waiting for an answer, and tells the server. */
-  #abandon(pending: PendingRequest, error: FerryError): void {
-    if (pending.settled) return;
-    pending.lose(error);
-    this.changed.notifyAll();
-    void this.#cancel(pending);
+  /** Tells the server that a request is not wanted any more. */
+  #cancel({ number }: PendingRequest): void {
+    if (number === 0 || this.#failure) return;
+    // When it cannot be sent the connection is lost, and with it what was to be cancelled.
+    void this.#connection.send(FrameKind.cancel, { request: number }).catch(() => {});
   }
-
-  /** Tells the server that nobody waits for the answer to a request, if it has it and may not have answered yet. */
-  async #cancel(pending: PendingRequest): Promise<void> {
-    const leave = await this.#queue.enter();
-    try {
-      if (!this.#pending.includes(pending)) return;
-      await this.#connection.send(FrameKind.cancel, { request: pending.number });
-    } catch {
-      // The connection is lost, and with it what was to be cancelled.
-    } finally {
-      leave();
-    }
-  }
-}
-
-function closed(): FerryError {
-  return new FerryError("Disconnected", "the connection was closed");
 }

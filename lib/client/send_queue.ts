@@ -1,4 +1,4 @@
-import type { Sending } from "./pending_request.ts";
+import type { Sending } from "./exchange_request.ts";
 
 /** Lets one at a time send, in the order in which they ask. */
 export class SendQueue {

@@ -1,7 +1,7 @@
 import { FerryError } from "../core/errors.ts";
 import type { FileMetadata } from "../core/metadata.ts";
 import { unlessAborted } from "./abort.ts";
-import type { Pipeline } from "./pipeline.ts";
+import type { Exchange } from "./exchange.ts";
 
 /** Where a download goes, whatever it is. */
 export interface Target {
@@ -27,7 +27,7 @@ const STUCK_MS = 60_000;
 export class StreamTarget implements Target {
   readonly name = undefined;
   readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
-  readonly #pipeline: Pick<Pipeline, "crowded" | "changed" | "hasFailed" | "ended">;
+  readonly #pipeline: Pick<Exchange, "crowded" | "changed" | "hasFailed" | "ended">;
   readonly #signal: AbortSignal | undefined;
   /** Bytes that the stream has not taken yet. */
   #kept = 0;
@@ -38,7 +38,7 @@ export class StreamTarget implements Target {
   /** @param signal Ends waiting for the stream to close. */
   constructor(
     stream: WritableStream<Uint8Array>,
-    pipeline: Pick<Pipeline, "crowded" | "changed" | "hasFailed" | "ended">,
+    pipeline: Pick<Exchange, "crowded" | "changed" | "hasFailed" | "ended">,
     signal: AbortSignal | undefined,
   ) {
     this.#writer = stream.getWriter();

@@ -6,10 +6,10 @@ import { cannot, FerryError } from "../core/errors.ts";
 import { ALIVE_INTERVAL_MS, MAX_DATA_BYTES } from "../protocol/constants.ts";
 import type { Reader, ReadOptions } from "../storage/storage.ts";
 import type { Connection } from "../transport/connection.ts";
-import type { Pipeline } from "./pipeline.ts";
+import type { Exchange } from "./exchange.ts";
 import { type LocalFile, localSource, on } from "./local.ts";
 import type { PutOptions, TransferOptions } from "./command_options.ts";
-import { type BodySender, type Exchanging, ProtocolViolation } from "./pending_request.ts";
+import { type BodySender, type Exchanging, ProtocolViolation } from "./exchange_request.ts";
 
 /** A file up to this size is sent together with the request; for a larger one the server is asked first. */
 const ASK_FIRST_BYTES = MAX_DATA_BYTES;
@@ -50,7 +50,7 @@ interface Start {
 
 /** Asks whether the server would take a file, and compares what it has kept of an earlier attempt. */
 async function startOf(
-  pipeline: Pipeline,
+  pipeline: Exchange,
   path: string,
   { storage, name, shown }: LocalFile,
   size: number,
@@ -139,7 +139,7 @@ export interface PartOfUpload {
 
 /** Sends the bytes from `offset` to `end` as a part of an upload that another connection has begun. */
 export async function uploadPart(
-  pipeline: Pipeline,
+  pipeline: Exchange,
   file: LocalFile,
   { upload, offset, end, metadata }: PartOfUpload,
   { signal, onProgress }: TransferOptions,
@@ -179,7 +179,7 @@ function checked(receipt: Receipt, path: string, size: number): Receipt {
 }
 
 async function uploadStream(
-  pipeline: Pipeline,
+  pipeline: Exchange,
   stream: ReadableStream<Uint8Array>,
   path: string,
   options: PutOptions,
@@ -212,7 +212,7 @@ export interface UploadOptions extends PutOptions {
 
 /** Uploads one file or stream; see `Client.put`. */
 export async function upload(
-  pipeline: Pipeline,
+  pipeline: Exchange,
   from: string | LocalFile | ReadableStream<Uint8Array>,
   path: string,
   options: UploadOptions,

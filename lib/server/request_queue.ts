@@ -23,7 +23,7 @@ const MAX_AHEAD_BYTES = 1024 * 1024;
 
 /** What a client has sent and the server has not answered: requests in their order, and the body that is arriving. */
 export class RequestQueue {
-  /** Rings when there is something new, or room. */
+  /** Notified when there is something new, or room. */
   readonly changed = new Condition();
   readonly #maxUnanswered: number;
   readonly #queue: Job[] = [];

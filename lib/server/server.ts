@@ -5,15 +5,15 @@ import { type ByteConn, Connection } from "../transport/connection.ts";
 import { RateLimit } from "../transport/rate_limit.ts";
 import { Secret } from "../auth/secret.ts";
 import { type Secure, secureServer } from "../transport/tls_server.ts";
-import { TimeSlice } from "../transport/scheduler.ts";
 import { FerryError, toFerryError } from "../core/errors.ts";
 import { DEFAULT_PORT } from "../protocol/constants.ts";
 import { DirectoryStorage } from "../storage/directory/directory_storage.ts";
 import { ROOT } from "../core/remote_path.ts";
 import type { Storage } from "../storage/storage.ts";
+import { acceptAll, listen, reasonOf } from "./accept.ts";
 import { ConnectionLimiter } from "./connection_limiter.ts";
 import type { ServerEvent } from "../access/events.ts";
-import { DEFAULT_LIMITS, type Limits, STRANGER_LINGER_MS } from "../access/limits.ts";
+import { DEFAULT_LIMITS, EVICTION_LINGER_MS, type Limits } from "../access/limits.ts";
 import { type Policy, type Role, ROLES } from "../access/policy.ts";
 import { Session, type SessionOptions } from "./session.ts";
 import { WaitingLogins } from "./waiting_logins.ts";
@@ -40,12 +40,6 @@ export interface ServeOptions extends Policy {
   /** Told of connections, commands and trouble. Must not throw. */
   readonly onEvent?: ((event: ServerEvent) => void) | undefined;
 }
-
-/** The pause after a failed accept, in ms: file descriptors may be free again then. */
-const ACCEPT_PAUSE_MS = 100;
-
-/** How often the operator is told that accepting fails, in ms. */
-const ACCEPT_WARNING_MS = 10_000;
 
 /** How long `say` waits for clients that do not read, in ms. */
 const SAY_PATIENCE_MS = 2_000;
@@ -111,7 +105,8 @@ export class FerryServer implements AsyncDisposable {
     this.#deadlines = setInterval(() => this.#checkDeadlines(), DEADLINE_CHECK_MS);
     this.#sweeps = setInterval(() => this.#sweeping = this.#sweep(), SWEEP_INTERVAL_MS);
     this.#sweeping = this.#sweep();
-    this.#accepting = this.#acceptAll();
+    const warn = (message: string) => onEvent({ event: "warning", message });
+    this.#accepting = acceptAll(listener, (conn) => this.#open(conn), warn);
   }
 
   /** The sessions that are open now. */
@@ -176,27 +171,6 @@ export class FerryServer implements AsyncDisposable {
     await this.#sweeping;
   }
 
-  /** Accepts until the listener is closed. Whatever else goes wrong concerns one peer, or passes. */
-  async #acceptAll(): Promise<void> {
-    let warnedAt = -Infinity;
-    const slice = new TimeSlice();
-    for (;;) {
-      try {
-        this.#open(await this.#listener.accept());
-        if (slice.isOver()) await slice.pass();
-      } catch (error) {
-        if (error instanceof Deno.errors.BadResource) return;
-        if (error instanceof Deno.errors.NotConnected || error instanceof Deno.errors.ConnectionAborted) continue;
-        if (error instanceof Deno.errors.ConnectionReset) continue;
-        if (performance.now() - warnedAt >= ACCEPT_WARNING_MS) {
-          warnedAt = performance.now();
-          this.#options.onEvent({ event: "warning", message: `Cannot accept connections: ${reasonOf(error)}` });
-        }
-        await delay(ACCEPT_PAUSE_MS);
-      }
-    }
-  }
-
   #open(conn: Deno.TcpConn): void {
     try {
       conn.setNoDelay(true);
@@ -232,7 +206,7 @@ export class FerryServer implements AsyncDisposable {
     const own = rateLimit(this.#options.limits.connectionBytesPerSecond);
     const rates = [this.#rate, own].filter((limit) => limit !== undefined);
     const session = new Session(++this.#lastId, new Connection(conn, rates), this.#options);
-    this.#waitingLogins.change(plain, (reason) => session.refuse(reason, STRANGER_LINGER_MS));
+    this.#waitingLogins.change(plain, (reason) => session.refuse(reason, EVICTION_LINGER_MS));
     const running = session.run(() => this.#waitingLogins.delete(plain)).finally(() => {
       this.#waitingLogins.delete(plain);
       this.#sessions.delete(session);
@@ -265,12 +239,6 @@ function secretsOf(given: ServeOptions["secret"]): { role: Role; secret: Secret 
   return ROLES.flatMap((role) => secrets[role] ? [{ role, secret: secrets[role] }] : []);
 }
 
-/** What happened, with what the system said, for the operator. */
-function reasonOf(error: unknown): string {
-  const { message, cause } = toFerryError(error);
-  return cause === undefined ? message : `${message} (${cause})`;
-}
-
 /**
  * Serves a directory until `shutdown` is called.
  *
@@ -295,17 +263,4 @@ export function serve(options: ServeOptions): FerryServer {
     secure: secureServer(options.identity),
   };
   return new FerryServer(listen(hostname, port), storage, options, encryption);
-}
-
-function listen(hostname: string, port: number): Deno.TcpListener {
-  try {
-    return Deno.listen({ hostname, port });
-  } catch (error) {
-    const where = formatAddress({ hostname, port });
-    if (error instanceof Deno.errors.AddrInUse) {
-      throw new FerryError("Unreachable", `Cannot listen on ${where}: the port is in use; choose another with --port`);
-    }
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new FerryError("Unreachable", `Cannot listen on ${where}: ${reason}`, { cause: error });
-  }
 }

@@ -1,10 +1,9 @@
-import { setTimeout as delay } from "node:timers/promises";
 import type { SharedUpload } from "../access/authorized_storage.ts";
 import type { ServerEvent } from "../access/events.ts";
-import { type Limits, LINGER_MS, REFUSAL_DELAY_MS } from "../access/limits.ts";
+import { type Limits, LINGER_MS } from "../access/limits.ts";
 import { msSince } from "../access/operation.ts";
 import { type Policy, rightsOf, type Role } from "../access/policy.ts";
-import { type Authenticated, greetClient, type ServerCredentials } from "../auth/handshake.ts";
+import type { ServerCredentials } from "../auth/handshake.ts";
 import { FerryError, toFerryError } from "../core/errors.ts";
 import { errorMessage } from "../protocol/codec.ts";
 import { FrameKind } from "../protocol/frames.ts";
@@ -13,6 +12,7 @@ import type { Connection } from "../transport/connection.ts";
 import { TimeSlice } from "../transport/scheduler.ts";
 import type { ConnectionLimiter } from "./connection_limiter.ts";
 import { overdue } from "./deadlines.ts";
+import { logIn } from "./login.ts";
 import { type Job, RequestQueue } from "./request_queue.ts";
 import { type Reporter, Responder } from "./responder.ts";
 
@@ -58,7 +58,6 @@ export class Session {
   /** Lines for the person at the other end that wait until they can be sent. */
   #notices = 0;
   #shuttingDown = false;
-  #closing = false;
   #reason: string | undefined;
   /** Aborted when it ends. */
   readonly #ended = new AbortController();
@@ -141,6 +140,10 @@ export class Session {
     return this.#greeted && (this.#requests.isIdle || isPaused) ? workedAt : undefined;
   }
 
+  get #closing(): boolean {
+    return this.#ended.signal.aborted;
+  }
+
   /** Whether it is the client's turn in the middle of something. */
   get #isMidway(): boolean {
     return this.#connection.midway || this.#requests.body?.isAwaited === true && this.#connection.reading;
@@ -188,8 +191,9 @@ export class Session {
   }
 
   async #greet(): Promise<void> {
-    const { policy, limits, roles, connections, storage, durable, shared } = this.#options;
-    const authenticated = await this.#logIn();
+    const { policy, limits, credentials, roles, connections, storage, durable, shared } = this.#options;
+    const onFailure = () => this.#onFailedLogin();
+    const authenticated = await logIn(this.#connection, credentials, onFailure, this.#ended.signal);
     if (this.#closing) throw new FerryError("Disconnected", "the connection is closed");
     this.#leave = connections.enter(this.#connection.host, this);
     const role = authenticated ? roles[authenticated.index] : "full";
@@ -202,19 +206,9 @@ export class Session {
     this.#greeted = true;
   }
 
-  async #logIn(): Promise<Authenticated | undefined> {
-    try {
-      return await greetClient(this.#connection, this.#options.credentials);
-    } catch (error) {
-      const { code } = toFerryError(error);
-      if (code === "Unauthorized") {
-        const { id: session, peer } = this;
-        this.#options.onEvent({ event: "login", session, peer, durationMs: msSince(this.#began), outcome: code });
-        // It stays among the logins that wait, of which there is a limited number.
-        await delay(REFUSAL_DELAY_MS, undefined, { signal: this.#ended.signal }).catch(() => {});
-      }
-      throw error;
-    }
+  #onFailedLogin(): void {
+    const { id: session, peer } = this;
+    this.#options.onEvent({ event: "login", session, peer, durationMs: msSince(this.#began), outcome: "Unauthorized" });
   }
 
   #reporter(role: Role = "full"): Reporter {
@@ -296,9 +290,8 @@ export class Session {
 
   #stop(reason?: string): void {
     if (this.#closing) return;
-    this.#closing = true;
-    this.#reason = reason;
     this.#ended.abort();
+    this.#reason = reason;
     this.#requests.close(new FerryError("Disconnected", "the client went away"));
   }
 }

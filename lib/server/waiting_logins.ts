@@ -1,7 +1,8 @@
 import { networkOf } from "../transport/address.ts";
 import { FerryError } from "../core/errors.ts";
 
-interface Stranger {
+/** A connection whose client has not shown yet who it is. */
+interface WaitingLogin {
   readonly network: string;
   end(reason: FerryError): void;
 }
@@ -10,7 +11,7 @@ interface Stranger {
 export class WaitingLogins {
   readonly #most: number;
   /** The oldest first. */
-  readonly #strangers = new Map<Deno.TcpConn, Stranger>();
+  readonly #logins = new Map<Deno.TcpConn, WaitingLogin>();
 
   /** @param most How many there may be. */
   constructor(most: number) {
@@ -23,29 +24,29 @@ export class WaitingLogins {
    *
    * @param end Ends the connection, for a reason that its client may hear.
    */
-  add(conn: Deno.TcpConn, end: Stranger["end"]): void {
-    this.#strangers.set(conn, { network: networkOf(conn.remoteAddr.hostname), end });
-    if (this.#strangers.size > this.#most) this.#endOne();
+  add(conn: Deno.TcpConn, end: WaitingLogin["end"]): void {
+    this.#logins.set(conn, { network: networkOf(conn.remoteAddr.hostname), end });
+    if (this.#logins.size > this.#most) this.#endOne();
   }
 
   /** Sets another way to end a connection, if it is still here. */
-  change(conn: Deno.TcpConn, end: Stranger["end"]): void {
-    const stranger = this.#strangers.get(conn);
-    if (stranger) stranger.end = end;
+  change(conn: Deno.TcpConn, end: WaitingLogin["end"]): void {
+    const login = this.#logins.get(conn);
+    if (login) login.end = end;
   }
 
   /** Takes a connection away: its client is known now, or gone. */
   delete(conn: Deno.TcpConn): void {
-    this.#strangers.delete(conn);
+    this.#logins.delete(conn);
   }
 
   #endOne(): void {
-    const byNetwork = Map.groupBy(this.#strangers, ([, { network }]) => network);
-    let crowd: [Deno.TcpConn, Stranger][] = [];
-    for (const each of byNetwork.values()) if (each.length > crowd.length) crowd = each;
-    const [oldest] = crowd;
+    const byNetwork = Map.groupBy(this.#logins, ([, { network }]) => network);
+    let busiest: [Deno.TcpConn, WaitingLogin][] = [];
+    for (const each of byNetwork.values()) if (each.length > busiest.length) busiest = each;
+    const [oldest] = busiest;
     if (!oldest) return;
-    this.#strangers.delete(oldest[0]);
+    this.#logins.delete(oldest[0]);
     oldest[1].end(new FerryError("Busy", "too many clients are connecting at once; try again"));
   }
 }

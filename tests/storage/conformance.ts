@@ -1,5 +1,5 @@
 import type { Storage } from "../../lib/storage/storage.ts";
-import type { Define } from "./conformance/define.ts";
+import type { Define, Traits } from "./conformance/define.ts";
 import { testModes, testSetMetadata, testSignals } from "./conformance/metadata.ts";
 import { testDigest, testRead, testStat } from "./conformance/read.ts";
 import { testList, testMkdir, testRemove, testRename } from "./conformance/tree.ts";
@@ -8,6 +8,7 @@ import { testUpload, testUploadFailures } from "./conformance/upload.ts";
 /** An empty storage that goes away at the end of its scope. */
 export interface StorageUnderTest extends AsyncDisposable {
   readonly storage: Storage;
+  readonly traits?: Traits;
 }
 
 /**
@@ -20,7 +21,7 @@ export function testStorage(name: string, makeStorage: () => Promise<StorageUnde
   const define: Define = (symbol, does, test) =>
     Deno.test(`${name}.${symbol}() ${does}`, async () => {
       await using place = await makeStorage();
-      await test(place.storage);
+      await test(place.storage, place.traits ?? {});
     });
   testStat(define);
   testRead(define);

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertLess } from "@std/assert";
 import { setImmediate } from "node:timers/promises";
 import { endOfRound, LARGE_BYTES, takeTurn, TimeSlice } from "../../lib/transport/scheduler.ts";
+import { MovedClock } from "../helpers/clock.ts";
 
 /** Keeps the event loop to itself. */
 function spin(ms: number): void {
@@ -10,6 +11,9 @@ function spin(ms: number): void {
 
 /** Longer than a round may last before others have to wait, in ms. */
 const LONG_MS = 6;
+
+/** Shorter than that, in ms. */
+const SHORT_MS = 3;
 
 /** Longer than the time between two looks for input, in ms. */
 const VERY_LONG_MS = 12;
@@ -92,20 +96,23 @@ Deno.test("endOfRound() comes before the next turn of those who wait for one", a
 });
 
 Deno.test("isOver() lets a small step be done once in a long round, and a large one not at all", async () => {
+  using clock = new MovedClock(false);
   const [light, heavy] = [new TimeSlice(), new TimeSlice()];
   light.isOver();
   await setImmediate();
   await takeTurn();
   light.isOver();
-  spin(LONG_MS);
+  clock.forward(LONG_MS);
   assert(light.isOver(), "the second small step of a round");
   assert(heavy.isOver(LARGE_BYTES), "a large step");
   assert(!new TimeSlice().isOver(), "the first small step of a round");
 });
 
 Deno.test("isOver() lets everything be done in a short round", async () => {
+  using clock = new MovedClock(false);
   const turn = new TimeSlice();
   await takeTurn();
+  clock.forward(SHORT_MS);
   for (let i = 0; i < 10; i++) assert(!turn.isOver(LARGE_BYTES));
   await turn.pass();
   assert(!turn.isOver(LARGE_BYTES));

@@ -45,11 +45,6 @@ export function testModes(define: Define): void {
     }
   });
 
-  define("upload", "sets no other bits of a mode", async (storage) => {
-    await store(storage, "a", "x", { mode: 0o6755 });
-    if (await hasModes(storage)) assertEquals(await modeOf(storage, "a"), 0o755);
-  });
-
   define("mkdir", "gives the directory the permission bits that were asked for, and its owner all", async (storage) => {
     if (!await hasModes(storage)) return;
     for (const mode of MODES) {

@@ -5,7 +5,7 @@ import { assertFailsWith } from "../../helpers/failures.ts";
 import { sameBytes } from "../../helpers/frames.ts";
 import { bytes } from "../../helpers/random.ts";
 import { at, contentOf, keptOf, namesOf, partOf, store, textOf } from "../../helpers/storage.ts";
-import { assertNoWay, type Define, LONG_AGO } from "./define.ts";
+import { assertNoWay, assertRefused, type Define, LONG_AGO, untilBusy } from "./define.ts";
 
 const NAMES = [
   ".settings",
@@ -136,27 +136,28 @@ export function testUploadFailures(define: Define): void {
   define(
     "upload",
     "goes on with what an earlier upload of the same owner has left, in the state it was offered",
-    async (storage) => {
-      const content = bytes(100_000, 8);
+    async (storage, traits) => {
+      const content = bytes(3_000_000, 8);
       const first = await storage.upload(at("a"), { owner: "one", size: content.length });
-      await first.write(content.subarray(0, 60_000));
+      await first.write(content.subarray(0, 2_000_000));
       await first.abort();
       const offer = (owner: string, size: number | undefined) => keptOf(storage, "a", { owner, size });
-      for (
-        const [owner, size, covered] of [["two", 100_000, 0], ["one", undefined, 60_000], ["one", 50, 50]] as const
-      ) {
+      const others = traits.hasOneOwner ? [] : [["two", 3_000_000, 0]] as const;
+      for (const [owner, size, covered] of [...others, ["one", undefined, 2_000_000], ["one", 50, 50]] as const) {
         assertEquals((await offer(owner, size)).sums.covered, covered);
       }
       const { sums, state: kept } = await offer("one", content.length);
-      assertEquals(sums.covered, 60_000);
-      const options = { owner: "one", size: content.length, offset: 50_000, kept };
-      await assertFailsWith("Changed", () => storage.upload(at("a"), { ...options, kept: "another" }));
-      await assertFailsWith("Changed", () => storage.upload(at("a"), { ...options, owner: "two" }));
-      await assertFailsWith("BadRequest", () => storage.upload(at("a"), { ...options, kept: undefined }));
-      await assertFailsWith("BadRequest", () => storage.upload(at("a"), { ...options, size: 49_999 }));
+      assertEquals(sums.covered, 2_000_000);
+      const options = { owner: "one", size: content.length, offset: 1_500_000, kept };
+      await assertRefused("Changed", storage, "a", { ...options, size: 1_500_000, kept: "another" }, traits);
+      if (!traits.hasOneOwner) {
+        await assertRefused("Changed", storage, "a", { ...options, size: 1_500_000, owner: "two" }, traits);
+      }
+      await assertRefused("BadRequest", storage, "a", { ...options, size: 1_500_000, kept: undefined }, traits);
+      await assertRefused("BadRequest", storage, "a", { ...options, size: 1_499_999 }, traits);
       const next = await storage.upload(at("a"), options);
-      await assertFailsWith("Busy", () => offer("one", content.length));
-      await next.write(content.subarray(50_000));
+      await untilBusy(storage, "a", { owner: "one", size: content.length });
+      await next.write(content.subarray(1_500_000));
       await next.commit();
       assert(sameBytes(await contentOf(storage, "a"), content));
       assertEquals(await namesOf(storage), ["a"]);
@@ -195,25 +196,26 @@ export function testUploadFailures(define: Define): void {
   define(
     "upload",
     "with overwrite: false refuses a name that is taken, also if it is taken meanwhile",
-    async (storage) => {
+    async (storage, traits) => {
       const upload = await storage.upload(at("a"), { overwrite: false });
       await upload.write(bytes(5));
       await store(storage, "other", "other");
       await storage.rename(at("other"), at("a"));
       await assertFailsWith("AlreadyExists", () => upload.commit());
       await upload.abort();
-      await assertFailsWith("AlreadyExists", () => storage.upload(at("a"), { overwrite: false }));
+      await assertRefused("AlreadyExists", storage, "a", { overwrite: false }, traits);
       assertEquals(await textOf(storage, "a"), "other");
       assertEquals((await store(storage, "b", "x", { overwrite: false })).size, 1);
     },
   );
 
-  define("upload", "lets one writer write a file at a time", async (storage) => {
+  define("upload", "lets one writer write a file at a time", async (storage, traits) => {
     await store(storage, "a", "old");
     for (const end of ["commit", "abort"] as const) {
       const upload = await storage.upload(at("a"));
       await upload.write(new TextEncoder().encode("first"));
-      await assertFailsWith("Busy", () => storage.upload(at("a")));
+      await untilBusy(storage, "a");
+      await assertRefused("Busy", storage, "a", {}, traits);
       await upload[end]();
       await upload.abort();
       assertEquals(await textOf(storage, "a"), "first");
@@ -222,9 +224,9 @@ export function testUploadFailures(define: Define): void {
     }
   });
 
-  define("upload", "does not write over a directory, not even one that is made meanwhile", async (storage) => {
+  define("upload", "does not write over a directory, not even one that is made meanwhile", async (storage, traits) => {
     await storage.mkdir(at("d"));
-    await assertFailsWith("IsADirectory", () => storage.upload(at("d")));
+    await assertRefused("IsADirectory", storage, "d", {}, traits);
     await assertFailsWith("IsADirectory", () => storage.upload(ROOT));
     const upload = await storage.upload(at("a"));
     await storage.mkdir(at("a"));
@@ -233,28 +235,37 @@ export function testUploadFailures(define: Define): void {
     assertEquals((await storage.stat(at("a"))).kind, "directory");
   });
 
-  define("upload", "needs a directory to put the file in", async (storage) => {
+  define("upload", "needs a directory to put the file in", async (storage, traits) => {
     await store(storage, "file", "x");
-    await assertFailsWith("NotFound", () => storage.upload(at("missing/a")));
-    await assertNoWay(() => storage.upload(at("file/a")), "file/a");
+    await assertRefused("NotFound", storage, "missing/a", {}, traits);
+    await assertNoWay(async () => {
+      const upload = await storage.upload(at("file/a"));
+      return traits.refusesLate ? await upload.commit() : upload;
+    }, "file/a");
     assertEquals(await namesOf(storage, "", true), ["file"]);
   });
 
-  define("upload", "lets no part write into the file or into the next upload once it has ended", async (storage) => {
-    for (const end of ["commit", "abort"] as const) {
-      const name = end === "commit" ? "a" : "b";
-      const upload = await storage.upload(at(name), { size: 5 });
-      await upload.write(new TextEncoder().encode("first"));
-      const part = await partOf(upload, 0);
-      await upload[end]();
-      const next = await storage.upload(at("b"));
-      await next.write(new TextEncoder().encode("second"));
-      await assertFailsWith("NotFound", () => part.write(new TextEncoder().encode("WRONG")));
-      await assertFailsWith("NotFound", () => part.finish());
-      part.close();
-      await next.commit();
-      assertEquals(await textOf(storage, "b"), "second");
-      if (end === "commit") assertEquals(await textOf(storage, "a"), "first");
-    }
-  });
+  define(
+    "upload",
+    "lets no part write into the file or into the next upload once it has ended",
+    async (storage, traits) => {
+      for (const end of ["commit", "abort"] as const) {
+        const name = end === "commit" ? "a" : "b";
+        const upload = await storage.upload(at(name), { size: 5, inParts: true });
+        await upload.write(new TextEncoder().encode("first"));
+        const part = await partOf(upload, 0);
+        await upload[end]();
+        const next = await storage.upload(at("b"));
+        await next.write(new TextEncoder().encode("second"));
+        const writing = async () => await part.write(new TextEncoder().encode("WRONG"));
+        if (traits.refusesLate) await writing();
+        else await assertFailsWith("NotFound", writing);
+        await assertFailsWith("NotFound", () => part.finish());
+        part.close();
+        await next.commit();
+        assertEquals(await textOf(storage, "b"), "second");
+        if (end === "commit") assertEquals(await textOf(storage, "a"), "first");
+      }
+    },
+  );
 }

@@ -1,0 +1,118 @@
+import { greetServer } from "../auth/handshake.ts";
+import type { Secret } from "../auth/secret.ts";
+import { FerryError, toFerryError } from "../core/errors.ts";
+import type { Messages } from "../protocol/codec.ts";
+import { formatAddress, isLoopback } from "../transport/address.ts";
+import { Connection } from "../transport/connection.ts";
+import type { RateLimit } from "../transport/rate_limit.ts";
+import { connectPinned, connectTls, type SecureLink } from "../transport/tls_client.ts";
+
+/** How long the server may take to accept a connection and to say hello, in ms. */
+const CONNECT_TIMEOUT_MS = 10_000;
+
+/** Where and how to connect. */
+export interface ServerOptions {
+  readonly hostname: string;
+  readonly port: number;
+  /** Other names and addresses of the same server, tried in turn when nobody answers. */
+  readonly otherHostnames?: readonly string[] | undefined;
+  /** The certificate (PEM) that the server must have, byte for byte. */
+  readonly certificate?: string | undefined;
+  /**
+   * Accept a certificate that is good for the server's name, from an authority that this computer trusts or one of `ca`
+   * (PEM). Without this and `certificate` nothing is encrypted.
+   */
+  readonly tls?: { readonly ca?: string | undefined } | undefined;
+  /** What the server wants to be known. It is not used without encryption, except on loopback. */
+  readonly secret?: Secret | undefined;
+  /** What the bandwidth is limited to, all connections with the same limit together. */
+  readonly rate?: RateLimit | undefined;
+}
+
+/** A connection on which both sides have said hello. */
+export interface OpenConnection {
+  readonly connection: Connection;
+  /** What the server allows. */
+  readonly welcome: Messages["welcome"];
+}
+
+/**
+ * Connects to a server.
+ *
+ * @param signal Gives up connecting when it is aborted.
+ * @throws {FerryError} `Unreachable` when nobody answers there or it is not a Ferry server; `Unauthorized` when either
+ * end does not trust the other; `Unsupported` when it speaks another version; `Cancelled`.
+ */
+export async function openConnection(options: ServerOptions, signal?: AbortSignal): Promise<OpenConnection> {
+  let failure: unknown;
+  for (const hostname of [options.hostname, ...options.otherHostnames ?? []]) {
+    try {
+      return await openTo(hostname, options, signal);
+    } catch (error) {
+      // Something else may answer at one address; it has learned nothing.
+      if (!(error instanceof FerryError) || error.code === "Cancelled") throw error;
+      failure ??= error;
+    }
+  }
+  throw failure;
+}
+
+async function openTo(
+  hostname: string,
+  options: ServerOptions,
+  cancelled: AbortSignal | undefined,
+): Promise<OpenConnection> {
+  const { port, secret, rate } = options;
+  const where = formatAddress({ hostname, port });
+  const timeout = AbortSignal.timeout(CONNECT_TIMEOUT_MS);
+  const signal = cancelled ? AbortSignal.any([cancelled, timeout]) : timeout;
+  let connection: Connection | undefined;
+  const abort = () => connection?.close();
+  try {
+    const conn = await Deno.connect({ hostname, port, signal });
+    conn.setNoDelay(true);
+    conn.setKeepAlive(true);
+    const link = await encrypt(conn, hostname, options, signal);
+    connection = new Connection(link?.conn ?? conn, rate ? [rate] : []);
+    signal.addEventListener("abort", abort);
+    const welcome = await greetServer(connection, { secret, certificate: link?.certificate });
+    return { connection, welcome };
+  } catch (error) {
+    connection?.close();
+    if (cancelled?.aborted) throw new FerryError("Cancelled", `Cannot connect to ${where}: cancelled`);
+    throw unreachable(where, timeout.aborted ? tooLate() : error);
+  } finally {
+    signal.removeEventListener("abort", abort);
+  }
+}
+
+function tooLate(): FerryError {
+  const message = "nobody answered in time; a server that uses encryption is reached with its ticket only";
+  return new FerryError("Timeout", message);
+}
+
+async function encrypt(
+  conn: Deno.TcpConn,
+  hostname: string,
+  { certificate, tls, secret }: ServerOptions,
+  signal: AbortSignal,
+): Promise<SecureLink | undefined> {
+  if (certificate !== undefined) return await connectPinned(conn, certificate, signal);
+  if (tls) return await connectTls(conn, hostname, { ...tls, signal });
+  if (!secret || isLoopback(conn.remoteAddr.hostname)) return undefined;
+  conn.close();
+  throw new FerryError("Unauthorized", "a secret is not used without encryption");
+}
+
+function unreachable(where: string, thrown: unknown): FerryError {
+  const { code, message } = toFerryError(thrown);
+  if (thrown instanceof Deno.errors.ConnectionRefused) {
+    return new FerryError("Unreachable", `Cannot connect to ${where}: nobody listens there; is the server running?`);
+  }
+  if (thrown instanceof FerryError) {
+    const final = code === "Unsupported" || code === "Unauthorized";
+    return new FerryError(final ? code : "Unreachable", `Cannot connect to ${where}: ${message}`);
+  }
+  const reason = thrown instanceof Error ? thrown.message : String(thrown);
+  return new FerryError("Unreachable", `Cannot connect to ${where}: ${reason}`, { cause: thrown });
+}

@@ -1,0 +1,143 @@
+import { FerryError } from "../core/errors.ts";
+import type { Entry, FileMetadata } from "../core/metadata.ts";
+import { type RemotePath, ROOT } from "../core/remote_path.ts";
+import { decodeBlocks } from "../protocol/block_fields.ts";
+import { MAX_DATA_BYTES } from "../protocol/constants.ts";
+import type { OkOf } from "../protocol/commands.ts";
+import type {
+  BlockOptions,
+  Kept,
+  ListOptions,
+  MetadataChange,
+  MkdirOptions,
+  OfferOptions,
+  OperationOptions,
+  Reader,
+  ReadOptions,
+  RemoveOptions,
+  RenameOptions,
+  Storage,
+  Upload,
+  UploadOptions,
+} from "../storage/storage.ts";
+import { ConnectionPool } from "./connection_pool.ts";
+import { MemoryBudget } from "./memory_budget.ts";
+import { PendingRequest } from "./pending_request.ts";
+import { remoteListing } from "./remote_listing.ts";
+import { RemoteReader } from "./remote_reader.ts";
+import { LargeUpload, SmallUpload } from "./remote_upload.ts";
+
+/** A file up to this size is sent together with the request, in one piece. */
+const MAX_SMALL_BYTES = MAX_DATA_BYTES;
+
+/** How much of small files is kept while they are collected and sent, in bytes. */
+const MAX_COLLECTED_BYTES = 16 * 1024 * 1024;
+
+/** What no server does to its own directory. */
+function refuseRoot(path: RemotePath, code: "IsADirectory" | "Refused", message: string): void {
+  if (path === ROOT) throw new FerryError(code, message);
+}
+
+/** What an operation on files says about the served directory. */
+function fileOnly(path: RemotePath): void {
+  refuseRoot(path, "IsADirectory", "it is a directory");
+}
+
+/**
+ * A server, seen from the client. Operations go out without waiting for the answers to earlier ones, and none waits for a
+ * file, a listing or an upload that whoever called has open.
+ *
+ * What an upload may use and whose it is (`owner`, `wholeBlocks` and the limits) is for the server to say; it is not
+ * asked for. What is wrong with opening an upload shows at its `commit`. An upload below a directory that is being made
+ * comes to the server after that.
+ */
+export class RemoteStorage implements Storage {
+  readonly #pool: ConnectionPool;
+  readonly #budget = new MemoryBudget(MAX_COLLECTED_BYTES);
+  /** Directories that are being made. */
+  readonly #making = new Map<string, PendingRequest>();
+
+  constructor(pool: ConnectionPool) {
+    this.#pool = pool;
+  }
+
+  stat(path: RemotePath, { signal }: OperationOptions = {}): Promise<FileMetadata> {
+    return this.#pool.ask({ command: "stat", path: path === ROOT ? undefined : path }, signal);
+  }
+
+  list(path: RemotePath, options: ListOptions = {}): AsyncGenerator<Entry> {
+    return remoteListing(this.#pool, path, options);
+  }
+
+  async read(path: RemotePath, options: ReadOptions = {}): Promise<Reader> {
+    fileOnly(path);
+    return await new RemoteReader(this.#pool, path, options).open();
+  }
+
+  async upload(path: RemotePath, options: UploadOptions = {}): Promise<Upload> {
+    fileOnly(path);
+    const { size, offset = 0, inParts, signal } = options;
+    if (signal?.aborted) throw new FerryError("Cancelled", "cancelled");
+    const request = { signal, after: this.#makingFor(path) };
+    if (size === undefined || size > MAX_SMALL_BYTES || offset > 0 || inParts) {
+      return await LargeUpload.open(this.#pool, path, options, request);
+    }
+    const taken = this.#budget.take(size);
+    if (taken) await taken;
+    return new SmallUpload(this.#pool, this.#budget, path, size, options, request);
+  }
+
+  async mkdir(path: RemotePath, { parents, mode, signal }: MkdirOptions = {}): Promise<void> {
+    if (path === ROOT && parents) return;
+    if (path === ROOT) throw new FerryError("AlreadyExists", "it exists already");
+    const { promise, resolve, reject } = Promise.withResolvers<unknown>();
+    const making = new PendingRequest({ command: "mkdir", path, parents, mode }, { done: resolve, failed: reject }, {
+      signal,
+    });
+    this.#making.set(path, making);
+    this.#pool.submit(making);
+    try {
+      await promise;
+    } finally {
+      if (this.#making.get(path) === making) this.#making.delete(path);
+    }
+  }
+
+  async setMetadata(path: RemotePath, change: MetadataChange, { signal }: OperationOptions = {}): Promise<void> {
+    refuseRoot(path, "Refused", "the served directory stays as it is");
+    const { mtimeMs, mode } = change;
+    await this.#pool.ask({ command: "set", path, mtimeMs, mode }, signal);
+  }
+
+  async rename(path: RemotePath, to: RemotePath, { signal }: RenameOptions = {}): Promise<void> {
+    for (const each of [path, to]) refuseRoot(each, "Refused", "the served directory stays where it is");
+    await this.#pool.ask({ command: "rename", path, to }, signal);
+  }
+
+  async remove(path: RemotePath, { recursive, signal }: RemoveOptions = {}): Promise<void> {
+    refuseRoot(path, "Refused", "the served directory stays");
+    await this.#pool.ask({ command: "remove", path, recursive }, signal);
+  }
+
+  async blocks(path: RemotePath, { length, signal }: BlockOptions): ReturnType<Storage["blocks"]> {
+    fileOnly(path);
+    const { size, mtimeMs, version, ...fields } = await this.#pool.ask({ command: "blocks", path, length }, signal);
+    return { sums: decodeBlocks(fields), metadata: { kind: "file", size, mtimeMs, version } };
+  }
+
+  async digest(path: RemotePath, { signal }: OperationOptions = {}): Promise<OkOf<"sum">> {
+    fileOnly(path);
+    return await this.#pool.ask({ command: "sum", path }, signal);
+  }
+
+  async offer(path: RemotePath, { size, overwrite, signal }: OfferOptions = {}): Promise<Kept> {
+    fileOnly(path);
+    const { kept, ...fields } = await this.#pool.ask({ command: "offer", path, size, overwrite }, signal);
+    return { sums: decodeBlocks(fields), state: kept };
+  }
+
+  /** The making of the directory that something is in, while it is under way. */
+  #makingFor(path: RemotePath): PendingRequest | undefined {
+    return this.#making.size === 0 ? undefined : this.#making.get(path.slice(0, Math.max(0, path.lastIndexOf("/"))));
+  }
+}

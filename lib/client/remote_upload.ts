@@ -1,0 +1,206 @@
+import type { Receipt } from "../core/metadata.ts";
+import type { RemotePath } from "../core/remote_path.ts";
+import { cannot, FerryError } from "../core/errors.ts";
+import { MESSAGES } from "../protocol/codec.ts";
+import type { RequestOf } from "../protocol/commands.ts";
+import type { Fill, Upload, UploadOptions, UploadPart } from "../storage/storage.ts";
+import type { ConnectionPool } from "./connection_pool.ts";
+import type { MemoryBudget } from "./memory_budget.ts";
+import { hasEnded, OutgoingBody, tooLittle, tooMuch } from "./outgoing_body.ts";
+import { PendingRequest, type RequestOptions } from "./pending_request.ts";
+
+/** The request for an upload. */
+export function putRequest(path: RemotePath, options: UploadOptions): RequestOf<"put"> {
+  const { size, mtimeMs, mode, overwrite, durable, offset, kept, inParts: shared } = options;
+  return { command: "put", path, size, mtimeMs, mode, overwrite, durable, offset, kept, shared };
+}
+
+/** The receipt, if it is about what was sent. */
+function checkReceipt(value: unknown, path: RemotePath, size: number | undefined): Receipt {
+  const receipt = value as Receipt;
+  if (receipt.path === path && (size === undefined || receipt.size === size)) return receipt;
+  throw cannot("put", path, new FerryError("Corrupt", "the server's receipt is about something else"));
+}
+
+/** A small file: collected, and sent with its request in one piece at `commit`, so that nothing is waited for. */
+export class SmallUpload implements Upload {
+  readonly #pool: ConnectionPool;
+  readonly #budget: MemoryBudget;
+  readonly #request: RequestOf<"put">;
+  readonly #options: RequestOptions;
+  readonly #path: RemotePath;
+  readonly #bytes: Uint8Array<ArrayBuffer>;
+  #length = 0;
+  #failure: FerryError | undefined;
+  #isOver = false;
+
+  /** @param size What was taken of the budget, which it gives back. */
+  constructor(
+    pool: ConnectionPool,
+    budget: MemoryBudget,
+    path: RemotePath,
+    size: number,
+    options: UploadOptions,
+    requestOptions: RequestOptions,
+  ) {
+    this.#pool = pool;
+    this.#budget = budget;
+    this.#path = path;
+    this.#request = putRequest(path, options);
+    this.#options = requestOptions;
+    this.#bytes = new Uint8Array(size);
+  }
+
+  write(bytes: Uint8Array): void {
+    this.#check(bytes.length);
+    this.#bytes.set(bytes, this.#length);
+    this.#length += bytes.length;
+  }
+
+  fill(length: number, read: Fill): Promise<number | null> | number | null {
+    this.#check(0);
+    const left = this.#bytes.length - this.#length;
+    // With no room left, room for the byte that would be too much.
+    const space = left > 0
+      ? this.#bytes.subarray(this.#length, this.#length + Math.min(length, left))
+      : new Uint8Array(1);
+    const n = read(space);
+    return n instanceof Promise ? n.then((n) => this.#filled(n)) : this.#filled(n);
+  }
+
+  commit(): Promise<Receipt> {
+    return new Promise((resolve, reject) => {
+      if (this.#length < this.#bytes.length) {
+        this.#failure ??= tooLittle(this.#length, this.#bytes.length);
+      }
+      if (this.#failure || this.#isOver) return reject(this.#failure ?? hasEnded());
+      this.#isOver = true;
+      const handler = {
+        done: (value: unknown) => {
+          this.#budget.give(this.#bytes.length);
+          try {
+            resolve(checkReceipt(value, this.#path, this.#bytes.length));
+          } catch (error) {
+            reject(error);
+          }
+        },
+        failed: (error: FerryError) => {
+          this.#budget.give(this.#bytes.length);
+          reject(error);
+        },
+      };
+      this.#pool.submit(new PendingRequest(this.#request, handler, { ...this.#options, piece: this.#bytes }));
+    });
+  }
+
+  abort(): Promise<void> {
+    if (!this.#isOver) this.#budget.give(this.#bytes.length);
+    this.#isOver = true;
+    return Promise.resolve();
+  }
+
+  #check(length: number): void {
+    if (this.#isOver) throw hasEnded();
+    if (this.#options.signal?.aborted) throw new FerryError("Cancelled", "cancelled");
+    if (length > this.#bytes.length - this.#length) this.#failure ??= tooMuch();
+    if (this.#failure) throw this.#failure;
+  }
+
+  #filled(n: number | null): number | null {
+    if (n !== null) this.#check(n);
+    this.#length += n ?? 0;
+    return n;
+  }
+}
+
+/** A file that is sent while it is written, with the sending side of one connection to itself. */
+export class LargeUpload implements Upload {
+  openPart?: (offset: number) => Promise<UploadPart>;
+  readonly #path: RemotePath;
+  readonly #options: UploadOptions;
+  readonly #body: OutgoingBody;
+  #isOver = false;
+
+  private constructor(path: RemotePath, options: UploadOptions, body: OutgoingBody) {
+    this.#path = path;
+    this.#options = options;
+    this.#body = body;
+  }
+
+  /** Begins one: resolves when it is its turn, and with `inParts` when the server has given it a name. */
+  static async open(
+    pool: ConnectionPool,
+    path: RemotePath,
+    options: UploadOptions,
+    requestOptions: RequestOptions,
+  ): Promise<LargeUpload> {
+    const { size, offset = 0, inParts = false, signal } = options;
+    const announced = size === undefined || inParts ? undefined : size - offset;
+    const own = { ...requestOptions, isApart: inParts };
+    const body = new OutgoingBody(pool, putRequest(path, options), announced, own, inParts);
+    const upload = new LargeUpload(path, options, body);
+    const ready = await body.open();
+    if (!inParts) return upload;
+    const { upload: name } = MESSAGES.readyToReceive(ready, "ready");
+    upload.openPart = (offset) => RemotePart.open(pool, { command: "part", upload: name, offset }, signal);
+    return upload;
+  }
+
+  write(bytes: Uint8Array): Promise<void> {
+    return this.#body.write(bytes);
+  }
+
+  fill(length: number, read: Fill): Promise<number | null> {
+    return this.#body.fill(length, read);
+  }
+
+  async commit(): Promise<Receipt> {
+    this.#isOver = true;
+    const { size, offset = 0, inParts } = this.#options;
+    const value = await this.#body.complete();
+    return checkReceipt(value, this.#path, size ?? (inParts ? undefined : offset + this.#body.size));
+  }
+
+  async abort(): Promise<void> {
+    if (!this.#isOver) await this.#body.giveUp();
+    this.#isOver = true;
+  }
+}
+
+/** A part of a file, on a connection of its own. */
+class RemotePart implements UploadPart {
+  readonly #body: OutgoingBody;
+
+  private constructor(body: OutgoingBody) {
+    this.#body = body;
+  }
+
+  static async open(
+    pool: ConnectionPool,
+    request: RequestOf<"part">,
+    signal: AbortSignal | undefined,
+  ): Promise<RemotePart> {
+    const body = new OutgoingBody(pool, request, undefined, { signal });
+    await body.open();
+    return new RemotePart(body);
+  }
+
+  write(bytes: Uint8Array): Promise<void> {
+    return this.#body.write(bytes);
+  }
+
+  fill(length: number, read: Fill): Promise<number | null> {
+    return this.#body.fill(length, read);
+  }
+
+  async finish(): Promise<void> {
+    const { size } = await this.#body.complete() as { size: number };
+    if (size === this.#body.size) return;
+    throw new FerryError("Corrupt", "the server's receipt is about something else");
+  }
+
+  close(): void {
+    // It cannot be rejected; whether the server knows makes no difference any more.
+    void this.#body.giveUp();
+  }
+}
