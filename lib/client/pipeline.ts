@@ -291,8 +291,10 @@ export class Pipeline implements RequestSender {
   /** Takes the request that has now been answered off the list. */
   #answered(request: PendingRequest): void {
     this.#pending.shift();
-    this.#isSlow = false;
     request.leave();
+    const wasSlow = this.#isSlow;
+    this.#isSlow = false;
+    if (wasSlow) this.#owner.onChange();
     this.#room.notifyAll();
   }
 
