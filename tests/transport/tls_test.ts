@@ -1,12 +1,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { setTimeout as delay } from "node:timers/promises";
-import {
-  certificateDer,
-  certificatePem,
-  createIdentity,
-  type Identity,
-  INTERNAL_NAME,
-} from "../../lib/auth/certificate.ts";
+import { createIdentity } from "../../lib/auth/certificate.ts";
+import { certificateDer, certificatePem, type Identity, INTERNAL_NAME } from "../../lib/transport/tls.ts";
 import type { ByteConn } from "../../lib/transport/connection.ts";
 import { connectPinned, connectTls, type SecureLink } from "../../lib/transport/tls_client.ts";
 import { type Secure, secureServer } from "../../lib/transport/tls_server.ts";
