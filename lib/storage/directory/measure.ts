@@ -1,6 +1,7 @@
 import { Buffer } from "node:buffer";
 import { takeTurn } from "../../transport/scheduler.ts";
 import { FerryError, toFerryError } from "../../core/errors.ts";
+import { throwIfAborted } from "../../core/unless_aborted.ts";
 import { ENTRIES_PER_STEP, entriesOf } from "./entries.ts";
 import { lstatOrNothing } from "./lookup.ts";
 import { PinnedDirectory } from "./pinned_directory.ts";
@@ -63,7 +64,7 @@ export class Measure implements Disposable {
         if (seen < ENTRIES_PER_STEP) continue;
         seen = 0;
         await takeTurn();
-        signal?.throwIfAborted();
+        throwIfAborted(signal);
       }
     }
   }

@@ -7,6 +7,7 @@ import { PinnedDirectory } from "./pinned_directory.ts";
 import { ASIDE_NAME, Removal } from "./removal.ts";
 import type { SweepOptions } from "../storage.ts";
 import { DirectoryStack, pathOf, type Place } from "./directory_stack.ts";
+import { throwIfAborted } from "../../core/unless_aborted.ts";
 
 /** What nobody has touched for so long was given up, in ms: a week. */
 const ABANDONED_MS = 7 * 24 * 3600 * 1000;
@@ -51,6 +52,7 @@ export async function sweep(root: string, path: string, { recursive = false, sig
   } finally {
     below?.drop();
   }
+  throwIfAborted(signal);
 }
 
 /** Sweeps a directory, if it is still there and may be read. */
