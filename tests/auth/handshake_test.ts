@@ -2,7 +2,8 @@ import { assert, assertEquals, assertGreater, assertLess, assertNotEquals, asser
 import { join } from "@std/path";
 import { Link } from "../../lib/mod.ts";
 import type { ServeOptions } from "../../lib/mod.ts";
-import { certificateDer, createIdentity } from "../../lib/auth/certificate.ts";
+import { createIdentity } from "../../lib/auth/certificate.ts";
+import { certificateDer } from "../../lib/transport/tls.ts";
 import { Connection } from "../../lib/transport/connection.ts";
 import { type Credentials, greetClient, greetServer } from "../../lib/auth/handshake.ts";
 import { NONCE_BYTES, prove, Secret, type Side } from "../../lib/auth/secret.ts";

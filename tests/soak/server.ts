@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { certificatePem } from "../../lib/auth/certificate.ts";
+import { certificatePem } from "../../lib/transport/tls.ts";
 import { ownerOf } from "../../lib/auth/secret.ts";
 import { decodeTicket, encodeTicket, type Ticket } from "../../lib/auth/ticket.ts";
 import type { LinkOptions } from "../../lib/mod.ts";

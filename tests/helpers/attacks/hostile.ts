@@ -2,7 +2,7 @@ import { connect, type Socket } from "node:net";
 import { setImmediate } from "node:timers/promises";
 import { connect as connectTls } from "node:tls";
 import { Client } from "../../../lib/client/client.ts";
-import { ALPN_PROTOCOL } from "../../../lib/auth/certificate.ts";
+import { ALPN_PROTOCOL } from "../../../lib/transport/tls.ts";
 import { type ByteConn, Connection } from "../../../lib/transport/connection.ts";
 import { greetServer } from "../../../lib/auth/handshake.ts";
 import { Secret } from "../../../lib/auth/secret.ts";
