@@ -26,6 +26,7 @@ Deno.test("nodeTransport() still finds what it uses of Deno, without which TLS i
   const transport = nodeTransport(conn);
   assert(transport);
   transport.destroy();
+  assertEquals(nodeTransport(Object.create(null)), undefined);
 });
 
 Deno.test("secureServer() refuses a damaged certificate or key, and a key of another certificate", async () => {
