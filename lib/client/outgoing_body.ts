@@ -41,6 +41,7 @@ export class OutgoingBody implements ByteSink, HeldBody, AnswerHandler {
   readonly #answer = Promise.withResolvers<unknown>();
   #connection: Connection | undefined;
   #failure: FerryError | undefined;
+  #failing: PromiseWithResolvers<FerryError> | undefined;
   /** The write that is under way. */
   #writing: PromiseWithResolvers<number | null> | undefined;
 
@@ -66,6 +67,11 @@ export class OutgoingBody implements ByteSink, HeldBody, AnswerHandler {
 
   get over(): Promise<number | undefined> {
     return this.#over.promise;
+  }
+
+  /** Fulfilled with the reason when it fails. */
+  get failure(): Promise<FerryError> {
+    return (this.#failing ??= Promise.withResolvers()).promise;
   }
 
   /** Begins when it is its turn. @returns What the server has said before the body. */
@@ -130,6 +136,7 @@ export class OutgoingBody implements ByteSink, HeldBody, AnswerHandler {
 
   failed(error: FerryError): void {
     this.#failure = error;
+    this.#failing?.resolve(error);
     this.isOver = true;
     this.#over.resolve(undefined);
     for (const each of [this.#opened, this.#answer, this.#writing]) each?.reject(error);

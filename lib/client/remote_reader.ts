@@ -30,6 +30,7 @@ export class RemoteReader implements Reader, AnswerHandler {
   #arrived: Uint8Array | undefined;
   /** Lets receiving go on. */
   #release: (() => void) | undefined;
+  #failing: PromiseWithResolvers<FerryError> | undefined;
   /** Whoever waits for more. */
   #asking: PromiseWithResolvers<Uint8Array | null> | undefined;
 
@@ -44,6 +45,10 @@ export class RemoteReader implements Reader, AnswerHandler {
   open(): Promise<Reader> {
     this.#pool.submit(this.#request);
     return this.#opened.promise;
+  }
+
+  get failure(): Promise<FerryError> {
+    return (this.#failing ??= Promise.withResolvers()).promise;
   }
 
   next(): Promise<Uint8Array | null> | Uint8Array | null {
@@ -107,6 +112,7 @@ export class RemoteReader implements Reader, AnswerHandler {
 
   failed(error: FerryError): void {
     this.#failure = error;
+    this.#failing?.resolve(error);
     this.#opened.reject(error);
     this.#asking?.reject(error);
     this.#asking = undefined;

@@ -146,6 +146,10 @@ export class LargeUpload implements Upload {
     return upload;
   }
 
+  get failure(): Promise<FerryError> {
+    return this.#body.failure;
+  }
+
   write(bytes: Uint8Array): Promise<void> {
     return this.#body.write(bytes);
   }

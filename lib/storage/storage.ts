@@ -1,4 +1,5 @@
 import type { BlockSums } from "../core/block_sums.ts";
+import type { FerryError } from "../core/errors.ts";
 import type { Fill } from "../core/fill.ts";
 import type { Entry, FileMetadata, Receipt } from "../core/metadata.ts";
 import type { RemotePath } from "../core/remote_path.ts";
@@ -126,6 +127,8 @@ export interface Reader {
    * bytes in memory.
    */
   next?(): Promise<Uint8Array | null> | Uint8Array | null;
+  /** Fulfilled with the reason when it fails, for somebody who waits for something else just then. */
+  readonly failure?: Promise<FerryError>;
   close(): void;
 }
 
@@ -164,6 +167,8 @@ export interface Upload extends ByteSink {
    * again count once, and must be the same. Absent where a file is written from one end to the other.
    */
   openPart?(offset: number): Promise<UploadPart> | UploadPart;
+  /** Fulfilled with the reason when it fails, for somebody who waits for something else just then. */
+  readonly failure?: Promise<FerryError>;
   /**
    * Checks the size and puts the file in place. What is wrong with the upload as such may show only here: a small one
    * may go out in one piece.

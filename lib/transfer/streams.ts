@@ -21,6 +21,14 @@ export interface StoreOptions extends StreamOptions {
   readonly mtimeMs?: number | undefined;
 }
 
+/** Is aborted by `signal`, or with the failure of what the stream is connected to. */
+function orFailure(signal: AbortSignal | undefined, { failure }: Pick<Reader, "failure">): AbortSignal | undefined {
+  if (!failure) return signal;
+  const stop = new AbortController();
+  void failure.then((error) => stop.abort(error));
+  return signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
+}
+
 /** A copy of the next bytes that a reader gives, for somebody who keeps them; null at the end. */
 async function nextOf(reader: Reader, left: number): Promise<Uint8Array | null> {
   if (reader.next) return (await reader.next())?.slice() ?? null;
@@ -44,16 +52,18 @@ export async function readToStream(
   try {
     reader = await storage.read(path, { signal });
     const { metadata, length } = reader;
+    const either = orFailure(signal, reader);
     onProgress?.(0, length);
     for (let moved = 0;;) {
       throwIfAborted(signal);
       const bytes = await nextOf(reader, length - moved);
       if (bytes === null && moved === length) break;
       if (bytes === null) throw new FerryError("Changed", "it changed while it was read; try again");
-      onProgress?.(moved += bytes.length, length);
-      await unlessAborted(writer.write(bytes), signal);
+      moved += bytes.length;
+      onProgress?.(moved, length);
+      await unlessAborted(writer.write(bytes), either);
     }
-    await unlessAborted(writer.close(), signal);
+    await unlessAborted(writer.close(), either);
     return metadata;
   } catch (error) {
     // Not awaited: a stream that takes nothing does not end either.
@@ -80,13 +90,15 @@ export async function storeStream(
     // What a stream gives is gone when it is not taken.
     await storage.offer?.(path, { overwrite: options.overwrite, signal });
     upload = await storage.upload(path, { ...options, signal });
+    const either = orFailure(signal, upload);
     for (let moved = 0;;) {
-      const { value, done } = await unlessAborted(reader.read(), signal);
+      const { value, done } = await unlessAborted(reader.read(), either);
       if (done) return await upload.commit();
       for (let start = 0; start < value.length; start += PIECE_BYTES) {
         const piece = value.subarray(start, start + PIECE_BYTES);
         await upload.write(piece);
-        onProgress?.(moved += piece.length, undefined);
+        moved += piece.length;
+        onProgress?.(moved, undefined);
       }
     }
   } catch (error) {

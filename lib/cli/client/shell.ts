@@ -86,13 +86,18 @@ export class Shell {
     await this.#pool.close().catch(() => {});
   }
 
-  /** The path on the server that the user means by `name`. */
-  remote(name: string): RemotePath {
+  /** The path on the server that the user means by `name`. @param verb What is to be done there, for messages. */
+  remote(name: string, verb: string): RemotePath {
+    return resolveRemote(this.remoteDirectory, name) === "" ? ROOT : this.remoteEntry(name, verb);
+  }
+
+  /** The same for something in the served directory, which cannot be that itself. */
+  remoteEntry(name: string, verb: string): RemotePath {
     const path = resolveRemote(this.remoteDirectory, name);
     try {
-      return path === "" ? ROOT : parseRemotePath(path, false);
+      return parseRemotePath(path, false);
     } catch (error) {
-      throw cannot("use", name, error);
+      throw cannot(verb, path, error);
     }
   }
 

@@ -76,7 +76,7 @@ async function transferFile(
 /** `get REMOTE [LOCAL]` */
 export async function get(invocation: Invocation): Promise<void> {
   const { shell, args: [from = "", to], flags, signal } = invocation;
-  const path = shell.remote(from);
+  const path = flags.recursive ? shell.remote(from, "get") : shell.remoteEntry(from, "get");
   if (to === "-") {
     refuseWithDash(flags, []);
     const source = { storage: shell.storage, path, shown: path };
@@ -284,7 +284,7 @@ async function putStandardInput({ shell, args: [, to, ...more], flags, signal }:
   requireNoPattern(shell.local(to), to);
   if (!shell.inputIsFree) throw new UsageError("standard input holds the commands and cannot be uploaded, too");
   refuseWithDash(flags, ["no-clobber", "durable"]);
-  const path = shell.remote(to);
+  const path = shell.remoteEntry(to, "put");
   const progress = new Progress(to);
   const began = performance.now();
   try {
