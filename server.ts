@@ -28,7 +28,7 @@ DIR is ./files unless you name another. It is created if it is missing.
   --durable            sync every upload to the disk before confirming it
   --log-format FORMAT  text or json
   --quiet              log only what may need the operator; print no ticket
-  --audit FILE         write one JSON line for every command; SIGHUP reopens FILE
+  --audit FILE         write JSON lines for commands and failed logins; SIGHUP reopens FILE
   --help, --version
 
 What clients may do:

@@ -20,7 +20,7 @@ import type {
 import { AuthorizedPart, AuthorizedReader, AuthorizedUpload, requireSize } from "./authorized_transfer.ts";
 import type { Limits } from "./limits.ts";
 import { Operation, type OperationRecord, type Subject } from "./operation.ts";
-import { authorize, refusal } from "./policy.ts";
+import { authorize } from "./policy.ts";
 
 /** An upload that other sessions of its owner may add parts to. */
 export interface SharedUpload {
@@ -52,6 +52,7 @@ type Act<T> = (operation: Operation) => Promise<T>;
  */
 export class AuthorizedStorage implements Storage {
   readonly offer?: NonNullable<Storage["offer"]>;
+  readonly setMetadata?: NonNullable<Storage["setMetadata"]>;
   readonly #place: Storage;
   readonly #authority: Authority;
 
@@ -62,6 +63,11 @@ export class AuthorizedStorage implements Storage {
     if (offer) {
       this.offer = (path, options = {}) =>
         this.#run("offer", { path, signal: options.signal }, () => this.#store<Kept>(options, (o) => offer(path, o)));
+    }
+    const setMetadata = place.setMetadata?.bind(place);
+    if (setMetadata) {
+      this.setMetadata = (path, change, options = {}) =>
+        this.#run("set", { path, signal: options.signal }, () => setMetadata(path, change, options));
     }
   }
 
@@ -213,6 +219,7 @@ export class AuthorizedStorage implements Storage {
   /** Says so when it is the session that may not replace a file. */
   #explain({ overwrite }: OfferOptions, error: unknown): unknown {
     const exists = error instanceof FerryError && error.code === "AlreadyExists";
-    return exists && overwrite !== false ? refusal("overwrite", this.#authority.rights) : error;
+    if (!exists || overwrite === false || this.#authority.rights.includes("overwrite")) return error;
+    return new FerryError("AlreadyExists", "it exists already, and you may not replace files here");
   }
 }

@@ -8,6 +8,16 @@ export function requireSize(size: number, maxSize: number): void {
   if (size > maxSize) throw new FerryError("TooLarge", `a file may have at most ${maxSize} bytes here`);
 }
 
+/** The same for one that is being sent, whose operation is over then. */
+function keepSize(operation: Operation, size: number, maxSize: number): void {
+  try {
+    requireSize(size, maxSize);
+  } catch (error) {
+    operation.end(error);
+    throw error;
+  }
+}
+
 /** A reader whose operation ends when it is closed. */
 export class AuthorizedReader implements Reader {
   readonly metadata: FileMetadata;
@@ -68,7 +78,7 @@ export class AuthorizedPart implements UploadPart {
 
   write(bytes: Uint8Array): Promise<void> | void {
     this.#end += bytes.length;
-    requireSize(this.#end, this.#maxSize);
+    keepSize(this.#operation, this.#end, this.#maxSize);
     const writing = this.#part.write(bytes);
     this.#operation.bytes += bytes.length;
     return writing;
@@ -117,7 +127,7 @@ export class AuthorizedUpload implements Upload {
 
   write(bytes: Uint8Array): Promise<void> | void {
     this.#end += bytes.length;
-    requireSize(this.#end, this.#terms.maxSize);
+    keepSize(this.#operation, this.#end, this.#terms.maxSize);
     const writing = this.#upload.write(bytes);
     this.#operation.bytes += bytes.length;
     return writing;

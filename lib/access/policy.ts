@@ -32,14 +32,16 @@ export function rightsOf(role: Role, { readOnly, uploadOnly, noOverwrite, noDele
 const REASONS: Record<Right, string> = {
   read: "you may not list or read anything here",
   add: "you may not add anything here",
-  overwrite: "it exists already, and you may not replace files here",
+  overwrite: "you may not replace or change anything here",
   remove: "you may not remove or rename anything here",
 };
 
 /** The refusal of what needs a right that is not among those of the session. */
-export function refusal(need: Right, rights: readonly Right[]): FerryError {
-  const code = need === "overwrite" ? "AlreadyExists" : "Refused";
-  return new FerryError(code, rights.length === 1 && rights[0] === "read" ? "you may only read here" : REASONS[need]);
+function refusal(need: Right, rights: readonly Right[]): FerryError {
+  return new FerryError(
+    "Refused",
+    rights.length === 1 && rights[0] === "read" ? "you may only read here" : REASONS[need],
+  );
 }
 
 /** @throws {FerryError} `Refused` when a session with these rights may not use the command. */

@@ -34,7 +34,7 @@ export async function* listing(
     async entries(entries: Entry[]) {
       for (const entry of entries) {
         waiting.push(checkEntry(entry));
-        waitingBytes += 2 * entry.path.length + ENTRY_BYTES;
+        waitingBytes += 2 * (entry.path.length + (entry.reason?.length ?? 0)) + ENTRY_BYTES;
       }
       if (usedBytes + waitingBytes > MAX_KEPT_BYTES) {
         waiting = [];

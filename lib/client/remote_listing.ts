@@ -9,7 +9,7 @@ import { type AnswerHandler, PendingRequest, type Wait } from "./pending_request
 /** How much of a listing may wait for a slow consumer before the server is held up, in bytes of memory. */
 const MAX_WAITING_BYTES = 8 * 1024 * 1024;
 
-/** What an entry takes beside its name, which takes one or two bytes a character, in bytes; measured. */
+/** What an entry takes beside its name and reason, which take one or two bytes a character, in bytes; measured. */
 const ENTRY_BYTES = 120;
 
 /** A listing on its way from the server to whoever takes the entries. */
@@ -36,7 +36,7 @@ class ArrivingListing implements AnswerHandler {
   entries(entries: Entry[]): Wait {
     for (const entry of entries) {
       this.#waiting.push(checkEntry(entry));
-      this.#waitingBytes += 2 * entry.path.length + ENTRY_BYTES;
+      this.#waitingBytes += 2 * (entry.path.length + (entry.reason?.length ?? 0)) + ENTRY_BYTES;
     }
     this.#count += entries.length;
     this.arrived.notifyAll();

@@ -1,6 +1,7 @@
 import type { FileMetadata } from "../core/metadata.ts";
 import type { RemotePath } from "../core/remote_path.ts";
 import { FerryError } from "../core/errors.ts";
+import { throwIfAborted } from "../core/unless_aborted.ts";
 import { MESSAGES } from "../protocol/codec.ts";
 import type { Reader, ReadOptions } from "../storage/storage.ts";
 import type { ConnectionPool } from "./connection_pool.ts";
@@ -52,6 +53,7 @@ export class RemoteReader implements Reader, AnswerHandler {
   }
 
   next(): Promise<Uint8Array | null> | Uint8Array | null {
+    throwIfAborted(this.#options.signal);
     const arrived = this.#arrived;
     this.#arrived = undefined;
     if (arrived) return arrived;

@@ -8,6 +8,7 @@ import type {
   BlockOptions,
   Kept,
   ListOptions,
+  MetadataChange,
   MkdirOptions,
   OfferOptions,
   OperationOptions,
@@ -86,11 +87,11 @@ export class RemoteStorage implements Storage {
     return new SmallUpload(this.#pool, this.#budget, path, size, options, request);
   }
 
-  async mkdir(path: RemotePath, { parents, signal }: MkdirOptions = {}): Promise<void> {
+  async mkdir(path: RemotePath, { parents, mode, signal }: MkdirOptions = {}): Promise<void> {
     if (path === ROOT && parents) return;
     if (path === ROOT) throw new FerryError("AlreadyExists", "it exists already");
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
-    const making = new PendingRequest({ command: "mkdir", path, parents }, { done: resolve, failed: reject }, {
+    const making = new PendingRequest({ command: "mkdir", path, parents, mode }, { done: resolve, failed: reject }, {
       signal,
     });
     this.#making.set(path, making);
@@ -100,6 +101,12 @@ export class RemoteStorage implements Storage {
     } finally {
       if (this.#making.get(path) === making) this.#making.delete(path);
     }
+  }
+
+  async setMetadata(path: RemotePath, change: MetadataChange, { signal }: OperationOptions = {}): Promise<void> {
+    refuseRoot(path, "Refused", "the served directory stays as it is");
+    const { mtimeMs, mode } = change;
+    await this.#pool.ask({ command: "set", path, mtimeMs, mode }, signal);
   }
 
   async rename(path: RemotePath, to: RemotePath, { signal }: RenameOptions = {}): Promise<void> {

@@ -11,8 +11,8 @@ import { PendingRequest, type RequestOptions } from "./pending_request.ts";
 
 /** The request for an upload. */
 export function putRequest(path: RemotePath, options: UploadOptions): RequestOf<"put"> {
-  const { size, mtimeMs, overwrite, durable, offset, kept, inParts: shared } = options;
-  return { command: "put", path, size, mtimeMs, overwrite, durable, offset, kept, shared };
+  const { size, mtimeMs, mode, overwrite, durable, offset, kept, inParts: shared } = options;
+  return { command: "put", path, size, mtimeMs, mode, overwrite, durable, offset, kept, shared };
 }
 
 /** The receipt, if it is about what was sent. */

@@ -1,6 +1,7 @@
 import { Condition } from "../core/condition.ts";
 import type { Entry } from "../core/metadata.ts";
 import { cannot, FerryError, toFerryError } from "../core/errors.ts";
+import { compareUtf8, listingKey } from "../core/listing_order.ts";
 import { quote } from "../core/text.ts";
 import { REQUEST_WINDOW } from "../protocol/constants.ts";
 import type { DirectoryStorage } from "../storage/directory/directory_storage.ts";
@@ -58,16 +59,6 @@ export function joinRemote(directory: string, path: string): string {
   return directory === "" || path === "" ? directory + path : `${directory}/${path}`;
 }
 
-/** Whether `a` comes after `b` in a recursive listing. */
-export function isListedAfter(a: string, b: string): boolean {
-  const [as, bs] = [a.split("/"), b.split("/")];
-  for (let i = 0; i < as.length; i++) {
-    const [x = "", y] = [as[i], bs[i]];
-    if (y === undefined || x !== y) return y === undefined || x > y;
-  }
-  return false;
-}
-
 /** The failure to list what is in a directory that was listed as `unreadable`. */
 export function unreadable(path: string): FerryError {
   const reason = "something in it is missing: permission denied, or it lies too deep";
@@ -89,13 +80,14 @@ export async function* listRemote(
       let previous: string | undefined;
       for await (const entry of client.dir(path || undefined, { recursive, signal })) {
         // Going on after a loss depends on the order.
-        if (previous !== undefined && !isListedAfter(entry.path, previous)) {
+        const key = listingKey(entry);
+        if (previous !== undefined && compareUtf8(key, previous) <= 0) {
           throw new FerryError("BadRequest", `the server's listing of ${quote(path || "/")} is not in order`);
         }
-        previous = entry.path;
-        if (last !== undefined && !isListedAfter(entry.path, last)) continue;
+        previous = key;
+        if (last !== undefined && compareUtf8(key, last) <= 0) continue;
         yield entry;
-        last = entry.path;
+        last = key;
         failures = 0;
       }
       return;
@@ -145,6 +137,7 @@ export class TreeTransfer {
     let turn = 0;
     try {
       for await (const entry of entries) {
+        if (entry.kind === "other") continue;
         if (select && !select(entry)) {
           // What is meant may be in it.
           if (entry.unreadable) this.#failed(entry, this.#unreadable(entry));

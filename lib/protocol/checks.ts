@@ -19,6 +19,9 @@ export type Infer<F extends Fields> =
   & { [K in Exclude<keyof F, OptionalKeys<F>>]: ReturnType<F[K]> }
   & { [K in OptionalKeys<F>]?: ReturnType<F[K]> };
 
+/** The checks for all fields of a `T`, no more and no fewer. */
+export type FieldsOf<T> = { [K in keyof T]-?: Check<T[K]> };
+
 function bad(name: string, wanted: string): never {
   throw new FerryError("BadRequest", `${name} must be ${wanted}`);
 }
@@ -48,6 +51,12 @@ export const time: Check<number> = (value, name) =>
   typeof value === "number" && Number.isInteger(value) && Math.abs(value) <= MAX_TIME_MS
     ? value
     : bad(name, "a time in whole milliseconds");
+
+/** Permission bits: a whole number from 0 to 0o777. */
+export const permissions: Check<number> = (value, name) =>
+  typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= 0o777
+    ? value
+    : bad(name, "permission bits from 0 to 511");
 
 /** One of the given strings. */
 export function oneOf<const T extends string>(...values: T[]): Check<T> {

@@ -1,8 +1,32 @@
-import { count, type Fields, flag, listOf, object, oneOf, optional, text, textOrNothing, time } from "./checks.ts";
+import type { Entry } from "../core/metadata.ts";
+import {
+  count,
+  type Fields,
+  type FieldsOf,
+  flag,
+  listOf,
+  object,
+  oneOf,
+  optional,
+  permissions,
+  text,
+  textOrNothing,
+  time,
+} from "./checks.ts";
 import { COMMANDS, isCommandName, type Request } from "./commands.ts";
 import { ERROR_CODES, FerryError } from "../core/errors.ts";
 import { MAX_CONTROL_BYTES } from "./constants.ts";
 import { quote } from "../core/text.ts";
+
+const ENTRY = {
+  path: text,
+  kind: oneOf("file", "directory", "other"),
+  size: count,
+  mtimeMs: time,
+  mode: optional(permissions),
+  reason: optional(text),
+  unreadable: optional(flag),
+} satisfies FieldsOf<Entry>;
 
 /** The payloads of control frames other than requests and `ok`, whose fields are in the command table. */
 export const MESSAGES = {
@@ -21,7 +45,7 @@ export const MESSAGES = {
    */
   welcome: object({ allows: listOf(text), window: count, proof: optional(text) }),
   /** Answers `get`: the metadata of the file. */
-  readyToSend: object({ size: count, mtimeMs: time, version: text }),
+  readyToSend: object({ size: count, mtimeMs: time, mode: optional(permissions), version: text }),
   /** Answers a shared `put`: the name under which other connections may send parts. */
   readyToReceive: object({ upload: text }),
   /** The body is complete; `size` is the number of bytes it had. */
@@ -32,13 +56,8 @@ export const MESSAGES = {
   cancel: object({ request: count }),
   /** A line for the person at the other end. */
   notice: object({ text, reason: oneOf("message", "shutdown") }),
-  /**
-   * Part of a listing. Paths are relative to the listed directory. `unreadable`: what is in this directory belongs to
-   * the listing, and is missing, because the server may not list it.
-   */
-  entries: listOf(
-    object({ path: text, kind: oneOf("file", "directory"), size: count, mtimeMs: time, unreadable: optional(flag) }),
-  ),
+  /** Part of a listing. */
+  entries: listOf(object(ENTRY)),
 };
 
 /** The type of each control message. */

@@ -1,15 +1,29 @@
 import { BLOCK_FIELDS } from "./block_fields.ts";
-import { type Check, count, type Fields, flag, type Infer, object, oneOf, optional, text, time } from "./checks.ts";
+import type { FileMetadata, Receipt } from "../core/metadata.ts";
+import {
+  type Check,
+  count,
+  type Fields,
+  type FieldsOf,
+  flag,
+  type Infer,
+  object,
+  oneOf,
+  optional,
+  permissions,
+  text,
+  time,
+} from "./checks.ts";
 
-/** What is known of a file or directory. `size` is in bytes (0 for a directory), `mtimeMs` in ms since 1970. */
 const METADATA = {
   kind: oneOf("file", "directory"),
   size: count,
   mtimeMs: time,
+  mode: optional(permissions),
   version: text,
-} satisfies Fields;
+} satisfies FieldsOf<FileMetadata>;
 
-const RECEIPT = { path: text, size: count, mtimeMs: time, version: text, durable: flag } satisfies Fields;
+const RECEIPT = { path: text, size: count, mtimeMs: time, version: text, durable: flag } satisfies FieldsOf<Receipt>;
 
 /**
  * What a session can be allowed to do: list and read, add files and directories, replace files, remove and rename.
@@ -53,7 +67,7 @@ export const COMMANDS = {
     fields: { path: optional(text) },
     ok: METADATA,
     needs: "read",
-    summary: "show kind, size and time of a file or directory",
+    summary: "show kind, size, time and permission bits of a file or directory",
   }),
   get: command({
     fields: { path: text, offset: optional(count), length: optional(count), ifVersion: optional(text) },
@@ -66,6 +80,7 @@ export const COMMANDS = {
       path: text,
       size: optional(count),
       mtimeMs: optional(time),
+      mode: optional(permissions),
       overwrite: optional(flag),
       durable: optional(flag),
       shared: optional(flag),
@@ -108,11 +123,19 @@ export const COMMANDS = {
     verb: "get",
   }),
   mkdir: command({
-    fields: { path: text, parents: optional(flag) },
+    fields: { path: text, parents: optional(flag), mode: optional(permissions) },
     ok: {},
     needs: "add",
     changes: true,
     summary: "make a directory",
+  }),
+  set: command({
+    fields: { path: text, mtimeMs: optional(time), mode: optional(permissions) },
+    ok: {},
+    needs: "overwrite",
+    changes: true,
+    summary: "set the time and the permission bits of a file or directory",
+    verb: "change",
   }),
   rename: command({
     fields: { path: text, to: text },

@@ -26,8 +26,8 @@ export interface Context {
 
 type Handlers = { [N in CommandName]: (context: Context, request: RequestOf<N>) => Promise<OkOf<N>> };
 
-/** An entry's share of a JSON array is at most this, besides its path: punctuation, kind, size, time. */
-const ENTRY_OVERHEAD_BYTES = 96;
+/** An entry's share of a JSON array is at most this, besides its path: punctuation, kind, size, time, mode, and a reason. */
+const ENTRY_OVERHEAD_BYTES = 160;
 
 /** The first entries of a listing are sent as soon as there are so many bytes of them, for who waits at a prompt. */
 const FIRST_BATCH_BYTES = 8 * 1024;
@@ -66,8 +66,8 @@ async function get(context: Context, { path, offset, length, ifVersion }: Reques
   const reader = await storage.read(parseRemotePath(path), { offset, length, ifVersion, signal });
   const fill = (space: Uint8Array) => reader.read(space);
   try {
-    const { size, mtimeMs, version } = reader.metadata;
-    await connection.send(FrameKind.ready, { size, mtimeMs, version });
+    const { size, mtimeMs, mode, version } = reader.metadata;
+    await connection.send(FrameKind.ready, { size, mtimeMs, mode, version });
     let sent = 0;
     for (let n: number | null = 0; n !== null; sent += n ?? 0) {
       signal.throwIfAborted();
@@ -83,17 +83,16 @@ async function get(context: Context, { path, offset, length, ifVersion }: Reques
 }
 
 async function offer({ storage, signal }: Context, request: RequestOf<"offer">): Promise<OkOf<"offer">> {
-  // Who does not say the size cannot go on, and has nothing summed up.
-  const { size = 0, overwrite } = request;
+  const { size, overwrite } = request;
   const path = parseRemotePath(request.path);
   const { sums, state } = await storage.offer?.(path, { size, overwrite, signal }) ?? { sums: NO_BLOCKS, state: "" };
   return { ...encodeBlocks(sums), kept: state };
 }
 
 async function put({ storage, connection, body, signal }: Context, request: RequestOf<"put">): Promise<OkOf<"put">> {
-  const { path, size, mtimeMs, overwrite, durable, shared, offset, kept } = request;
+  const { path, size, mtimeMs, mode, overwrite, durable, shared, offset, kept } = request;
   const name = shared ? crypto.randomUUID() : undefined;
-  const options = { size, mtimeMs, overwrite, durable, offset, kept, inParts: shared, signal };
+  const options = { size, mtimeMs, mode, overwrite, durable, offset, kept, inParts: shared, signal };
   const upload = await storage.upload(parseRemotePath(path), options, name);
   try {
     if (name !== undefined) await connection.send(FrameKind.ready, { upload: name });
@@ -146,8 +145,13 @@ const HANDLERS: Handlers = {
     return { ...encodeBlocks(sums), size, mtimeMs, version };
   },
   sum: async ({ storage, signal }, { path }) => await storage.digest(parseRemotePath(path), { signal }),
-  async mkdir({ storage, signal }, { path, parents }) {
-    await storage.mkdir(parseRemotePath(path), { parents, signal });
+  async mkdir({ storage, signal }, { path, parents, mode }) {
+    await storage.mkdir(parseRemotePath(path), { parents, mode, signal });
+    return {};
+  },
+  async set({ storage, signal }, { path, mtimeMs, mode }) {
+    if (!storage.setMetadata) throw new FerryError("Unsupported", "times and permission bits cannot be set here");
+    await storage.setMetadata(parseRemotePath(path), { mtimeMs, mode }, { signal });
     return {};
   },
   async rename({ storage, signal }, { path, to }) {

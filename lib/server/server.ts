@@ -219,6 +219,7 @@ export class FerryServer implements AsyncDisposable {
     try {
       await this.#options.storage.sweep?.(ROOT, { recursive: true, signal: this.#ending.signal });
     } catch (error) {
+      if (this.#ending.signal.aborted) return;
       this.#options.onEvent({ event: "warning", message: `Cannot clean up: ${reasonOf(error)}` });
     }
   }

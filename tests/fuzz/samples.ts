@@ -20,6 +20,11 @@ function randomTime(random: Random): number {
   return 1_500_000_000_000 + random.u32();
 }
 
+/** Permission bits with which its owner, who is the server, can go on. */
+function randomMode(random: Random): number {
+  return 0o700 + random.below(0o100);
+}
+
 /** For every command a valid request. `size` is that of the body, for `put`. */
 export const REQUEST_SAMPLES: {
   readonly [N in CommandName]: (random: Random, scene: Scene, size: number) => RequestOf<N>;
@@ -42,6 +47,7 @@ export const REQUEST_SAMPLES: {
     path: random.pick(paths),
     ...maybe(random, "size", size),
     ...maybe(random, "mtimeMs", randomTime(random)),
+    ...maybe(random, "mode", randomMode(random)),
     ...(random.below(5) ? {} : { overwrite: false }),
     ...(random.below(20) ? {} : { durable: true }),
     ...(random.below(5) ? {} : { shared: true }),
@@ -65,6 +71,13 @@ export const REQUEST_SAMPLES: {
     command: "mkdir",
     path: random.pick(paths),
     ...maybe(random, "parents", random.below(2) === 0),
+    ...maybe(random, "mode", randomMode(random)),
+  }),
+  set: (random, { paths }) => ({
+    command: "set",
+    path: random.pick(paths),
+    ...maybe(random, "mtimeMs", randomTime(random)),
+    ...maybe(random, "mode", randomMode(random)),
   }),
   rename: (random, { paths }) => ({ command: "rename", path: random.pick(paths), to: random.pick(paths) }),
   remove: (random, { paths }) => ({
@@ -79,7 +92,7 @@ export const REQUEST_SAMPLES: {
 /** An `ok` of every command. */
 export const OK_SAMPLES: { readonly [N in CommandName]: OkOf<N> } = {
   dir: { entries: 3 },
-  stat: { kind: "directory", size: 0, mtimeMs: 0, version: "v" },
+  stat: { kind: "directory", size: 0, mtimeMs: 0, mode: 0o755, version: "v" },
   get: {},
   put: { path: "a", size: 1, mtimeMs: 2, version: "v", durable: false },
   part: { size: 5 },
@@ -92,6 +105,7 @@ export const OK_SAMPLES: { readonly [N in CommandName]: OkOf<N> } = {
     version: "v",
   },
   mkdir: {},
+  set: {},
   rename: {},
   remove: {},
   say: {},
@@ -104,11 +118,15 @@ export const MESSAGE_SAMPLES: Messages = {
   clientHello: { ferry: 1, nonce: "AA==" },
   proof: { proof: "AA==" },
   welcome: { allows: ["read"], window: 8, proof: "AA==" },
-  readyToSend: { size: 1, mtimeMs: -2, version: "v" },
+  readyToSend: { size: 1, mtimeMs: -2, mode: 0o644, version: "v" },
   readyToReceive: { upload: "name" },
   cancel: { request: 2 },
   end: { size: 0 },
   error: { code: "NotFound", message: "m", path: "p" },
   notice: { text: "t", reason: "shutdown" },
-  entries: [{ path: "a", kind: "file", size: 1, mtimeMs: 2 }, { path: "d", kind: "directory", size: 0, mtimeMs: 3 }],
+  entries: [
+    { path: "a", kind: "file", size: 1, mtimeMs: 2, mode: 0o600 },
+    { path: "b", kind: "other", size: 0, mtimeMs: 2, reason: "a pipe" },
+    { path: "d", kind: "directory", size: 0, mtimeMs: 3, unreadable: true },
+  ],
 };

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { join } from "@std/path";
-import { decodeTicket } from "../../lib/auth/ticket.ts";
+import { Secret } from "../../lib/auth/secret.ts";
+import { decodeTicket, encodeTicket } from "../../lib/auth/ticket.ts";
 import {
   DENO,
   eventually,
@@ -35,55 +36,61 @@ async function ticketsOf(server: ServerProcess, count: number): Promise<string[]
   return tickets;
 }
 
-Deno.test("server.ts --audit writes every command with its role, those it refuses too", NOT_ON_WINDOWS, async () => {
-  await using dir = await tempDir();
-  const others = ["--host", "0.0.0.0", "--address", "127.0.0.1", "--ticket-file", "-"];
-  const secrets = ["--read-secret-file", dir.join("r"), "--upload-secret-file", dir.join("u")];
-  const { server, served, audit } = await audited(dir.path, ...others, ...secrets, "--quiet");
-  await using _server = server;
-  const [full = "", read = "", upload = ""] = await ticketsOf(server, 3);
-  Deno.writeTextFileSync(dir.join("a"), "abc");
-  const evil = "evil\u001b[2J\u202e.txt";
-  const commands: [ticket: string, code: number, words: string[]][] = [
-    [full, 0, ["put", dir.join("a"), evil]],
-    [full, 0, ["rename", evil, "b"]],
-    [read, 0, ["get", "b", "-"]],
-    [read, 4, ["remove", "b"]],
-    [upload, 4, ["get", "b", "-"]],
-    [upload, 1, ["put", dir.join("a"), "b"]],
-  ];
-  for (const [ticket, code, words] of commands) {
-    const outcome = await runClient([ticket, ...words]);
-    assertEquals(outcome.code, code, outcome.stderr);
-  }
-  const lines = linesOf(audit).filter(({ command }) => command !== "close" && command !== "stat");
-  const metadata = lines.map((
-    { role, command, path, to, bytes, outcome },
-  ) => [role, command, path, to, bytes, outcome]);
-  assertEquals(metadata, [
-    ["full", "put", evil, undefined, 3, "ok"],
-    ["full", "rename", evil, "b", 0, "ok"],
-    ["read", "get", "b", undefined, 3, "ok"],
-    ["read", "remove", "b", undefined, 0, "Refused"],
-    ["upload", "get", "b", undefined, 0, "Refused"],
-    ["upload", "put", "b", undefined, 0, "AlreadyExists"],
-  ]);
-  for (const { time, address, durationMs } of lines) {
-    assertMatch(String(time), /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
-    assertMatch(String(address), /^127\.0\.0\.1:\d+$/);
-    assert(typeof durationMs === "number" && durationMs >= 0);
-  }
-  const text = Deno.readTextFileSync(audit);
-  assert(!text.includes("\u001b") && !text.includes("\u202e"), text);
-  for (const ticket of [full, read, upload]) {
-    const { secret } = decodeTicket(ticket);
-    for (const form of [secret.text, secret.bytes.toHex(), secret.bytes.toBase64(), ticket]) {
-      assert(!text.includes(form) && !server.stderr.text.includes(form));
+Deno.test(
+  "server.ts --audit writes every command with its role, those it refuses too, and failed logins",
+  NOT_ON_WINDOWS,
+  async () => {
+    await using dir = await tempDir();
+    const others = ["--host", "0.0.0.0", "--address", "127.0.0.1", "--ticket-file", "-"];
+    const secrets = ["--read-secret-file", dir.join("r"), "--upload-secret-file", dir.join("u")];
+    const { server, served, audit } = await audited(dir.path, ...others, ...secrets, "--quiet");
+    await using _server = server;
+    const [full = "", read = "", upload = ""] = await ticketsOf(server, 3);
+    Deno.writeTextFileSync(dir.join("a"), "abc");
+    const evil = "evil\u001b[2J\u202e.txt";
+    const commands: [ticket: string, code: number, words: string[]][] = [
+      [full, 0, ["put", dir.join("a"), evil]],
+      [full, 0, ["rename", evil, "b"]],
+      [read, 0, ["get", "b", "-"]],
+      [read, 4, ["remove", "b"]],
+      [upload, 4, ["get", "b", "-"]],
+      [upload, 1, ["put", dir.join("a"), "b"]],
+      [encodeTicket({ ...decodeTicket(full), secret: Secret.create() }), 4, ["remove", "b"]],
+    ];
+    for (const [ticket, code, words] of commands) {
+      const outcome = await runClient([ticket, ...words]);
+      assertEquals(outcome.code, code, outcome.stderr);
     }
-  }
-  assertEquals((Deno.statSync(audit).mode ?? 0) & 0o777, 0o600);
-  assertEquals(Deno.readTextFileSync(join(served, "b")), "abc");
-});
+    const lines = linesOf(audit).filter(({ command }) => command !== "close" && command !== "stat");
+    const metadata = lines.map((
+      { role, command, path, to, bytes, outcome },
+    ) => [role, command, path, to, bytes, outcome]);
+    assertEquals(metadata, [
+      ["full", "put", evil, undefined, 3, "ok"],
+      ["full", "rename", evil, "b", 0, "ok"],
+      ["read", "get", "b", undefined, 3, "ok"],
+      ["read", "remove", "b", undefined, 0, "Refused"],
+      ["upload", "get", "b", undefined, 0, "Refused"],
+      ["upload", "put", "b", undefined, 0, "AlreadyExists"],
+      [undefined, "login", undefined, undefined, undefined, "Unauthorized"],
+    ]);
+    for (const { time, address, durationMs } of lines) {
+      assertMatch(String(time), /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
+      assertMatch(String(address), /^127\.0\.0\.1:\d+$/);
+      assert(typeof durationMs === "number" && durationMs >= 0);
+    }
+    const text = Deno.readTextFileSync(audit);
+    assert(!text.includes("\u001b") && !text.includes("\u202e"), text);
+    for (const ticket of [full, read, upload]) {
+      const { secret } = decodeTicket(ticket);
+      for (const form of [secret.text, secret.bytes.toHex(), secret.bytes.toBase64(), ticket]) {
+        assert(!text.includes(form) && !server.stderr.text.includes(form));
+      }
+    }
+    assertEquals((Deno.statSync(audit).mode ?? 0) & 0o777, 0o600);
+    assertEquals(Deno.readTextFileSync(join(served, "b")), "abc");
+  },
+);
 
 Deno.test("server.ts --audit goes on in a new file on SIGHUP", NOT_ON_WINDOWS, async () => {
   await using dir = await tempDir();

@@ -41,6 +41,7 @@ const REQUESTS: { readonly [N in CommandName]: RequestOf<N> } = {
     path: "a",
     size: 2 ** 53 - 1,
     mtimeMs: -1,
+    mode: 0o777,
     overwrite: false,
     durable: true,
     shared: true,
@@ -51,7 +52,8 @@ const REQUESTS: { readonly [N in CommandName]: RequestOf<N> } = {
   part: { command: "part", upload: "u", offset: 0 },
   sum: { command: "sum", path: "a" },
   blocks: { command: "blocks", path: "a", length: 10 },
-  mkdir: { command: "mkdir", path: "a/b", parents: false },
+  mkdir: { command: "mkdir", path: "a/b", parents: false, mode: 0o750 },
+  set: { command: "set", path: "a/b", mtimeMs: -1, mode: 0 },
   rename: { command: "rename", path: "a", to: "b" },
   remove: { command: "remove", path: "a", recursive: true },
   say: { command: "say", text: "hello" },
@@ -61,7 +63,7 @@ const REQUESTS: { readonly [N in CommandName]: RequestOf<N> } = {
 /** An `ok` of every command with all its fields. */
 const OKS: { readonly [N in CommandName]: OkOf<N> } = {
   dir: { entries: 3 },
-  stat: { kind: "directory", size: 0, mtimeMs: 0, version: "v" },
+  stat: { kind: "directory", size: 0, mtimeMs: 0, mode: 0o755, version: "v" },
   get: {},
   put: { path: "a", size: 1, mtimeMs: 2, version: "v", durable: false },
   part: { size: 1 },
@@ -69,6 +71,7 @@ const OKS: { readonly [N in CommandName]: OkOf<N> } = {
   offer: { covered: 1, blockSize: 2, hashes: "AAAAAA==", kept: "state" },
   blocks: { covered: 1, blockSize: 2, hashes: "AAAAAA==", size: 1, mtimeMs: 2, version: "v" },
   mkdir: {},
+  set: {},
   rename: {},
   remove: {},
   say: {},
@@ -110,6 +113,7 @@ Deno.test("decodeRequest() gives back every request without its optional fields"
   assertEquals(decodeRequest(json({ command: "get", path: "a" })), { command: "get", path: "a" });
   assertEquals(decodeRequest(json({ command: "put", path: "a" })), { command: "put", path: "a" });
   assertEquals(decodeRequest(json({ command: "mkdir", path: "a" })), { command: "mkdir", path: "a" });
+  assertEquals(decodeRequest(json({ command: "set", path: "a" })), { command: "set", path: "a" });
 });
 
 Deno.test("decodeRequest() refuses a request without a field that it needs", () => {
@@ -120,6 +124,7 @@ Deno.test("decodeRequest() refuses a request without a field that it needs", () 
     ["blocks", "path"],
     ["blocks", "length"],
     ["mkdir", "path"],
+    ["set", "path"],
     ["rename", "path"],
     ["rename", "to"],
     ["remove", "path"],
@@ -187,6 +192,15 @@ Deno.test("decodeRequest() refuses numbers that are not what they should be", ()
       number,
     );
   }
+  for (const mode of ["-1", "0.5", "512", "2048", "36389", "1e999"]) {
+    for (const command of ["put", "mkdir", "set"]) {
+      assertThrowsCode(
+        "BadRequest",
+        () => decodeRequest(utf8(`{"command":"${command}","path":"a","mode":${mode}}`)),
+        mode,
+      );
+    }
+  }
   const largest = { command: "put", path: "a", size: 9007199254740991, mtimeMs: -8640000000000000 };
   assertEquals<unknown>(decodeRequest(json(largest)), largest);
 });
@@ -245,7 +259,7 @@ Deno.test("decodeRequest() survives the deepest nesting that fits", () => {
 Deno.test("decodeRequest() and the message checks throw nothing but FerryError for damaged messages", () => {
   withRandom((random) => {
     const samples: Uint8Array[] = [...Object.values(REQUESTS), ...Object.values(OKS)].map(json);
-    samples.push(json([{ path: "a", kind: "file", size: 1, mtimeMs: 2 }]), json({ ferry: [1, 2] }));
+    samples.push(json([{ path: "a", kind: "file", size: 1, mtimeMs: 2, mode: 0o644 }]), json({ ferry: [1, 2] }));
     const words = ["null", "[]", "{}", '"__proto__"', "\\ud800", "1e999", "-", '"', "\\u0000", "}", "]", ","] as const;
     let refused = 0;
     for (let i = 0; i < 500; i++) {
@@ -262,7 +276,7 @@ Deno.test("MESSAGES check every field and name it", () => {
     serverHello: { ferry: [1, 2] },
     clientHello: { ferry: 1 },
     welcome: { allows: ["read"], window: 8 },
-    readyToSend: { size: 1, mtimeMs: -2, version: "v" },
+    readyToSend: { size: 1, mtimeMs: -2, mode: 0o644, version: "v" },
     readyToReceive: { upload: "name" },
     end: { size: 0 },
     error: { code: "NotFound", message: "m", path: "p" },
@@ -275,7 +289,7 @@ Deno.test("MESSAGES check every field and name it", () => {
     assertEquals<unknown>(decode(json({ ...sample, later: 1 })), sample);
     for (const field of Object.keys(sample)) {
       assertFieldIsChecked(sample, field, decode);
-      if (field !== "path") {
+      if (field !== "path" && field !== "mode") {
         assertThrowsCode("BadRequest", () => decode(json({ ...sample, [field]: undefined })), field);
       }
     }
@@ -286,11 +300,15 @@ Deno.test("MESSAGES check every field and name it", () => {
 });
 
 Deno.test("MESSAGES.entries() checks every item of a list", () => {
-  const entry = { path: "a", kind: "file", size: 1, mtimeMs: 2 } as const;
-  const other = { path: "d", kind: "directory", size: 0, mtimeMs: -2 } as const;
+  const entry = { path: "a", kind: "file", size: 1, mtimeMs: 2, mode: 0o640 } as const;
+  const directory = { path: "d", kind: "directory", size: 0, mtimeMs: -2, unreadable: true } as const;
+  const other = { path: "p", kind: "other", size: 0, mtimeMs: 0, reason: "a pipe" } as const;
+  const entries = [entry, directory, other];
   assertEquals(MESSAGES.entries([], "entries"), []);
-  assertEquals(MESSAGES.entries([entry, { ...other, later: 1 }], "entries"), [entry, other]);
-  for (const wrong of [null, {}, "a", [null], [[entry]], [entry, { ...entry, kind: "link" }], [entry, {}]]) {
+  assertEquals(MESSAGES.entries([entry, { ...directory, later: 1 }, other], "entries"), entries);
+  const bad = [{ kind: "link" }, { mode: 0o1000 }, { reason: 1 }, { unreadable: "yes" }];
+  const wrongEntries = bad.map((field) => [entry, { ...entry, ...field }]);
+  for (const wrong of [null, {}, "a", [null], [[entry]], [entry, {}], ...wrongEntries]) {
     assertThrowsCode("BadRequest", () => MESSAGES.entries(wrong, "entries"), JSON.stringify(wrong));
   }
 });
@@ -301,6 +319,7 @@ Deno.test("okCheck() accepts the ok of every command, ignores unknown fields and
     assertEquals(check({ ...OKS[name], later: 1 }, name), OKS[name]);
     for (const field of Object.keys(OKS[name])) {
       assertFieldIsChecked(OKS[name], field, (payload) => check(decodeControl(payload), name));
+      if (field === "mode") continue;
       assertThrowsCode("BadRequest", () => check({ ...OKS[name], [field]: undefined }, name), `${name}.${field}`);
     }
   }
@@ -310,6 +329,7 @@ Deno.test("COMMANDS says of each command what it needs and whether a body follow
   const needing = (right: string | undefined) => COMMAND_NAMES.filter((name) => needOf(name) === right);
   assertEquals(needing("read"), ["dir", "stat", "get", "sum", "blocks"]);
   assertEquals(needing("add"), ["put", "offer", "part", "mkdir"]);
+  assertEquals(needing("overwrite"), ["set"]);
   assertEquals(needing("remove"), ["rename", "remove"]);
   assertEquals(needing(undefined), ["say", "close"]);
   assertEquals(COMMAND_NAMES.filter((name) => "body" in COMMANDS[name]), ["put", "part"]);

@@ -42,7 +42,7 @@ const get: Message = {
 const close: Message = { kind: FrameKind.request, value: { command: "close" }, decode: decodeRequest };
 const ready = control(
   FrameKind.ready,
-  { size: 14, mtimeMs: 1767225600123, version: "q5u-1b-mjw1k9c0-mjw1k9c0" },
+  { size: 14, mtimeMs: 1767225600123, mode: 0o644, version: "q5u-1b-mjw1k9c0-mjw1k9c0" },
   MESSAGES.readyToSend,
 );
 const readyShared = control(
@@ -57,7 +57,7 @@ const hashes = "I0Kb2bqY3VFAMJu5sAlLOq1kJDD/9vs8ph8AjOZE80o=";
 const offered = control(FrameKind.ok, { covered: 7, blockSize: 2 ** 20, hashes, kept }, okCheck("offer"));
 const put: Message = {
   kind: FrameKind.request,
-  value: { command: "put", ...file, mtimeMs: 1767225600123, offset: 7, kept },
+  value: { command: "put", ...file, mtimeMs: 1767225600123, mode: 0o644, offset: 7, kept },
   decode: decodeRequest,
 };
 const rest: Message = { kind: FrameKind.data, value: new TextEncoder().encode("世界\n"), decode: (payload) => payload };
@@ -68,8 +68,10 @@ const stored = control(
   okCheck("put"),
 );
 const entries = control(FrameKind.entries, [
-  { path: "pictures", kind: "directory", size: 0, mtimeMs: 1767225600000 },
-  { path: "pictures/📡 antenna.png", kind: "file", size: 4096, mtimeMs: -1 },
+  { path: "pictures.pipe", kind: "other", size: 0, mtimeMs: 1767225600000, reason: "a pipe" },
+  { path: "pictures", kind: "directory", size: 0, mtimeMs: 1767225600000, mode: 0o755 },
+  { path: "pictures/\uffee.png", kind: "file", size: 0, mtimeMs: 0 },
+  { path: "pictures/📡 antenna.png", kind: "file", size: 4096, mtimeMs: -1, mode: 0o644 },
 ], MESSAGES.entries);
 const data: Message = {
   kind: FrameKind.data,

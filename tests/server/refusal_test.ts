@@ -2,7 +2,7 @@ import { assert, assertEquals, assertGreater, assertLess } from "@std/assert";
 import { newNonce, prove, Secret } from "../../lib/auth/secret.ts";
 import { FrameKind } from "../../lib/protocol/frames.ts";
 import { frameBytes } from "../helpers/frames.ts";
-import { type Answer, RawPeer, Served, within } from "../helpers/raw.ts";
+import { type Answer, failsWith, RawPeer, Served, within } from "../helpers/raw.ts";
 
 /** The answer comes after 1 s; timers may be a little early against the clock. */
 const AT_LEAST_MS = 990;
@@ -58,6 +58,30 @@ async function answerTo(served: Served, frames: readonly Uint8Array[]): Promise<
   assertEquals(await peer.receive(), undefined);
   return [answer, ms];
 }
+
+Deno.test("serve() tells of each failed login once, and of nobody who gets in or does not try", async () => {
+  const secret = Secret.create();
+  const limits = { connections: 1 };
+  await using served = await Served.with({}, { secret, limits });
+  const names = Object.keys(WRONG);
+  await Promise.all(Object.values(WRONG).map((frames) => answerTo(served, frames)));
+  await failsWith(served.connect({ secret: Secret.create() }), "Unauthorized");
+  await using client = await served.connect({ secret });
+  await failsWith(served.connect({ secret }), "Unreachable");
+  using rude = await RawPeer.connect(served.address);
+  await rude.send("request", { command: "stat" });
+  await rude.ended();
+  (await RawPeer.connect(served.address)).conn.close();
+  await client.stat();
+  const logins = served.events.of("login");
+  assertEquals(logins.length, names.length + 1);
+  const opened = new Map(served.events.of("open").map(({ session, peer }) => [session, peer]));
+  for (const { session, peer, outcome, durationMs } of logins) {
+    assertEquals([peer, outcome], [opened.get(session), "Unauthorized"]);
+    // It is told at once, and not when the client hears of it.
+    assert(durationMs < 1000, `${durationMs}`);
+  }
+});
 
 Deno.test("serve() gives one answer, after a second, to whatever is wrong with a nonce or a proof", async () => {
   await using served = await Served.with({}, { secret: Secret.create() });

@@ -88,23 +88,24 @@ Deno.test("serve() does not store a body that a cancel follows at once", async (
 });
 
 Deno.test("serve() tells the truth when a cancel comes too late", async () => {
-  const committing = Promise.withResolvers<void>();
+  const committed = Promise.withResolvers<void>();
   const seen = Promise.withResolvers<void>();
   await using served = await Served.with({}, {}, (storage) => ({
     upload: async (...args) => {
       const upload = await storage.upload(...args);
       const commit = upload.commit.bind(upload);
       upload.commit = async () => {
-        committing.resolve();
+        const receipt = await commit();
+        committed.resolve();
         await seen.promise;
-        return await commit();
+        return receipt;
       };
       return upload;
     },
   }));
   using peer = await RawPeer.greeted(served.address);
   await peer.sendAll(...put("one"), ["request", { command: "stat" }]);
-  await within(committing.promise, "the commit");
+  await within(committed.promise, "the commit");
   await peer.sendAll(["cancel", { request: 2 }], ["cancel", { request: 1 }], ["request", { command: "stat" }]);
   // Another connection has been served, so what this one has sent has come.
   using other = await RawPeer.greeted(served.address);

@@ -23,6 +23,7 @@ const SAMPLES: Record<string, Record<string, unknown>> = {
   blocks: { path: "a.txt", length: 5 },
   part: { upload: "none", offset: 0 },
   mkdir: { path: "new" },
+  set: { path: "a.txt", mtimeMs: 0, mode: 0o600 },
   rename: { path: "a.txt", to: "b.txt" },
   remove: { path: "a.txt" },
   say: { text: "hello" },
@@ -181,7 +182,7 @@ Deno.test("serve() with readOnly refuses every command that writes, and no other
   using peer = await RawPeer.greeted(served.address);
   for (const name of NAMES.filter((name) => name !== "close")) {
     const { outcome } = await askWithBody(peer, name, SAMPLES[name]);
-    assertEquals(outcome, ["add", "remove"].includes(needOf(name) ?? "") ? "Refused" : "ok", name);
+    assertEquals(outcome, ["add", "overwrite", "remove"].includes(needOf(name) ?? "") ? "Refused" : "ok", name);
   }
   assertEquals(await namesIn(served.join()), ["a.txt", "d"]);
   assertEquals((await peer.ask({ command: "close" })).outcome, "ok");

@@ -1,5 +1,6 @@
 import type { Storage } from "../../lib/storage/storage.ts";
 import type { Define, Traits } from "./conformance/define.ts";
+import { testModes, testSetMetadata, testSignals } from "./conformance/metadata.ts";
 import { testDigest, testRead, testStat } from "./conformance/read.ts";
 import { testList, testMkdir, testRemove, testRename } from "./conformance/tree.ts";
 import { testUpload, testUploadFailures } from "./conformance/upload.ts";
@@ -31,4 +32,7 @@ export function testStorage(name: string, makeStorage: () => Promise<StorageUnde
   testRename(define);
   testRemove(define);
   testDigest(define);
+  testModes(define);
+  testSetMetadata(define);
+  testSignals(define);
 }

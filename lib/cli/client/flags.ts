@@ -6,14 +6,14 @@ import { UsageError } from "../terminal/usage.ts";
 
 /** The options that commands can have. */
 const FLAGS = {
-  recursive: { alias: "r", help: "with everything in it" },
+  recursive: { alias: "r", help: "include everything below" },
   update: { alias: "u", help: "skip files with the same size and time on both sides" },
   checksum: { help: "skip files with the same content on both sides" },
   "dry-run": { alias: "n", help: "only show what would be transferred" },
   "no-clobber": { help: "never replace a file" },
-  verify: { help: "compare SHA-256 of both sides afterwards, read back from the disk" },
-  durable: { help: "sync to the disk before it counts as done" },
-  retries: { value: "N", help: `connect again up to N times in a row (${DEFAULT_RETRIES})` },
+  verify: { help: "read both files back from the disk and compare their SHA-256" },
+  durable: { help: "sync each file to the disk before it counts as done" },
+  retries: { value: "N", help: `reconnect up to N times in a row without progress (${DEFAULT_RETRIES})` },
   connections: { value: "N", help: "use N connections for a tree or a large file (1)" },
 } as const;
 

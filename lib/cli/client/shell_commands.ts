@@ -52,9 +52,10 @@ async function dir({ shell, args: [name = "."], flags: { recursive }, signal }: 
 
 async function stat({ shell, args: [name = "."], signal }: Invocation): Promise<void> {
   const path = shell.remote(name, "stat");
-  const { kind, size, mtimeMs, version } = await shell.storage.stat(path, { signal });
+  const { kind, size, mtimeMs, mode, version } = await shell.storage.stat(path, { signal });
   const lines = [`name: ${printable(path || "/")}`, `kind: ${kind}`];
   if (kind === "file") lines.push(`size: ${size} bytes`);
+  if (mode !== undefined) lines.push(`permissions: ${mode.toString(8).padStart(3, "0")}`);
   lines.push(`changed: ${localTime(mtimeMs)}`, `version: ${printable(version)}`);
   await shell.output.print(`${lines.join("\n")}\n`);
 }

@@ -50,11 +50,13 @@ export function fit(text: string, columns: number): string {
 export class Columns {
   #sizeWidth = 0;
 
-  /** The lines for some entries, each ending in a newline. Directories end in `/`. */
+  /** The lines for some entries, each ending in a newline. Directories end in `/`; of what is not served it is said why. */
   lines(entries: Entry[]): string {
-    const rows = entries.map(({ kind, size, mtimeMs, path }) => ({
+    const rows = entries.map(({ kind, size, mtimeMs, path, reason }) => ({
       size: kind === "file" ? String(size) : "-",
-      rest: `${localTime(mtimeMs)}  ${printable(path)}${kind === "directory" ? "/" : ""}`,
+      rest: `${localTime(mtimeMs)}  ${printable(path)}${
+        kind === "directory" ? "/" : reason ? ` (${printable(reason)})` : ""
+      }`,
     }));
     this.#sizeWidth = rows.reduce((width, row) => Math.max(width, row.size.length), this.#sizeWidth);
     return rows.map(({ size, rest }) => `${size.padStart(this.#sizeWidth)}  ${rest}\n`).join("");

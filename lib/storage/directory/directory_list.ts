@@ -3,7 +3,7 @@ import { join } from "@std/path";
 import { takeTurn } from "../../transport/scheduler.ts";
 import { FerryError, toFerryError } from "../../core/errors.ts";
 import { ENTRIES_PER_STEP, isSmall, MAX_STEP_MS } from "./entries.ts";
-import { metadata } from "./system_metadata.ts";
+import { entryOf } from "./system_metadata.ts";
 import { lstatOrNothing } from "./lookup.ts";
 import { NameBudget } from "./name_budget.ts";
 import { isLonger, MAX_NAME_BYTES, MAX_PATH_BYTES, MAX_SYSTEM_PATH_BYTES } from "../../core/remote_path.ts";
@@ -35,9 +35,9 @@ interface Level {
 }
 
 /**
- * Lists a real directory, and with `recursive` those in it, parents before children, sorted by name. Links to
- * directories are listed and not entered. Anything that is neither a file nor a directory is left out. A directory
- * of which not everything can be listed is `unreadable`, so that nobody takes the listing for complete.
+ * Lists a real directory, and with `recursive` those in it, sorted by `listingKey`. Links to directories are listed and
+ * not entered. A directory of which not everything can be listed is `unreadable`, so that nobody takes the listing for
+ * complete. What becomes something of another kind meanwhile is left out, as what is made or removed meanwhile may be.
  *
  * Entries are looked at in synchronous steps, which check the directory that they stand in.
  *
@@ -102,23 +102,24 @@ class Listing {
     return true;
   }
 
-  #look({ directory, prefix }: Level, name: string): void {
+  /** @param key A name, as it was sorted: a directory's has a `/` at its end. */
+  #look({ directory, prefix }: Level, key: string): void {
+    const wasDirectory = key.endsWith("/");
+    const name = wasDirectory ? key.slice(0, -1) : key;
     const real = join(directory.path, name);
-    const found = this.#lookAt(real);
-    if (!found) return;
-    const { own, info } = found;
-    const { kind, size, mtimeMs } = metadata(info);
-    const entry = { path: prefix + name, kind, size, mtimeMs };
+    const own = this.#lookAt(real);
+    if (!own) return;
+    const entry = entryOf(prefix + name, own, own.isSymlink ? this.#options.followLink(real) : own);
+    // It would be in the wrong place.
+    if ((entry.kind === "directory") !== wasDirectory) return;
     if (this.#options.recursive && own.isDirectory) this.#enter(new PinnedDirectory(real, own), own, entry);
     else this.#found.push(entry);
   }
 
-  /** What is there, and where a link leads; undefined for what does not exist for clients. */
-  #lookAt(real: string): { own: Deno.FileInfo; info: Deno.FileInfo } | undefined {
+  /** What is there, a link not followed; undefined for what is gone or may not be looked at. */
+  #lookAt(real: string): Deno.FileInfo | undefined {
     try {
-      const own = lstatOrNothing(real);
-      const info = own?.isSymlink ? this.#options.followLink(real) : own;
-      return own && (info?.isFile || info?.isDirectory) ? { own, info } : undefined;
+      return lstatOrNothing(real);
     } catch (error) {
       if (isSkippable(error)) return undefined;
       throw error;
@@ -133,6 +134,7 @@ class Listing {
       names: new SortedNames(directory, {
         budget: this.#budget,
         leavesOut: this.#tooDeepIn(directory, entry, () => level.isIncomplete = true),
+        leadsToDirectory: (name) => this.#options.followLink(join(directory.path, name))?.isDirectory === true,
         spare: () => this.#levels.some((other) => other !== level && other.names.drop()),
         signal: this.#options.signal,
       }),
@@ -144,7 +146,7 @@ class Listing {
     // A large one is read between two steps.
     if (!isSmall(info)) return;
     try {
-      level.names.readAtOnce();
+      if (!level.names.readAtOnce()) return;
       // Whether it was this directory that was read, and all above it were the same.
       if (above) above.directory.checkSame();
       else directory.check();

@@ -1,5 +1,6 @@
 import type { FileMetadata } from "../../core/metadata.ts";
 import { FerryError, toFerryError } from "../../core/errors.ts";
+import { throwIfAborted } from "../../core/unless_aborted.ts";
 import { metadata, mtimeMs } from "./system_metadata.ts";
 import { PacedFile } from "./paced_file.ts";
 import { lookAgain } from "./lookup.ts";
@@ -57,6 +58,7 @@ export class DirectoryReader implements Reader {
 
   read(into: Uint8Array): Promise<number | null> | number | null {
     try {
+      throwIfAborted(this.#options.signal);
       if (this.#remaining === 0) return this.#finish();
       const n = this.#file.read(into.subarray(0, Math.min(into.length, this.#remaining)));
       if (!(n instanceof Promise)) return this.#account(n);

@@ -10,7 +10,8 @@ import { sumBlocks } from "./sum_blocks.ts";
 import { DirectoryReader } from "./directory_reader.ts";
 import { DirectoryUpload, offerUpload, type UploadTarget } from "./directory_upload.ts";
 import { listTree } from "./directory_list.ts";
-import { metadata } from "./system_metadata.ts";
+import { metadata, PERMISSION_BITS } from "./system_metadata.ts";
+import { setMetadata } from "./set_metadata.ts";
 import { KeptFiles } from "./kept_files.ts";
 import { Locator } from "./locator.ts";
 import { again, isInPlace, isSameFile, lstatOrNothing } from "./lookup.ts";
@@ -18,6 +19,7 @@ import { Measure } from "./measure.ts";
 import { removeWithLeftovers } from "./leftovers.ts";
 import { temporaryName } from "./temporary_file.ts";
 import { MAX_SYSTEM_PATH_BYTES, type RemotePath, ROOT } from "../../core/remote_path.ts";
+import { throwIfAborted } from "../../core/unless_aborted.ts";
 import { PinnedDirectory } from "./pinned_directory.ts";
 import { Removal } from "./removal.ts";
 import { Root } from "./root.ts";
@@ -26,6 +28,7 @@ import type {
   BlockOptions,
   Kept,
   ListOptions,
+  MetadataChange,
   MkdirOptions,
   OfferOptions,
   OperationOptions,
@@ -46,9 +49,10 @@ const MAX_MEASURES = 3;
 /** Bytes that are read at a time to compute a digest. */
 const DIGEST_CHUNK_BYTES = 1024 * 1024;
 
-/** Runs file operations; what they throw becomes a `FerryError`. */
-function guarded<T>(operation: () => T): T {
+/** Runs file operations, unless they were given up before; what they throw becomes a `FerryError`. */
+function guarded<T>(signal: AbortSignal | undefined, operation: () => T): T {
   try {
+    throwIfAborted(signal);
     return operation();
   } catch (error) {
     throw toFerryError(error);
@@ -79,24 +83,23 @@ export class DirectoryStorage implements Storage {
    * @throws {FerryError} `NotFound`, `NotADirectory`, `Refused`.
    */
   static open(root: string): DirectoryStorage {
-    return guarded(() => {
+    return guarded(undefined, () => {
       const real = Deno.realPathSync(root);
       if (!Deno.statSync(real).isDirectory) throw new FerryError("NotADirectory", "it is not a directory");
       return new DirectoryStorage(real);
     });
   }
 
-  async stat(path: RemotePath): Promise<FileMetadata> {
-    return guarded(() =>
+  async stat(path: RemotePath, { signal }: OperationOptions = {}): Promise<FileMetadata> {
+    return guarded(signal, () =>
       again(() => {
         const found = this.#locator.find(path);
         return isInPlace(found) ? metadata(found.info) : undefined;
-      })
-    );
+      }));
   }
 
   async *list(path: RemotePath, { recursive = false, signal }: ListOptions = {}): AsyncIterable<Entry> {
-    const directory = guarded(() => {
+    const directory = guarded(signal, () => {
       const { directory, name, info } = this.#locator.find(path);
       if (!info.isDirectory) throw new FerryError("NotADirectory", "it is not a directory");
       return new PinnedDirectory(join(directory, name), info);
@@ -106,7 +109,7 @@ export class DirectoryStorage implements Storage {
   }
 
   async read(path: RemotePath, options: ReadOptions = {}): Promise<Reader> {
-    const reader = guarded(() => again(() => this.#open(path, options)));
+    const reader = guarded(options.signal, () => again(() => this.#open(path, options)));
     try {
       await reader.settle();
     } catch (error) {
@@ -117,28 +120,38 @@ export class DirectoryStorage implements Storage {
   }
 
   async offer(path: RemotePath, options: OfferOptions = {}): Promise<Kept> {
-    return await offerUpload(guarded(() => this.#uploadTarget(path, options)), options);
+    return await offerUpload(guarded(options.signal, () => this.#uploadTarget(path, options)), options);
   }
 
   async upload(path: RemotePath, options: UploadOptions = {}): Promise<Upload> {
-    return guarded(() => new DirectoryUpload(this.#uploadTarget(path, options), options, this.#kept));
+    return guarded(
+      options.signal,
+      () => new DirectoryUpload(this.#uploadTarget(path, options), options, this.#kept),
+    );
   }
 
-  async mkdir(path: RemotePath, { parents = false, maxDepth }: MkdirOptions = {}): Promise<void> {
-    guarded(() => {
+  async mkdir(path: RemotePath, { parents = false, mode, maxDepth, signal }: MkdirOptions = {}): Promise<void> {
+    guarded(signal, () => {
       const { directory, names } = parents ? this.#locator.missingIn(path) : this.#locator.missing(path);
       if (names.length > 0) this.#refuseDeeper(this.#root.depthOf(directory) + names.length, maxDepth);
       let place = directory;
-      for (const name of names) {
-        Deno.mkdirSync(place = join(place, name));
+      for (const [i, name] of names.entries()) {
+        // Its owner has to put into it what belongs there.
+        const own = mode !== undefined && i === names.length - 1 ? { mode: mode & PERMISSION_BITS | 0o700 } : {};
+        Deno.mkdirSync(place = join(place, name), own);
         added(place);
       }
     });
   }
 
+  async setMetadata(path: RemotePath, change: MetadataChange, { signal }: OperationOptions = {}): Promise<void> {
+    guarded(signal, () => again(() => setMetadata(this.#locator.find(path), change)));
+  }
+
   async rename(path: RemotePath, to: RemotePath, { maxDepth, signal }: RenameOptions = {}): Promise<void> {
     let measure: Measure | undefined;
     try {
+      throwIfAborted(signal);
       for (let tries = 0; tries <= MAX_MEASURES; tries++) {
         const unmeasured = this.#rename(path, to, maxDepth, measure);
         if (!unmeasured) return;
@@ -156,6 +169,7 @@ export class DirectoryStorage implements Storage {
 
   async remove(path: RemotePath, options: RemoveOptions = {}): Promise<void> {
     try {
+      throwIfAborted(options.signal);
       await this.#remove(path, options);
     } catch (error) {
       throw toFerryError(error);
@@ -163,7 +177,7 @@ export class DirectoryStorage implements Storage {
   }
 
   async blocks(path: RemotePath, options: BlockOptions): Promise<{ sums: BlockSums; metadata: FileMetadata }> {
-    const reader = await this.read(path, { length: options.length });
+    const reader = await this.read(path, { length: options.length, signal: options.signal });
     try {
       const sums = await sumBlocks((chunk) => reader.read(chunk), { ...options, length: reader.length });
       return { sums, metadata: reader.metadata };
@@ -175,7 +189,7 @@ export class DirectoryStorage implements Storage {
   }
 
   async sweep(path: RemotePath, options: SweepOptions = {}): Promise<void> {
-    const { directory, name, info } = guarded(() => this.#locator.find(path));
+    const { directory, name, info } = guarded(options.signal, () => this.#locator.find(path));
     if (!info.isDirectory) return;
     try {
       await sweep(this.root, join(directory, name), options);
@@ -186,7 +200,7 @@ export class DirectoryStorage implements Storage {
 
   /** How many bytes an interrupted upload of `path` has left; 0 when there is nothing to resume. */
   keptBytes(path: RemotePath): number {
-    return guarded(() => {
+    return guarded(undefined, () => {
       const { directory, name } = this.#locator.locate(path);
       const partial = join(directory, temporaryName(name));
       // Most often there is none, and this is the cheap way to find out.
@@ -197,9 +211,9 @@ export class DirectoryStorage implements Storage {
 
   async digest(
     path: RemotePath,
-    { signal }: OperationOptions = {},
+    options: OperationOptions = {},
   ): Promise<{ sha256: string; size: number; version: string }> {
-    const reader = await this.read(path);
+    const reader = await this.read(path, options);
     try {
       const hash = createHash("sha256");
       const chunk = new Uint8Array(Math.min(DIGEST_CHUNK_BYTES, Math.max(1, reader.length)));
@@ -208,7 +222,6 @@ export class DirectoryStorage implements Storage {
         if (n === null) break;
         hash.update(chunk.subarray(0, n));
         await takeTurn();
-        signal?.throwIfAborted();
       }
       return { sha256: hash.digest("hex"), size: reader.metadata.size, version: reader.metadata.version };
     } catch (error) {

@@ -3,13 +3,14 @@ import { join } from "@std/path";
 import { blockSizeFor, MIN_BLOCK_BYTES } from "../../core/block_sums.ts";
 import { FerryError, toFerryError } from "../../core/errors.ts";
 import { sumBlocks } from "./sum_blocks.ts";
-import { mtimeMs as mtimeMsOf, versionOf } from "./system_metadata.ts";
+import { mtimeMs as mtimeMsOf, PERMISSION_BITS, versionOf } from "./system_metadata.ts";
 import { PacedFile } from "./paced_file.ts";
 import type { KeptFiles } from "./kept_files.ts";
-import { lookAgain, lstatOrNothing } from "./lookup.ts";
+import { isSameFile, lookAgain, lstatOrNothing } from "./lookup.ts";
 import { Part } from "./upload_part.ts";
-import { PERMISSION_BITS, TemporaryFile } from "./temporary_file.ts";
+import { type OpenPermissions, TemporaryFile } from "./temporary_file.ts";
 import type { RemotePath } from "../../core/remote_path.ts";
+import { throwIfAborted } from "../../core/unless_aborted.ts";
 import { FreeSpace } from "./free_space.ts";
 import type { Kept, OfferOptions, Upload, UploadOptions, UploadPart } from "../storage.ts";
 import { added } from "./watch.ts";
@@ -35,6 +36,13 @@ function checkTarget({ replaced }: UploadTarget, options: UploadOptions): void {
   if (replaced && options.overwrite === false) throw new FerryError("AlreadyExists", "it exists already");
 }
 
+/** Which permission bits the file shall have. */
+function permissionsFor({ replaced }: UploadTarget, { mode }: UploadOptions): OpenPermissions {
+  if (mode !== undefined) return { mode: mode & PERMISSION_BITS, isMasked: true };
+  // Nobody may read the new content who could not read the old.
+  return replaced?.mode ? { mode: replaced.mode & PERMISSION_BITS } : {};
+}
+
 /** What an earlier upload has left, and whether one would be taken now; see `Storage.offer`. */
 export async function offerUpload(target: UploadTarget, options: OfferOptions): Promise<Kept> {
   const { size, owner, keepFree = 0, wholeBlocks, signal } = options;
@@ -42,7 +50,8 @@ export async function offerUpload(target: UploadTarget, options: OfferOptions): 
     checkTarget(target, options);
     const partial = TemporaryFile.openKept(target.directory, target.name, owner);
     try {
-      const known = Math.min(partial?.size ?? 0, size ?? Infinity);
+      // A size that is not announced is no bound for the work.
+      const known = Math.min(partial?.size ?? 0, size ?? partial?.used ?? 0);
       const blockSize = blockSizeFor(size ?? known);
       const length = wholeBlocks ? known - known % blockSize : known;
       new FreeSpace(target.directory, keepFree).require((size ?? length) - length);
@@ -70,6 +79,7 @@ export class DirectoryUpload implements Upload {
   #size: number;
   /** Whether what is still a partial file has the time that the file shall have, and not that of its last change. */
   #isDated = false;
+  #hasBegun = false;
   #open = true;
 
   constructor(target: UploadTarget, options: UploadOptions, keptFiles: KeptFiles) {
@@ -84,14 +94,13 @@ export class DirectoryUpload implements Upload {
     checkTarget(target, options);
     this.#size = offset;
     this.#space = new FreeSpace(target.directory, keepFree);
-    // Nobody may read the new content who could not read the old.
-    const mode = target.replaced?.mode;
-    const own = mode ? { owner, mode: mode & PERMISSION_BITS } : { owner };
-    this.#partial = TemporaryFile.open(target.directory, target.name, own);
+    this.#partial = TemporaryFile.open(target.directory, target.name, owner, permissionsFor(target, options));
     this.#file = new PacedFile(this.#partial.file);
     try {
-      this.#begin(offset, kept);
-      this.#space.require(size - offset);
+      if (offset > 0 && (kept !== this.#partial.state || offset > this.#partial.size)) {
+        throw new FerryError("Changed", "what was kept of an earlier upload is not what it was; try again");
+      }
+      this.#space.require(size - Math.max(offset, this.#partial.size));
     } catch (error) {
       this.#leave();
       throw error;
@@ -100,8 +109,8 @@ export class DirectoryUpload implements Upload {
 
   write(bytes: Uint8Array): Promise<void> | void {
     this.#size += bytes.length;
-    this.#prepare(this.#size, bytes.length);
     try {
+      this.#prepare(this.#size, bytes.length);
       return this.#file.write(bytes)?.catch((error) => Promise.reject(toFerryError(error)));
     } catch (error) {
       throw toFerryError(error);
@@ -112,8 +121,8 @@ export class DirectoryUpload implements Upload {
     // What was kept and compared is not changed any more.
     if (offset < (this.#options.offset ?? 0)) throw new FerryError("BadRequest", "that part is there already");
     if (this.#parts.length >= MAX_PARTS) throw new FerryError("TooLarge", `a file has at most ${MAX_PARTS} parts`);
-    this.#prepare(offset, 0);
     try {
+      this.#prepare(offset, 0);
       const part = new Part(this.#partial, offset, (end, bytes) => this.#prepare(end, bytes));
       this.#parts.push(part);
       return part;
@@ -124,9 +133,10 @@ export class DirectoryUpload implements Upload {
 
   async commit(): Promise<Receipt> {
     const { path, directory, name } = this.#target;
-    const { size: wanted, durable = false, owner = "" } = this.#options;
+    const { size: wanted, durable = false, owner = "", signal } = this.#options;
     const { file, path: partial } = this.#partial;
     try {
+      throwIfAborted(signal);
       if (this.#parts.length > 0) await this.#endParts();
       const size = this.#sizeWith(this.#parts.filter((part) => part.isFinished));
       if (wanted !== undefined && size !== wanted) {
@@ -138,8 +148,10 @@ export class DirectoryUpload implements Upload {
       const destination = join(directory, name);
       // Whether it can be opened has to be known before there is a file in it.
       using parent = durable ? await openDirectory(directory) : undefined;
+      this.#begin();
       this.#date();
       if (durable) await file.sync();
+      throwIfAborted(signal);
       // After everything that takes time: meanwhile something else may have been given that name.
       if (this.#options.overwrite === false && lstatOrNothing(destination)) {
         throw new FerryError("AlreadyExists", "it exists already");
@@ -148,6 +160,11 @@ export class DirectoryUpload implements Upload {
       const written = this.#partial.inPlace();
       if (!written) throw new FerryError("Changed", "the directory was replaced meanwhile; try again");
       if (written.size !== size) throw new FerryError("Changed", "the partial file was changed by others");
+      // What is synced is the directory that the file is put in.
+      if (parent && !isSameFile(parent.statSync(), Deno.lstatSync(directory))) {
+        throw new FerryError("Changed", "the directory was replaced meanwhile; try again");
+      }
+      this.#partial.finish(written);
       Deno.renameSync(partial, destination);
       added(destination);
       this.#isDated = false;
@@ -176,22 +193,23 @@ export class DirectoryUpload implements Upload {
     }
   }
 
-  /** Takes over what was kept, up to `offset`. */
-  #begin(offset: number, kept: string | undefined): void {
-    const partial = this.#partial;
-    if (offset > 0 && (kept !== partial.state || offset > partial.size)) {
-      throw new FerryError("Changed", "what was kept of an earlier upload is not what it was; try again");
-    }
-    if (partial.size > offset) partial.file.truncateSync(offset);
-    if (offset > 0) partial.file.seekSync(offset, Deno.SeekMode.Start);
+  /** Drops what was kept beyond the offset: only now, since until bytes arrive the upload may be given up. */
+  #begin(): void {
+    if (this.#hasBegun) return;
+    this.#hasBegun = true;
+    const { offset = 0 } = this.#options;
+    if (this.#partial.size > offset) this.#partial.file.truncateSync(offset);
+    if (offset > 0) this.#partial.file.seekSync(offset, Deno.SeekMode.Start);
   }
 
-  /** Sees whether so many bytes may be written that end at a position of the file. */
+  /** Prepares to write so many bytes that end at a position of the file, if they may be written. */
   #prepare(end: number, bytes: number): void {
-    const { size } = this.#options;
+    const { size, signal } = this.#options;
+    throwIfAborted(signal);
     if (size !== undefined && end > size) {
       throw new FerryError("BadRequest", `what was sent goes beyond the announced ${size} bytes`);
     }
+    this.#begin();
     this.#space.require(bytes);
   }
 

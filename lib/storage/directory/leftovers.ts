@@ -1,6 +1,7 @@
 import { join } from "@std/path";
 import { takeTurn } from "../../transport/scheduler.ts";
 import { FerryError } from "../../core/errors.ts";
+import { throwIfAborted } from "../../core/unless_aborted.ts";
 import { entriesOf } from "./entries.ts";
 import { lstatOrNothing } from "./lookup.ts";
 import { TEMPORARY_NAME, unlessHeld } from "./temporary_file.ts";
@@ -32,7 +33,7 @@ export async function removeWithLeftovers(
       else if (!ASIDE_NAME.test(name)) throw new FerryError("NotEmpty", "the directory is not empty");
     }
     await takeTurn();
-    signal?.throwIfAborted();
+    throwIfAborted(signal);
   }
   for await (const part of entriesOf(directory)) {
     await takeTurn();

@@ -1,6 +1,6 @@
 import { basename, dirname, join } from "@std/path";
 import { FerryError } from "../../core/errors.ts";
-import { type Found, type Location, lstatOrNothing, realPathOrNothing } from "./lookup.ts";
+import { type Found, type Location, lstatOrNothing, realPathOrNothing, targetOrNothing } from "./lookup.ts";
 import { type RemotePath, ROOT } from "../../core/remote_path.ts";
 import type { Root } from "./root.ts";
 
@@ -96,7 +96,7 @@ export class Locator {
 
   /** Where a link leads, or undefined when that is outside the root, nowhere, or nothing that is served. */
   followLink(link: string): Found | undefined {
-    const real = realPathOrNothing(link);
+    const real = targetOrNothing(link);
     if (real === undefined || !this.#root.serves(real)) return undefined;
     const info = lstatOrNothing(real);
     if (!info?.isFile && !info?.isDirectory) return undefined;

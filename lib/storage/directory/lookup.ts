@@ -1,5 +1,5 @@
 import { join } from "@std/path";
-import { FerryError } from "../../core/errors.ts";
+import { FerryError, toFerryError } from "../../core/errors.ts";
 import { endMoment } from "./moment.ts";
 
 /** Where a path leads: `info` is what is there now, or undefined when there is nothing. */
@@ -36,8 +36,21 @@ export function realPathOrNothing(path: string): string | undefined {
   }
 }
 
+/** The same for a link, which may also lead to what no path can be that long for: wherever it leads, nobody can tell. */
+export function targetOrNothing(link: string): string | undefined {
+  try {
+    return realPathOrNothing(link);
+  } catch (error) {
+    if (toFerryError(error).code === "InvalidPath") return undefined;
+    throw error;
+  }
+}
+
+/** What tells one file from all others of a system. */
+type FileIdentity = Pick<Deno.FileInfo, "ino" | "dev">;
+
 /** Whether two results of `stat` are about the same file. Where the system has no inode numbers, they are taken to be. */
-export function isSameFile(a: Deno.FileInfo, b: Deno.FileInfo): boolean {
+export function isSameFile(a: FileIdentity, b: FileIdentity): boolean {
   return a.ino === null || b.ino === null || (a.ino === b.ino && a.dev === b.dev);
 }
 

@@ -1,10 +1,11 @@
 import { Buffer } from "node:buffer";
 import { takeTurn } from "../../transport/scheduler.ts";
 import { FerryError, toFerryError } from "../../core/errors.ts";
+import { throwIfAborted } from "../../core/unless_aborted.ts";
 import { ENTRIES_PER_STEP, entriesOf } from "./entries.ts";
 import { lstatOrNothing } from "./lookup.ts";
 import { PinnedDirectory } from "./pinned_directory.ts";
-import { DirectoryStack, pathOf, type Place } from "./directory_stack.ts";
+import { DirectoryStack, pathOf, type WalkedDirectory } from "./directory_stack.ts";
 import { Watch } from "./watch.ts";
 
 /** How far down a directory reaches; it holds as long as this process changes nothing in it. */
@@ -51,28 +52,28 @@ export class Measure implements Disposable {
 
   async #run(signal: AbortSignal | undefined): Promise<void> {
     const { path } = this.directory;
-    const top: Place = { parent: undefined, name: path, depth: 0 };
+    const top: WalkedDirectory = { parent: undefined, name: path, depth: 0 };
     let seen = 0;
-    for (let place: Place | undefined = top; place && this.holds; place = this.#waiting.next()) {
+    for (let walked: WalkedDirectory | undefined = top; walked && this.holds; walked = this.#waiting.next()) {
       this.directory.check();
-      const inside = pathOf(place);
+      const inside = pathOf(walked);
       const bytes = Buffer.byteLength(inside) - Buffer.byteLength(path);
       for await (const part of partsOf(inside)) {
-        for (const entry of part) this.#add(place, bytes, entry);
+        for (const entry of part) this.#add(walked, bytes, entry);
         seen += part.length;
         if (seen < ENTRIES_PER_STEP) continue;
         seen = 0;
         await takeTurn();
-        signal?.throwIfAborted();
+        throwIfAborted(signal);
       }
     }
   }
 
   /** @param bytes What the path of the directory has, relative to where it all began. */
-  #add(place: Place, bytes: number, { name, isDirectory }: Deno.DirEntry): void {
-    this.depth = Math.max(this.depth, place.depth + 1);
+  #add(walked: WalkedDirectory, bytes: number, { name, isDirectory }: Deno.DirEntry): void {
+    this.depth = Math.max(this.depth, walked.depth + 1);
     this.bytes = Math.max(this.bytes, bytes + 1 + Buffer.byteLength(name));
-    if (!isDirectory || this.#waiting.add(place, name)) return;
+    if (!isDirectory || this.#waiting.add(walked, name)) return;
     throw new FerryError("Busy", "there is too much in it to be moved deeper now; try again later");
   }
 }

@@ -5,6 +5,7 @@ import { FerryError, toFerryError } from "../../core/errors.ts";
 import { ENTRIES_PER_STEP, isSmall, MAX_STEP_MS, readLarge } from "./entries.ts";
 import { lstatOrNothing } from "./lookup.ts";
 import { isLonger, MAX_NAME_BYTES, MAX_SYSTEM_PATH_BYTES, RESERVED_PREFIX } from "../../core/remote_path.ts";
+import { throwIfAborted } from "../../core/unless_aborted.ts";
 import { PinnedDirectory } from "./pinned_directory.ts";
 import { moved } from "./watch.ts";
 
@@ -71,7 +72,7 @@ export class Removal {
       else level.entries = await readSome(level.directory.path, this.#room());
       if (!this.#next()) return;
       await takeTurn();
-      signal?.throwIfAborted();
+      throwIfAborted(signal);
     }
   }
 

@@ -1,6 +1,6 @@
 import { join, SEPARATOR } from "@std/path";
 import { FerryError } from "../../core/errors.ts";
-import { lstatOrNothing, realPathOrNothing } from "./lookup.ts";
+import { lstatOrNothing, realPathOrNothing, targetOrNothing } from "./lookup.ts";
 import { type Moment, thisMoment } from "./moment.ts";
 import { isReserved } from "../../core/remote_path.ts";
 
@@ -79,7 +79,7 @@ export class Root {
   }
 
   #directoryBehind(link: string): string | undefined {
-    const real = realPathOrNothing(link);
+    const real = targetOrNothing(link);
     return real !== undefined && this.serves(real) && look(real)?.isDirectory ? real : undefined;
   }
 }

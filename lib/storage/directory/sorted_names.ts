@@ -2,7 +2,9 @@ import { takeTurn } from "../../transport/scheduler.ts";
 import { FerryError } from "../../core/errors.ts";
 import { isSmall } from "./entries.ts";
 import { costOf, type NameBudget } from "./name_budget.ts";
+import { compareUtf8, sortUtf8 } from "../../core/listing_order.ts";
 import { isReserved } from "../../core/remote_path.ts";
+import { throwIfAborted } from "../../core/unless_aborted.ts";
 import type { PinnedDirectory } from "./pinned_directory.ts";
 import { Watch } from "./watch.ts";
 
@@ -11,6 +13,12 @@ const NAMES_AT_ONCE = 2048;
 
 /** After so many names that were read or compared others get their turn. */
 const NAMES_PER_TURN = 1024;
+
+/** To see where a link leads takes as long as to read so many names. */
+const NAMES_PER_LINK = 16;
+
+/** A directory in which more than so many links have to be followed is not read at once. */
+const MAX_LINKS_AT_ONCE = 64;
 
 /** Of so many names from all over, the middle one divides the others. */
 const SAMPLE_SIZE = 9;
@@ -26,13 +34,16 @@ export interface NameOptions {
   readonly budget: NameBudget;
   /** Whether a name is to be left out. */
   readonly leavesOut: (name: string) => boolean;
+  /** Whether a link leads to a directory, for clients. */
+  readonly leadsToDirectory: (name: string) => boolean;
   /** Asks for memory, which others of the same listing may be able to spare; gives false when there is none. */
   readonly spare: () => boolean;
   readonly signal: AbortSignal | undefined;
 }
 
 /**
- * The names of what is in a directory, in order, Ferry's own left out. All of them are held, sorted piece by piece so
+ * The names of what is in a directory, a directory's with a `/` at its end, in the order of listings, Ferry's own left
+ * out. All of them are held, sorted piece by piece so
  * that the first of very many need not wait for all, or, where there is no memory for them, only the next ones; then the
  * directory is read again for those that follow.
  */
@@ -67,13 +78,18 @@ export class SortedNames {
     return name;
   }
 
-  /** Reads a small directory at once, in a step that checks it before and after. */
-  readAtOnce(): void {
-    this.#hasMore = false;
+  /**
+   * Reads a small directory at once, in a step that checks it before and after. Gives false, and leaves it to `prepare`,
+   * when too many links have to be followed for that.
+   */
+  readAtOnce(): boolean {
+    const entries = [...Deno.readDirSync(this.#directory.path)];
+    if (entries.filter(({ isSymlink }) => isSymlink).length > MAX_LINKS_AT_ONCE) return false;
     const reading = new Reading(this.#last, this.#options);
-    for (const { name } of Deno.readDirSync(this.#directory.path)) reading.add(name);
+    for (const entry of entries) reading.add(entry);
     this.#hold(reading);
     if (this.#pieces[0] && this.#pieces[0].length <= NAMES_AT_ONCE) this.#sort(this.#pieces.pop() ?? []);
+    return true;
   }
 
   /** Sees to it that `take` has a name, if there is one. */
@@ -99,8 +115,7 @@ export class SortedNames {
 
   async #read(): Promise<void> {
     this.drop();
-    if (isSmall(this.#directory.check())) {
-      this.readAtOnce();
+    if (isSmall(this.#directory.check()) && this.readAtOnce()) {
       this.#directory.check();
       return;
     }
@@ -123,22 +138,26 @@ export class SortedNames {
   async #readInto(reading: Reading): Promise<boolean> {
     using watch = new Watch(this.#directory.path);
     this.#directory.check();
-    let count = 0;
+    let isOpen = false;
+    let work = 0;
     try {
-      for await (const { name } of Deno.readDir(this.#directory.path)) {
+      for await (const entry of Deno.readDir(this.#directory.path)) {
         // From the first name on it is open, and stays the same wherever it is moved.
-        if (count === 0 && watch.hasMoved) return false;
-        reading.add(name);
-        if (++count % NAMES_PER_TURN !== 0) continue;
+        if (!isOpen && watch.hasMoved) return false;
+        isOpen = true;
+        reading.add(entry);
+        work += entry.isSymlink ? NAMES_PER_LINK : 1;
+        if (work < NAMES_PER_TURN) continue;
+        work = 0;
         await takeTurn();
-        this.#options.signal?.throwIfAborted();
+        throwIfAborted(this.#options.signal);
       }
     } catch (error) {
       // What could not be read was perhaps another one, of which nothing may be told.
-      if (count === 0 && watch.hasMoved) return false;
+      if (!isOpen && watch.hasMoved) return false;
       throw error;
     }
-    return count > 0 || !watch.hasMoved;
+    return isOpen || !watch.hasMoved;
   }
 
   #hold({ names, cost, isComplete }: Reading): void {
@@ -148,7 +167,7 @@ export class SortedNames {
   }
 
   #sort(piece: string[]): void {
-    this.#next = piece.sort().reverse();
+    this.#next = sortUtf8(piece).reverse();
   }
 
   /** Divides a piece in two, the names of one before those of the other. */
@@ -159,7 +178,7 @@ export class SortedNames {
       const end = Math.min(piece.length, done + NAMES_PER_TURN * 8);
       for (; done < end; done++) {
         const name = piece[done] ?? "";
-        (name < middle ? lower : upper).push(name);
+        (compareUtf8(name, middle) < 0 ? lower : upper).push(name);
       }
       await takeTurn();
     }
@@ -188,25 +207,37 @@ class Reading {
     return this.#bound === undefined;
   }
 
-  add(name: string): void {
-    if (this.#after !== undefined && name <= this.#after) return;
-    if (this.#isBeyond(name) || isReserved(name) || this.#options.leavesOut(name)) return;
-    const cost = costOf(name);
+  add(entry: Deno.DirEntry): void {
+    const { name } = entry;
+    if (isReserved(name)) return;
+    const key = this.#isDirectory(entry) ? `${name}/` : name;
+    if (this.#isPast(key) || this.#isBeyond(key) || this.#options.leavesOut(name)) return;
+    const cost = costOf(key);
     while (!this.#options.budget.take(cost)) {
       if (this.names.length >= MIN_WINDOW || !this.#options.spare()) this.#halve();
-      if (this.#isBeyond(name)) return;
+      if (this.#isBeyond(key)) return;
     }
-    this.names.push(name);
+    this.names.push(key);
     this.cost += cost;
   }
 
-  #isBeyond(name: string): boolean {
-    return this.#bound !== undefined && name >= this.#bound;
+  /** Whether it is one for clients; a link is followed only when it is wanted if it leads to one or if it does not. */
+  #isDirectory({ name, isDirectory, isSymlink }: Deno.DirEntry): boolean {
+    if (!isSymlink) return isDirectory;
+    return !this.#isPast(`${name}/`) && !this.#isBeyond(name) && this.#options.leadsToDirectory(name);
+  }
+
+  #isPast(key: string): boolean {
+    return this.#after !== undefined && compareUtf8(key, this.#after) <= 0;
+  }
+
+  #isBeyond(key: string): boolean {
+    return this.#bound !== undefined && compareUtf8(key, this.#bound) >= 0;
   }
 
   /** Keeps the half of the names that comes first. */
   #halve(): void {
-    const others = this.names.sort().splice(this.names.length >> 1);
+    const others = sortUtf8(this.names).splice(this.names.length >> 1);
     this.#bound = others[0];
     const cost = others.reduce((sum, name) => sum + costOf(name), 0);
     this.#options.budget.give(cost);
@@ -218,5 +249,5 @@ class Reading {
 function middleOf(names: string[]): string {
   const step = names.length / SAMPLE_SIZE;
   const sample = Array.from({ length: SAMPLE_SIZE }, (_, i) => names[Math.floor((i + Math.random()) * step)] ?? "");
-  return sample.sort()[SAMPLE_SIZE >> 1] ?? "";
+  return sortUtf8(sample)[SAMPLE_SIZE >> 1] ?? "";
 }

@@ -2,6 +2,7 @@ import { Buffer } from "node:buffer";
 import { createHash, type Hash } from "node:crypto";
 import { takeTurn } from "../../transport/scheduler.ts";
 import { blockSizeFor, type BlockSums } from "../../core/block_sums.ts";
+import { throwIfAborted } from "../../core/unless_aborted.ts";
 import { giveBuffer, takeBuffer } from "../../protocol/buffers.ts";
 import type { BlockOptions } from "../storage.ts";
 
@@ -58,7 +59,7 @@ export async function sumBlocks(
       summer.update(chunk.subarray(0, n));
       left -= n;
       if (left > 0) await takeTurn();
-      signal?.throwIfAborted();
+      throwIfAborted(signal);
     }
     return summer.finish();
   } finally {

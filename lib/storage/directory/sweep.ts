@@ -6,7 +6,8 @@ import { TEMPORARY_NAME, unlessHeld } from "./temporary_file.ts";
 import { PinnedDirectory } from "./pinned_directory.ts";
 import { ASIDE_NAME, Removal } from "./removal.ts";
 import type { SweepOptions } from "../storage.ts";
-import { DirectoryStack, pathOf, type Place } from "./directory_stack.ts";
+import { DirectoryStack, pathOf, type WalkedDirectory } from "./directory_stack.ts";
+import { throwIfAborted } from "../../core/unless_aborted.ts";
 
 /** What nobody has touched for so long was given up, in ms: a week. */
 const ABANDONED_MS = 7 * 24 * 3600 * 1000;
@@ -43,7 +44,7 @@ async function sweepLeftover(
  * @throws What happens when the directory itself cannot be read.
  */
 export async function sweep(root: string, path: string, { recursive = false, signal }: SweepOptions): Promise<void> {
-  const top: Place = { parent: undefined, name: path, depth: 0 };
+  const top: WalkedDirectory = { parent: undefined, name: path, depth: 0 };
   const below = recursive ? new DirectoryStack() : undefined;
   try {
     await sweepOne(root, top, below, signal);
@@ -51,6 +52,7 @@ export async function sweep(root: string, path: string, { recursive = false, sig
   } finally {
     below?.drop();
   }
+  throwIfAborted(signal);
 }
 
 /** Sweeps a directory, if it is still there and may be read. */
@@ -65,20 +67,20 @@ async function sweepBelow(...of: Parameters<typeof sweepOne>): Promise<void> {
 /** Removes leftovers in one directory, and adds the directories in it to `below`, if that is given. */
 async function sweepOne(
   root: string,
-  place: Place,
+  walked: WalkedDirectory,
   below: DirectoryStack | undefined,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const path = pathOf(place);
+  const path = pathOf(walked);
   const info = lstatOrNothing(path);
   if (!info?.isDirectory || signal?.aborted) return;
   const directory = new PinnedDirectory(path, info);
   for await (const part of entriesOf(directory)) {
     for (const { name, isDirectory } of part) {
       if (ASIDE_NAME.test(name) || TEMPORARY_NAME.test(name)) await sweepLeftover(root, directory, name, signal);
-      else if (isDirectory && below && !below.add(place, name)) {
+      else if (isDirectory && below && !below.add(walked, name)) {
         // There is no memory to have it wait.
-        await sweepBelow(root, { parent: place, name, depth: place.depth + 1 }, below, signal);
+        await sweepBelow(root, { parent: walked, name, depth: walked.depth + 1 }, below, signal);
       }
     }
     await takeTurn();

@@ -1,9 +1,17 @@
 import { FerryError } from "../../core/errors.ts";
-import type { FileMetadata } from "../../core/metadata.ts";
+import type { Entry, FileMetadata } from "../../core/metadata.ts";
 
 /** Time of last change in whole milliseconds; 0 where the system keeps none, or one that no date can hold. */
 export function mtimeMs(info: Deno.FileInfo): number {
   return info.mtime?.getTime() || 0;
+}
+
+/** Who may read, write and execute; all other bits of a mode are never set for clients. */
+export const PERMISSION_BITS = 0o777;
+
+/** The permission bits; undefined where the system has none. */
+function permissions({ mode }: Deno.FileInfo): number | undefined {
+  return mode === null || Deno.build.os === "windows" ? undefined : mode & PERMISSION_BITS;
 }
 
 /**
@@ -27,6 +35,27 @@ export function metadata(info: Deno.FileInfo): FileMetadata {
     kind: info.isFile ? "file" : "directory",
     size: info.isFile ? info.size : 0,
     mtimeMs: mtimeMs(info),
+    mode: permissions(info),
     version: versionOf(info),
   };
+}
+
+/**
+ * The line of a listing for what is at a path.
+ *
+ * @param own What is there, a link not followed.
+ * @param info Where a link leads, or undefined when that is nothing that is served; otherwise `own`.
+ */
+export function entryOf(path: string, own: Deno.FileInfo, info: Deno.FileInfo | undefined): Entry {
+  if (!info?.isFile && !info?.isDirectory) {
+    return { path, kind: "other", size: 0, mtimeMs: mtimeMs(own), reason: whatElse(own) };
+  }
+  const kind = info.isFile ? "file" : "directory";
+  return { path, kind, size: info.isFile ? info.size : 0, mtimeMs: mtimeMs(info), mode: permissions(info) };
+}
+
+/** What something is that is not served. Nobody learns from it whether there is something where a link leads. */
+function whatElse({ isSymlink, isFifo, isSocket }: Deno.FileInfo): string {
+  if (isSymlink) return "a link to nothing that is served here";
+  return isFifo ? "a pipe" : isSocket ? "a socket" : "a device";
 }

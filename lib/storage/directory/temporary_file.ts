@@ -1,13 +1,11 @@
 import { hash } from "node:crypto";
+import { existsSync } from "node:fs";
 import { dirname, join } from "@std/path";
 import { FerryError } from "../../core/errors.ts";
-import { versionOf } from "./system_metadata.ts";
+import { PERMISSION_BITS, versionOf } from "./system_metadata.ts";
 import { isSameFile, lstatOrNothing, realPathOrNothing } from "./lookup.ts";
 import { RESERVED_PREFIX } from "../../core/remote_path.ts";
 import { settled } from "./settle.ts";
-
-/** The permission bits of a file that are kept when it is replaced. */
-export const PERMISSION_BITS = 0o777;
 
 /** How often to try again when the partial file is replaced under our hands before we give up. */
 const MAX_TRIES = 10;
@@ -29,6 +27,20 @@ const BUSY = "it is being written by someone else; try again later";
 
 const ACCESS = { read: true, write: true };
 
+/** What the file's owner may do with it while it is written; one without that could not be opened again. */
+const OWNER_BITS = 0o600;
+
+/** Which permission bits the file shall have in the end. */
+export interface OpenPermissions {
+  /** The usual ones when it is absent. */
+  readonly mode?: number;
+  /** Whether what the umask takes away stays away. */
+  readonly isMasked?: boolean;
+}
+
+/** What `blocks` counts (POSIX, `sys/stat.h`). */
+const SYSTEM_BLOCK_BYTES = 512;
+
 interface Opened {
   readonly file: Deno.FsFile;
   readonly isNew: boolean;
@@ -48,9 +60,10 @@ function openThere(path: string): Opened | undefined {
 }
 
 /** Makes the file, or opens the one that is there. */
-function openOrMake(path: string, mode: number | undefined): Opened | undefined {
+function openOrMake(path: string, { mode }: OpenPermissions): Opened | undefined {
   try {
-    const file = Deno.openSync(path, { ...ACCESS, createNew: true, ...(mode === undefined ? {} : { mode }) });
+    const own = mode === undefined ? {} : { mode: mode | OWNER_BITS };
+    const file = Deno.openSync(path, { ...ACCESS, createNew: true, ...own });
     return { file, isNew: true };
   } catch (error) {
     if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
@@ -91,6 +104,8 @@ export class TemporaryFile {
   readonly path: string;
   /** What it was when it was opened. */
   #own: Deno.FileInfo;
+  /** The permission bits that it shall have in the end; as they are when it is undefined. */
+  #finalMode: number | undefined;
 
   private constructor(file: Deno.FsFile, path: string) {
     this.file = file;
@@ -101,6 +116,11 @@ export class TemporaryFile {
   /** How many bytes it had when it was opened. */
   get size(): number {
     return this.#own.size;
+  }
+
+  /** How many of them can be there; where one was written far beyond the end, the rest is nothing. */
+  get used(): number {
+    return Math.min(this.size, (this.#own.blocks ?? Infinity) * SYSTEM_BLOCK_BYTES);
   }
 
   /** Names what was in it when it was opened, and says nothing else of it; see `settle`. */
@@ -118,14 +138,14 @@ export class TemporaryFile {
    * one in another process. The lock ends when the file is closed, or with the process.
    *
    * @param directory A real path.
-   * @param mode The permission bits that the file shall have, where they must not be the usual ones.
+   * @param permissions At no time may anybody else do with it what these do not allow.
    * @throws {FerryError} `Busy` when another writer holds it; `NotFound` when the directory is gone.
    */
-  static open(directory: string, name: string, { owner, mode }: { owner?: string; mode?: number } = {}): TemporaryFile {
+  static open(directory: string, name: string, owner?: string, permissions: OpenPermissions = {}): TemporaryFile {
     const path = join(directory, temporaryName(name, owner));
     for (let i = 0; i < MAX_TRIES; i++) {
-      const opened = openOrMake(path, mode);
-      const partial = opened && TemporaryFile.#lock(directory, path, opened, mode);
+      const opened = openOrMake(path, permissions);
+      const partial = opened && TemporaryFile.#lock(directory, path, opened, permissions);
       if (partial) return partial;
     }
     throw new FerryError("Busy", BUSY);
@@ -134,6 +154,8 @@ export class TemporaryFile {
   /** The same for one that is there already; undefined when there is none. */
   static openKept(directory: string, name: string, owner?: string): TemporaryFile | undefined {
     const path = join(directory, temporaryName(name, owner));
+    // Most often there is none, and this is the cheap way to find out.
+    if (!existsSync(path)) return undefined;
     for (let i = 0; i < MAX_TRIES; i++) {
       const opened = openThere(path);
       const partial = opened && TemporaryFile.#lock(directory, path, opened);
@@ -143,7 +165,12 @@ export class TemporaryFile {
   }
 
   /** Takes the lock; gives undefined when the file was replaced meanwhile. */
-  static #lock(directory: string, path: string, { file, isNew }: Opened, mode?: number): TemporaryFile | undefined {
+  static #lock(
+    directory: string,
+    path: string,
+    { file, isNew }: Opened,
+    permissions: OpenPermissions = {},
+  ): TemporaryFile | undefined {
     try {
       if (!file.tryLockSync(true)) throw new FerryError("Busy", BUSY);
       const partial = new TemporaryFile(file, path);
@@ -152,7 +179,7 @@ export class TemporaryFile {
       // The last holder may have renamed or removed the file between our open and our lock.
       const isInPlace = partial.inPlace() !== undefined;
       if (isHere && isInPlace) {
-        if (mode !== undefined) partial.#giveMode(mode);
+        partial.#restrict(permissions);
         return partial;
       }
       if (isNew && isInPlace) Deno.removeSync(path);
@@ -179,9 +206,27 @@ export class TemporaryFile {
     return named?.isFile && isSameFile(named, this.#own) ? named : undefined;
   }
 
-  /** By path, so only when it must be: what the umask took away, or what an earlier upload has set. */
-  #giveMode(mode: number): void {
-    const differs = ((this.#own.mode ?? mode) & PERMISSION_BITS) !== mode;
-    if (differs && Deno.build.os !== "windows") Deno.chmodSync(this.path, mode);
+  /**
+   * Gives the file the permission bits that it shall have in the end.
+   *
+   * @param info What it is in this synchronous step.
+   */
+  finish(info: Deno.FileInfo): void {
+    if (this.#finalMode !== undefined) this.#giveMode(info, this.#finalMode);
+  }
+
+  /** Gives it those that it has while it is written. */
+  #restrict({ mode, isMasked = false }: OpenPermissions): void {
+    if (mode === undefined || this.#own.mode === null) return;
+    // What it was made with shows what the umask allows.
+    const allowed = isMasked ? this.#own.mode : PERMISSION_BITS;
+    this.#finalMode = mode & allowed;
+    this.#giveMode(this.#own, (mode | OWNER_BITS) & allowed);
+  }
+
+  /** By path, so only when it must be. */
+  #giveMode({ mode }: Deno.FileInfo, wanted: number): void {
+    const differs = ((mode ?? wanted) & PERMISSION_BITS) !== wanted;
+    if (differs && Deno.build.os !== "windows") Deno.chmodSync(this.path, wanted);
   }
 }

@@ -38,8 +38,8 @@ export class Part implements UploadPart {
   write(bytes: Uint8Array): Promise<void> | void {
     if (this.#ended) throw new FerryError("NotFound", UPLOAD_ENDED);
     this.#size += bytes.length;
-    this.#prepare(this.offset + this.#size, bytes.length);
     try {
+      this.#prepare(this.offset + this.#size, bytes.length);
       const writing = this.#file.write(bytes);
       if (!writing) {
         this.#received += bytes.length;

@@ -3,7 +3,7 @@ import { join } from "@std/path";
 import { BURST_BYTES } from "../../../lib/cli/server/line_quota.ts";
 import { LineQueue } from "../../../lib/cli/terminal/line_queue.ts";
 import { Observer } from "../../../lib/cli/server/observer.ts";
-import type { CommandEvent } from "../../../lib/access/events.ts";
+import type { CommandEvent, LoginEvent } from "../../../lib/access/events.ts";
 import { tempDir } from "../../helpers/temp.ts";
 import { COMMAND, PEER, sizeOf } from "../../helpers/log_events.ts";
 
@@ -64,6 +64,33 @@ Deno.test("Observer hides no change behind a flood, bounds both logs, and says h
   const { event, network, lines } = JSON.parse(log.at(-1) ?? "");
   const logged = log.filter((line) => line.includes(PEER)).length;
   assertEquals([event, network, lines], ["leftOut", "192.0.2.1", 50_000 + 4 - logged]);
+});
+
+Deno.test("Observer writes failed logins into the audit log only, and no flood of them fills it or hides a change", async () => {
+  await using place = await observed({ json: true });
+  const { observer, queue } = place;
+  const login: LoginEvent = { event: "login", session: 7, peer: PEER, durationMs: 12.5, outcome: "Unauthorized" };
+  const many = 100_000;
+  for (let i = 0; i < many; i++) observer.onEvent(login);
+  const change: CommandEvent = { ...COMMAND, command: "remove", path: "wanted", outcome: "ok" };
+  observer.onEvent(change);
+  observer.onEvent({ ...login, peer: "192.0.2.99:1" });
+  observer[Symbol.dispose]();
+  await queue.drained();
+  const records = place.records();
+  assert(sizeOf(records.map((record) => JSON.stringify(record)).join()) < 1.25 * BURST_BYTES);
+  const [first] = records;
+  assertEquals(first, { ...first, address: PEER, command: "login", outcome: "Unauthorized", durationMs: 12.5 });
+  assertEquals(Object.keys(first).sort(), ["address", "command", "durationMs", "outcome", "time"]);
+  const written = records.filter(({ command, address }) => command === "login" && address === PEER).length;
+  assert(written < many);
+  const rest = records.slice(written).map(({ address, command, path, leftOut }) => [address, command, path, leftOut]);
+  assertEquals(rest, [
+    [PEER, "remove", "wanted", undefined],
+    ["192.0.2.99:1", "login", undefined, undefined],
+    ["192.0.2.1", undefined, undefined, many - written],
+  ]);
+  assertEquals(place.log().map((line) => JSON.parse(line).event), ["command"]);
 });
 
 Deno.test("Observer logs the end of each session whose beginning is in the log, and of no other", async () => {

@@ -64,6 +64,13 @@ Deno.test("Columns.lines() aligns sizes to the right and marks directories", () 
   assertEquals(new Columns().lines([]), "");
 });
 
+Deno.test("Columns.lines() says of what is not served why, on one line", () => {
+  const other = { ...entry("a", 0), kind: "other" } as const;
+  assertEquals(new Columns().lines([{ ...other, reason: "a pipe" }]), "-  2026-11-20 09:51  a (a pipe)\n");
+  const line = new Columns().lines([{ ...other, reason: NASTY }]);
+  assert(!UNSAFE.test(line.slice(0, -1)), line);
+});
+
 Deno.test("Columns.lines() keeps the column as wide as in the batch before", () => {
   const columns = new Columns();
   columns.lines([entry("a", 1000)]);

@@ -6,17 +6,25 @@ import { assertNoWay, type Define, LONG_AGO } from "./define.ts";
 
 /** Listing directories. */
 export function testList(define: Define): void {
-  define("list", "gives the entries sorted by UTF-16 code units, with their metadata", async (storage) => {
-    const names = ["b", "C", "a", "a.txt", "a-b", "10", "9", "é", "天", "📡", "\uffee", ".x"];
-    for (const name of names) await store(storage, name, name, { mtimeMs: LONG_AGO });
-    await storage.mkdir(at("d"));
-    const entries = await entriesOf(storage);
-    assertEquals(entries.map(({ path }) => path), [...names, "d"].sort());
-    for (const { path, kind, size, mtimeMs } of entries) {
-      const metadata = await storage.stat(at(path));
-      assertEquals([kind, size, mtimeMs], [metadata.kind, metadata.size, metadata.mtimeMs]);
-    }
-  });
+  define(
+    "list",
+    "gives the entries sorted by the bytes of their names, a directory's with a slash, with their metadata",
+    async (storage) => {
+      const names = ["b", "C", "a", "a.txt", "a-b", "10", "9", "é", "天", "📡", "\uffee", ".x"];
+      for (const name of names) await store(storage, name, name, { mtimeMs: LONG_AGO });
+      for (const name of ["d", "a0", "天-", "\uffee+"]) await storage.mkdir(at(name));
+      await store(storage, "d.x", "x");
+      const sorted = [".x", "10", "9", "C", "a", "a-b", "a.txt", "a0", "b", "d.x", "d", "é", "天", "天-"];
+      for (const recursive of [false, true]) {
+        const entries = await entriesOf(storage, "", recursive);
+        assertEquals(entries.map(({ path }) => path), [...sorted, "\uffee", "\uffee+", "📡"]);
+        for (const { path, ...entry } of entries) {
+          const { version: _, ...metadata } = await storage.stat(at(path));
+          assertEquals<unknown>(entry, metadata);
+        }
+      }
+    },
+  );
 
   define("list", "gives nothing for an empty directory", async (storage) => {
     await storage.mkdir(at("d"));
@@ -28,10 +36,10 @@ export function testList(define: Define): void {
   define("list", "enters directories only when asked to, parents first, paths relative", async (storage) => {
     for (const path of ["a", "a/b", "a/b/c", "a.b", "z"]) await storage.mkdir(at(path));
     for (const path of ["a/b/c/x", "a/b/y", "a/z", "a.b/x", "b"]) await store(storage, path, path);
-    assertEquals(await namesOf(storage), ["a", "a.b", "b", "z"]);
+    assertEquals(await namesOf(storage), ["a.b", "a", "b", "z"]);
     const below = ["b", "b/c", "b/c/x", "b/y", "z"];
     assertEquals(await namesOf(storage, "a", true), below);
-    const all = ["a", ...below.map((path) => `a/${path}`), "a.b", "a.b/x", "b", "z"];
+    const all = ["a.b", "a.b/x", "a", ...below.map((path) => `a/${path}`), "b", "z"];
     assertEquals(await namesOf(storage, "", true), all);
   });
 

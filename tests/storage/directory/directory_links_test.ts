@@ -110,10 +110,24 @@ Deno.test("DirectoryStorage does not tell whether something exists outside", asy
   }
 });
 
-Deno.test("DirectoryStorage.list() leaves out links that lead outside, nowhere or in a circle", async () => {
+Deno.test("DirectoryStorage.list() shows of links that lead outside, nowhere or in a circle that they are not served", async () => {
   await using served = await serveLinks();
-  assertEquals(await namesOf(served.storage), ["d", "file"]);
-  assertEquals(await namesOf(served.storage, "", true), ["d", "d/file", "file"]);
+  const { storage, inside } = served;
+  // Whether there is something outside does not show in names that are too long for it either.
+  await Deno.symlink(`../root-outside/${"x".repeat(300)}`, inside("to-long-name"));
+  await Deno.symlink(`../no-such-place/${"x".repeat(300)}`, inside("to-long-name-nowhere"));
+  const links = [...FORBIDDEN_NAMES, "to-long-name", "to-long-name-nowhere"];
+  assertEquals(await servedNames(storage), ["d", "file"]);
+  assertEquals(await servedNames(storage, true), ["d", "d/file", "file"]);
+  for (const recursive of [false, true]) {
+    const others = (await entriesOf(storage, "", recursive)).filter(({ kind }) => kind === "other");
+    assertEquals(others.map(({ path }) => path), links.toSorted());
+    for (const { path, mtimeMs, ...same } of others) {
+      assertEquals(same, { kind: "other", size: 0, reason: "a link to nothing that is served here" }, path);
+      assertEquals(mtimeMs, (await Deno.lstat(inside(path))).mtime?.getTime());
+    }
+  }
+  for (const name of links) await assertFailsWith("NotFound", () => storage.stat(at(name)), name);
 });
 
 Deno.test("DirectoryStorage follows links that stay inside", async () => {
@@ -154,10 +168,16 @@ Deno.test("DirectoryStorage.list() gives the metadata of a link's target and doe
   await Deno.symlink("d", inside("link"));
   await Deno.symlink("d/file", inside("link-to-file"));
   await Deno.symlink("..", inside("d/up"));
-  assertEquals(await namesOf(storage, "", true), ["d", "d/file", "d/up", "link", "link-to-file"]);
+  assertEquals(await namesOf(storage, "", true), ["d", "d/file", "d/up", "link-to-file", "link"]);
   const entries = new Map((await entriesOf(storage)).map((entry) => [entry.path, entry]));
   assertEquals(entries.get("link")?.kind, "directory");
-  assertEquals(entries.get("link-to-file"), { path: "link-to-file", kind: "file", size: 7, mtimeMs: 1_000_000 });
+  assertEquals(entries.get("link-to-file"), {
+    path: "link-to-file",
+    kind: "file",
+    size: 7,
+    mtimeMs: 1_000_000,
+    mode: 0o644,
+  });
 });
 
 Deno.test("DirectoryStorage.upload() through a link inside replaces the target and keeps the link", async () => {
@@ -196,14 +216,14 @@ Deno.test("DirectoryStorage.remove() with recursive follows no link", async () =
   await Deno.symlink("../file", inside("d/to-file"));
   await Deno.symlink("d", inside("link-to-d"));
   await storage.remove(at("link-to-d"), { recursive: true });
-  assertEquals(await namesOf(storage, "", true), ["d", "d/file", "d/to-file", "file"]);
+  assertEquals(await servedNames(storage, true), ["d", "d/file", "d/to-file", "file"]);
   for (const name of FORBIDDEN_NAMES) {
     await assertFailsWith("NotFound", () => storage.remove(at(name), { recursive: true }), name);
   }
   await assertFailsWith("NotFound", () => storage.remove(at("to-directory/d"), { recursive: true }));
   await storage.remove(at("d"), { recursive: true });
   assertEquals(await textOf(storage, "file"), "inside");
-  assertEquals(await namesOf(storage, "", true), ["file"]);
+  assertEquals(await servedNames(storage, true), ["file"]);
   await assertUntouched(served);
 });
 
@@ -317,6 +337,12 @@ Deno.test("DirectoryStorage does not go through a link that leads out and back i
   await Deno.symlink("../root-outside/back/d", inside("around"));
   assertEquals(await textOf(storage, "around/file"), "inside d");
 });
+
+/** The paths of all that is listed and served. */
+async function servedNames(storage: Storage, recursive = false): Promise<string[]> {
+  const entries = await entriesOf(storage, "", recursive);
+  return entries.filter(({ kind }) => kind !== "other").map(({ path }) => path);
+}
 
 /** The `FerryError` that `operation` fails with; fails when it fails with anything else. */
 async function failureOf(operation: () => Promise<unknown>): Promise<FerryError | undefined> {

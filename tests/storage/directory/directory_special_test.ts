@@ -1,13 +1,12 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { parseRemotePath, RESERVED_PREFIX } from "../../../lib/core/remote_path.ts";
-import type { Storage } from "../../../lib/storage/storage.ts";
 import { DirectoryStorage } from "../../../lib/storage/directory/directory_storage.ts";
 import { assertFailsWith, assertThrowsCode } from "../../helpers/failures.ts";
 import { sameBytes } from "../../helpers/frames.ts";
 import { UploadHolder } from "../../helpers/other_process.ts";
 import { bytes } from "../../helpers/random.ts";
 import { serveTemp } from "../../helpers/served.ts";
-import { at, contentOf, namesOf, namesOnDisk, store, textOf } from "../../helpers/storage.ts";
+import { at, contentOf, entriesOf, namesOf, namesOnDisk, store, textOf } from "../../helpers/storage.ts";
 
 /** Makes a FIFO; gives false, and says so, where there is no program for it. */
 async function makeFifo(path: string): Promise<boolean> {
@@ -20,26 +19,36 @@ async function makeFifo(path: string): Promise<boolean> {
   }
 }
 
-/** Fails unless `name` is refused everywhere as something that is not a file. Opening a FIFO would never end. */
-async function assertNotAFile(storage: Storage, name: string): Promise<void> {
+/** Fails unless `name` is listed as what it is, and refused everywhere else. Opening a FIFO would never end. */
+async function assertNotAFile(storage: DirectoryStorage, name: string, reason: string): Promise<void> {
   await assertFailsWith("NotAFile", () => storage.stat(at(name)), name);
   await assertFailsWith("NotAFile", () => storage.read(at(name)), name);
   await assertFailsWith("NotAFile", () => storage.digest(at(name)), name);
   await assertFailsWith("NotAFile", () => storage.upload(at(name)), name);
   await assertFailsWith("NotAFile", () => namesOf(storage, name), name);
   await assertFailsWith("NotAFile", () => storage.mkdir(at(name), { parents: true }), name);
-  assertEquals(await namesOf(storage, "", true), ["file"]);
+  await assertFailsWith("NotAFile", () => storage.setMetadata(at(name), { mtimeMs: 0, mode: 0o777 }), name);
+  for (const recursive of [false, true]) {
+    const [file, other, ...rest] = (await entriesOf(storage, "", recursive)).sort((a, b) => a.kind < b.kind ? -1 : 1);
+    assertEquals([file?.path, rest], ["file", []]);
+    const { mtimeMs: _, ...shown } = other ?? {};
+    assertEquals(shown, { path: name, kind: "other", size: 0, reason });
+  }
 }
 
 Deno.test("DirectoryStorage never opens a FIFO", async () => {
   await using served = await serveTemp();
   await store(served.storage, "file", "x");
   if (!await makeFifo(served.inside("fifo"))) return;
-  await assertNotAFile(served.storage, "fifo");
+  await assertNotAFile(served.storage, "fifo", "a pipe");
   await Deno.symlink("fifo", served.inside("link"));
   await assertFailsWith("NotFound", () => served.storage.read(at("link")));
   await assertFailsWith("AlreadyExists", () => served.storage.upload(at("link")));
-  assertEquals(await namesOf(served.storage), ["file"]);
+  assertEquals((await entriesOf(served.storage)).map(({ path, reason }) => [path, reason]), [
+    ["fifo", "a pipe"],
+    ["file", undefined],
+    ["link", "a link to nothing that is served here"],
+  ]);
 });
 
 Deno.test({
@@ -65,7 +74,7 @@ Deno.test("DirectoryStorage never opens a socket", async () => {
   await store(served.storage, "file", "x");
   const listener = Deno.listen({ transport: "unix", path: served.inside("socket") });
   try {
-    await assertNotAFile(served.storage, "socket");
+    await assertNotAFile(served.storage, "socket", "a socket");
   } finally {
     listener.close();
   }
@@ -115,7 +124,12 @@ Deno.test("DirectoryStorage hides a reserved directory also behind a link to it"
   await Deno.mkdir(inside(`${RESERVED_PREFIX}x`));
   await Deno.writeTextFile(inside(`${RESERVED_PREFIX}x`, "file"), "x");
   await Deno.symlink(`${RESERVED_PREFIX}x`, inside("link"));
-  assertEquals(await namesOf(storage, "", true), []);
+  await Deno.symlink("nowhere", inside("dangling"));
+  const entries = await entriesOf(storage, "", true);
+  assertEquals(entries.map(({ path, kind, reason }) => [path, kind, reason]), [
+    ["dangling", "other", "a link to nothing that is served here"],
+    ["link", "other", "a link to nothing that is served here"],
+  ]);
   await assertFailsWith("NotFound", () => storage.stat(at("link")));
   await assertFailsWith("NotFound", () => storage.stat(at("link/file")));
   await assertFailsWith("NotFound", () => storage.read(at("link/file")));

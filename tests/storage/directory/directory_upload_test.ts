@@ -10,6 +10,9 @@ import { tempDir } from "../../helpers/temp.ts";
 
 const SIZE = CONTENT.length;
 
+/** No file system gives a file space in larger units. */
+const MAX_DISK_BLOCK_BYTES = 1024 * 1024;
+
 // What is kept
 
 Deno.test("abort() keeps what came in one piece, and cuts off what lies behind a gap", async (t) => {
@@ -76,7 +79,8 @@ Deno.test("a part far away blocks no name: what is kept is not looked at beyond 
   const { fields } = await host.ask({ command: "offer", path: "f", size: SIZE });
   assertEquals((fields as { covered?: number }).covered, SIZE);
   const unknown = await host.ask({ command: "offer", path: "f" });
-  assertEquals((unknown.fields as { covered?: number }).covered, 0);
+  const { covered = 0 } = unknown.fields as { covered?: number };
+  assert(covered >= SIZE && covered < SIZE + MAX_DISK_BLOCK_BYTES, `${covered} of ${SIZE}`);
 });
 
 Deno.test("a shared put without a size whose ranges leave a gap is no file, and is cut to its beginning", async () => {

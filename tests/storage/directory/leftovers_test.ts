@@ -36,7 +36,7 @@ Deno.test("an owner leaves at most 1,000 partial files, of which the oldest go, 
   await flood(storage, "own", 1, 0);
   await (await storage.upload(at("1"), { owner: "own" })).commit();
   // One is being written, and one is another file by now.
-  const busy = TemporaryFile.open(dir.path, "2", { owner: "own" });
+  const busy = TemporaryFile.open(dir.path, "2", "own");
   Deno.renameSync(dir.join(temporaryName("3", "own")), dir.join("moved"));
   Deno.writeTextFileSync(dir.join(temporaryName("3", "own")), "somebody else's");
   await flood(storage, "own", 4, 1000);

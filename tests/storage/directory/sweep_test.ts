@@ -69,8 +69,14 @@ Deno.test("DirectoryStorage.sweep() with recursive enters directories and no lin
 
 Deno.test("DirectoryStorage.sweep() stops when it is aborted, and fails for what is not there", async () => {
   await using served = await serveLeftovers();
-  await served.storage.sweep(ROOT, { recursive: true, signal: AbortSignal.abort() });
+  const signal = AbortSignal.abort();
+  await assertFailsWith("Cancelled", () => served.storage.sweep(ROOT, { recursive: true, signal }));
   assertEquals(left(served), PLACES);
+  const later = new AbortController();
+  const sweeping = served.storage.sweep(ROOT, { recursive: true, signal: later.signal });
+  later.abort();
+  await assertFailsWith("Cancelled", () => sweeping);
+  assertEquals(left(served).filter((path) => path.includes("/")), PLACES.filter((path) => path.includes("/")));
   await assertFailsWith("NotFound", () => served.storage.sweep(at("nothing")));
 });
 
