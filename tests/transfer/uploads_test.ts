@@ -1,13 +1,12 @@
 import { assert, assertEquals, assertGreater, assertLess } from "@std/assert";
-import type { Direction } from "../../lib/client/copy.ts";
-import { localSource, localTarget } from "../../lib/client/local.ts";
-import { transferInRanges } from "../../lib/client/ranges.ts";
-import { connect, Link } from "../../lib/mod.ts";
+import { connect } from "../../lib/mod.ts";
+import { copyFile } from "../../lib/transfer/copy.ts";
+import { localSource, localTarget } from "../../lib/transfer/local.ts";
 import { temporaryName } from "../../lib/storage/directory/temporary_file.ts";
 import { FaultProxy } from "../helpers/proxy.ts";
 import { bytes } from "../helpers/random.ts";
 import { assertFile, Collector, failsWith, FakeServer, within } from "../helpers/raw.ts";
-import { allNames, CONTENT, DIRECTIONS, MIB, Resuming } from "../helpers/resuming.ts";
+import { allNames, CONTENT, type Direction, DIRECTIONS, MIB, Resuming } from "../helpers/resuming.ts";
 import { tempDir } from "../helpers/temp.ts";
 
 const SIZE = CONTENT.length;
@@ -38,16 +37,16 @@ async function overThree(scene: Resuming, direction: Direction, cutAfter: number
   const way = direction === "get" ? "toClient" : "toServer";
   const cut = { after: cutAfter, by: "reset" } as const;
   await using proxy = await FaultProxy.to(scene.served.address, cutAfter === Infinity ? {} : { [way]: { cut } });
-  await using client = await connect(scene.served.address);
-  await using links = new AsyncDisposableStack();
-  const three = Array.from({ length: 3 }, () => links.use(new Link({ ...proxy.address, retries: 0 })));
+  await using client = await connect({ ...proxy.address, connections: 3 });
+  const there = { storage: client.storage, path: at("f"), shown: "f" };
   const path = scene.local.join("f");
-  const pair = { path: "f", file: direction === "get" ? localTarget(path) : localSource(path) };
-  await within(transferInRanges(client, three, direction, pair, { retries: 0 }), "the end", 20_000);
+  const [source, target] = direction === "get" ? [there, localTarget(path)] : [localSource(path), there];
+  const known = direction === "put" ? await source.storage.stat(source.path) : undefined;
+  await within(copyFile(source, target, { verb: direction, connections: 3, known }), "the end", 20_000);
 }
 
 for (const direction of DIRECTIONS) {
-  Deno.test(`transferInRanges() with ${direction} goes on with what came in one piece`, async () => {
+  Deno.test(`copyFile() as a ${direction} over several connections goes on with what came in one piece`, async () => {
     await using scene = await Resuming.of(direction, LARGE);
     await failsWith(overThree(scene, direction, 10_000_000), "Disconnected", "Unreachable");
     while (scene.served.events.of("close").length < 4) await scene.served.events.until("close", 4);
