@@ -4,7 +4,6 @@
  * @module
  */
 export { type Client, connect, type ConnectOptions } from "./client/client.ts";
-export { Link, type LinkOptions } from "./client/link.ts";
 export { ConnectionPool, type PoolOptions } from "./client/connection_pool.ts";
 export { RemoteStorage } from "./client/remote_storage.ts";
 export type { CommandOptions, PutOptions, TransferOptions } from "./client/command_options.ts";

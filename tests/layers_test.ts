@@ -7,7 +7,8 @@ import { DENO, PROJECT } from "./helpers/process.ts";
 const LAYERS: readonly (readonly string[])[] = [
   ["lib/core/"],
   ["lib/protocol/"],
-  ["lib/transport/", "lib/auth/"],
+  ["lib/transport/"],
+  ["lib/auth/"],
   ["lib/storage/"],
   ["lib/access/"],
   ["lib/transfer/"],

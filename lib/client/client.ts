@@ -1,73 +1,60 @@
+import { cannot, FerryError } from "../core/errors.ts";
 import type { Entry, FileMetadata, Receipt } from "../core/metadata.ts";
-import { formatAddress, isLoopback } from "../transport/address.ts";
-import { Connection } from "../transport/connection.ts";
-import { greetServer } from "../auth/handshake.ts";
-import type { RateLimit } from "../transport/rate_limit.ts";
-import type { Secret } from "../auth/secret.ts";
-import { connectPinned, connectTls, type SecureLink } from "../transport/tls_client.ts";
+import { parseRemotePath, type RemotePath, ROOT } from "../core/remote_path.ts";
 import type { Messages } from "../protocol/codec.ts";
-import type { OkOf, Right } from "../protocol/commands.ts";
-import { FerryError, toFerryError } from "../core/errors.ts";
-import type { Upload } from "../storage/storage.ts";
-import { download, downloadPart, resumeDownload, type Start } from "./download.ts";
-import { Exchange } from "./exchange.ts";
-import { listing } from "./listing.ts";
-import type { LocalFile } from "./local.ts";
-import type { CommandOptions, TransferOptions } from "./command_options.ts";
-import { type PartOfUpload, upload, type UploadOptions, uploadPart } from "./upload.ts";
-
-/** How long the server may take to accept a connection and to say hello, in ms. */
-const CONNECT_TIMEOUT_MS = 10_000;
-
-/** How long the server may take to close its side after `close`, in ms. */
-const CLOSE_TIMEOUT_MS = 2_000;
+import type { CommandName, OkOf, Right } from "../protocol/commands.ts";
+import { verbOf } from "../protocol/commands.ts";
+import { copyContent } from "../transfer/content.ts";
+import { localSource, localTarget } from "../transfer/local.ts";
+import type { Place } from "../transfer/place.ts";
+import { readToStream, storeStream } from "../transfer/streams.ts";
+import type { CommandOptions, PutOptions, TransferOptions } from "./command_options.ts";
+import { openConnection } from "./connect.ts";
+import { closeSoon, ConnectionPool, type PoolOptions } from "./connection_pool.ts";
+import type { Pipeline } from "./pipeline.ts";
+import { RemoteStorage } from "./remote_storage.ts";
 
 /** Where and how to connect. */
-export interface ConnectOptions {
-  readonly hostname: string;
-  readonly port: number;
-  /** Other names and addresses of the same server, tried in turn when nobody answers. */
-  readonly otherHostnames?: readonly string[] | undefined;
-  /** The certificate (PEM) that the server must have, byte for byte. */
-  readonly certificate?: string | undefined;
-  /**
-   * Accept a certificate that is good for the server's name, from an authority that this computer trusts or one of `ca`
-   * (PEM). Without this and `certificate` nothing is encrypted.
-   */
-  readonly tls?: { readonly ca?: string | undefined } | undefined;
-  /** What the server wants to be known. It is not used without encryption, except on loopback. */
-  readonly secret?: Secret | undefined;
-  /** What the bandwidth is limited to, all connections with the same limit together. */
-  readonly rate?: RateLimit | undefined;
+export interface ConnectOptions extends Omit<PoolOptions, "onLost"> {
   /** Gives up connecting when it is aborted. */
   readonly signal?: AbortSignal | undefined;
-  /** Told of lines from the operator of the server. */
-  readonly onNotice?: ((notice: Messages["notice"]) => void) | undefined;
 }
 
 /**
- * One connection to a server. Commands may be started without waiting for earlier ones; they are pipelined. Every
- * failure is a `FerryError`; one that the server answered leaves the connection usable.
+ * A session with a server, which ends with its connection. Commands may be started without waiting for earlier ones; they
+ * are pipelined. What would have to wait for a file, a listing or an upload that the program itself leaves lying goes
+ * over a further connection. Every failure is a `FerryError`; one that the server answered leaves the session usable.
  */
 export class Client implements AsyncDisposable {
   /** The address of the server, `host:port`. */
   readonly peer: string;
   /** What the server allows. */
   readonly welcome: Messages["welcome"];
-  readonly #connection: Connection;
-  readonly #pipeline: Exchange;
+  /** The files of the server, for all that works on storages. */
+  readonly storage: RemoteStorage;
+  /** Fulfilled with the reason when the connection has ended, whoever ended it. */
+  readonly ended: Promise<FerryError>;
+  readonly #pool: ConnectionPool;
+  readonly #own: Pipeline;
+  /** Aborted with the reason when the connection has ended, for who waits for a stream. */
+  readonly #ending = new AbortController();
+  /** Commands that are under way; each may make several requests. */
+  #commands = 0;
+  #isClosing = false;
+  #idle: PromiseWithResolvers<void> | undefined;
 
   /** Use {@linkcode connect}. */
-  constructor(connection: Connection, welcome: Messages["welcome"], onNotice: (notice: Messages["notice"]) => void) {
-    this.peer = connection.peer;
-    this.welcome = welcome;
-    this.#connection = connection;
-    this.#pipeline = new Exchange(connection, welcome.window, onNotice);
-  }
-
-  /** Fulfilled with the reason when the connection has ended, whoever ended it. */
-  get ended(): Promise<FerryError> {
-    return this.#pipeline.ended;
+  constructor(pool: ConnectionPool, own: Pipeline) {
+    this.peer = own.peer;
+    this.welcome = pool.welcome;
+    this.storage = new RemoteStorage(pool);
+    this.ended = own.ended;
+    this.#pool = pool;
+    this.#own = own;
+    void own.ended.then((reason) => {
+      pool.fail(reason);
+      this.#ending.abort(reason);
+    });
   }
 
   /** Whether the server lets this session do that. */
@@ -77,22 +64,27 @@ export class Client implements AsyncDisposable {
 
   /** Whether the connection has ended. */
   get hasEnded(): boolean {
-    return this.#pipeline.hasFailed;
+    return this.#own.hasEnded;
   }
 
   /**
-   * The entries of a directory, streamed, sorted by name; with `recursive` those of all directories in it, each
-   * after its parent.
+   * The entries of a directory, streamed, in the order of their paths' bytes; with `recursive` also those of all
+   * directories in it.
    *
    * @param path The directory; the served one when absent. The entries' paths are relative to it.
    */
   dir(path?: string, options: CommandOptions & { recursive?: boolean } = {}): AsyncIterableIterator<Entry> {
-    return listing(this.#pipeline, path, options);
+    try {
+      this.#throwIfClosing();
+      return this.storage.list(pathOf("dir", path), options);
+    } catch (error) {
+      return failed(error);
+    }
   }
 
   /** Kind, size, time and version of a file or directory; of the served directory when `path` is absent. */
-  stat(path?: string, { signal }: CommandOptions = {}): Promise<FileMetadata> {
-    return this.#pipeline.ask({ command: "stat", path }, { signal });
+  stat(path?: string, options: CommandOptions = {}): Promise<FileMetadata> {
+    return this.#command(() => this.storage.stat(pathOf("stat", path), options));
   }
 
   /**
@@ -105,10 +97,14 @@ export class Client implements AsyncDisposable {
    */
   get(
     path: string,
-    target: string | LocalFile | WritableStream<Uint8Array>,
+    target: string | WritableStream<Uint8Array>,
     options: TransferOptions = {},
   ): Promise<FileMetadata> {
-    return this.#pipeline.command(() => download(this.#pipeline, path, target, options));
+    return this.#command(async () => {
+      if (typeof target !== "string") return await this.#getStream(path, target, options);
+      const source = this.#place("get", path);
+      return (await copyContent(source, localTarget(target), { ...options, verb: "get" })).metadata;
+    });
   }
 
   /**
@@ -117,56 +113,39 @@ export class Client implements AsyncDisposable {
    * @param source A local path, or a stream of bytes.
    * @param path The name that it gets on the server, where it shows only when it is complete.
    */
-  put(
-    source: string | LocalFile | ReadableStream<Uint8Array>,
-    path: string,
-    options: UploadOptions = {},
-  ): Promise<Receipt> {
-    return this.#pipeline.command(() => upload(this.#pipeline, source, path, options));
-  }
-
-  /** Downloads a range of a file into an upload that is open already; see `ranges.ts`. */
-  getPart(path: string, shown: string, upload: Upload, range: Start, options: TransferOptions): Promise<void> {
-    return this.#pipeline.command(() => downloadPart(this.#pipeline, path, shown, upload, range, options));
-  }
-
-  /** Uploads a range of a file as part of an upload that another connection has begun; see `ranges.ts`. */
-  putPart(
-    source: LocalFile,
-    part: PartOfUpload,
-    options: TransferOptions,
-  ): Promise<void> {
-    return this.#pipeline.command(() => uploadPart(this.#pipeline, source, part, options));
-  }
-
-  /** Opens what an earlier download has left, and compares it with the file as it is now; see `ranges.ts`. */
-  resumeDownload(path: string, file: LocalFile, options: TransferOptions): Promise<{ upload: Upload; start: Start }> {
-    return this.#pipeline.command(() => resumeDownload(this.#pipeline, path, file, options));
+  put(source: string | ReadableStream<Uint8Array>, path: string, options: PutOptions = {}): Promise<Receipt> {
+    return this.#command(async () => {
+      if (typeof source !== "string") return await this.#putStream(source, path, options);
+      const target = this.#place("put", path);
+      const file = localSource(source);
+      const known = await lookAt(file);
+      return (await copyContent(file, target, { ...options, known, verb: "put" })).receipt;
+    });
   }
 
   /** The SHA-256 of a file on the server, in lower-case hex, with its size in bytes and version. */
-  sum(path: string, { signal }: CommandOptions = {}): Promise<OkOf<"sum">> {
-    return this.#pipeline.ask({ command: "sum", path }, { signal });
+  sum(path: string, options: CommandOptions = {}): Promise<OkOf<"sum">> {
+    return this.#command(() => this.storage.digest(pathOf("sum", path), options));
   }
 
   /** Makes a directory; with `parents` also those above it, and none of them is an error when it exists. */
-  async mkdir(path: string, { signal, parents }: CommandOptions & { parents?: boolean } = {}): Promise<void> {
-    await this.#pipeline.ask({ command: "mkdir", path, parents }, { signal });
+  mkdir(path: string, options: CommandOptions & { parents?: boolean } = {}): Promise<void> {
+    return this.#command(() => this.storage.mkdir(pathOf("mkdir", path), options));
   }
 
   /** Renames or moves a file or directory; never onto something that exists. */
-  async rename(path: string, to: string, { signal }: CommandOptions = {}): Promise<void> {
-    await this.#pipeline.ask({ command: "rename", path, to }, { signal });
+  rename(path: string, to: string, options: CommandOptions = {}): Promise<void> {
+    return this.#command(() => this.storage.rename(pathOf("rename", path), pathOf("rename", to), options));
   }
 
   /** Removes a file or an empty directory; with `recursive` also what is in a directory. */
-  async remove(path: string, { signal, recursive }: CommandOptions & { recursive?: boolean } = {}): Promise<void> {
-    await this.#pipeline.ask({ command: "remove", path, recursive }, { signal });
+  remove(path: string, options: CommandOptions & { recursive?: boolean } = {}): Promise<void> {
+    return this.#command(() => this.storage.remove(pathOf("remove", path), options));
   }
 
   /** Sends a line to the operator of the server. */
-  async say(text: string, { signal }: CommandOptions = {}): Promise<void> {
-    await this.#pipeline.ask({ command: "say", text }, { signal });
+  say(text: string, { signal }: CommandOptions = {}): Promise<void> {
+    return this.#command(async () => void await this.#pool.ask({ command: "say", text }, signal));
   }
 
   /**
@@ -176,31 +155,100 @@ export class Client implements AsyncDisposable {
    * @throws {FerryError} `Disconnected`, also when the connection was lost before.
    */
   async close(): Promise<void> {
-    await this.#pipeline.finish();
-    const late = new FerryError("Disconnected", "the server did not close in time");
-    const deadline = setTimeout(() => this.#pipeline.fail(late), CLOSE_TIMEOUT_MS);
-    try {
-      await this.#pipeline.request({ command: "close" });
-      await this.#connection.end();
-      await this.#pipeline.ended;
-    } finally {
-      clearTimeout(deadline);
-      this.#connection.close();
-    }
+    this.#isClosing = true;
+    if (this.#commands > 0) await (this.#idle ??= Promise.withResolvers()).promise;
+    await this.#pool.close();
   }
 
   /** Ends the session as `close` does, but what is under way for 2 s more is given up. Never throws. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    const late = new FerryError("Disconnected", "the client was disposed of");
-    const deadline = setTimeout(() => this.#pipeline.fail(late), CLOSE_TIMEOUT_MS);
+  [Symbol.asyncDispose](): Promise<void> {
+    return closeSoon(this, this.#pool);
+  }
+
+  /** Runs a command that may make several requests; `close` waits for its end. */
+  async #command<T>(run: () => Promise<T>): Promise<T> {
+    this.#throwIfClosing();
+    this.#commands++;
     try {
-      await this.close();
-    } catch {
-      // It has ended already.
+      return await run();
     } finally {
-      clearTimeout(deadline);
+      if (--this.#commands === 0) this.#idle?.resolve();
     }
   }
+
+  async #getStream(
+    path: string,
+    stream: WritableStream<Uint8Array>,
+    { overwrite, resume, durable, ...options }: TransferOptions,
+  ): Promise<FileMetadata> {
+    try {
+      refuseGiven("get", path, { overwrite, resume, durable });
+      return await readToStream(this.#place("get", path), stream, { ...options, signal: this.#untilEnd(options) });
+    } catch (error) {
+      if (!stream.locked) stream.abort(error).catch(() => {});
+      throw error;
+    }
+  }
+
+  async #putStream(
+    stream: ReadableStream<Uint8Array>,
+    path: string,
+    { resume, ...options }: PutOptions,
+  ): Promise<Receipt> {
+    try {
+      refuseGiven("put", path, { resume });
+      return await storeStream(stream, this.#place("put", path), { ...options, signal: this.#untilEnd(options) });
+    } catch (error) {
+      if (!stream.locked) stream.cancel(error).catch(() => {});
+      throw error;
+    }
+  }
+
+  /** A stream may stand still for ever; the end of the connection ends that, too. */
+  #untilEnd({ signal }: CommandOptions): AbortSignal {
+    return signal ? AbortSignal.any([signal, this.#ending.signal]) : this.#ending.signal;
+  }
+
+  #throwIfClosing(): void {
+    if (this.#isClosing && !this.hasEnded) throw new FerryError("Disconnected", "the connection was closed");
+  }
+
+  #place(command: CommandName, path: string): Place {
+    return { storage: this.storage, path: pathOf(command, path), shown: path };
+  }
+}
+
+/** The path that a command is about. The rules of this machine's own file system do not matter. */
+function pathOf(command: CommandName, path: string | undefined): RemotePath {
+  if (path === undefined) return ROOT;
+  try {
+    return parseRemotePath(path, false);
+  } catch (error) {
+    throw cannot(verbOf(command), path, error);
+  }
+}
+
+/** What is known of a local file. */
+async function lookAt({ storage, path, shown }: Place): Promise<FileMetadata> {
+  try {
+    const metadata = await storage.stat(path);
+    if (metadata.kind === "file") return metadata;
+    throw new FerryError("IsADirectory", "it is a directory");
+  } catch (error) {
+    throw cannot("read", shown, error);
+  }
+}
+
+/** Refuses options that mean nothing for a stream: nothing of it is there already, was kept, or is on a disk. */
+function refuseGiven(command: "get" | "put", path: string, options: Readonly<Record<string, unknown>>): void {
+  const given = Object.keys(options).find((name) => options[name] !== undefined);
+  if (given === undefined) return;
+  throw cannot(command, path, new FerryError("BadRequest", `"${given}" means nothing for a stream`));
+}
+
+// deno-lint-ignore require-yield
+async function* failed(error: unknown): AsyncGenerator<never> {
+  throw error;
 }
 
 /**
@@ -210,74 +258,6 @@ export class Client implements AsyncDisposable {
  * end does not trust the other; `Unsupported` when it speaks another version; `Cancelled`.
  */
 export async function connect(options: ConnectOptions): Promise<Client> {
-  let failure: unknown;
-  for (const hostname of [options.hostname, ...options.otherHostnames ?? []]) {
-    try {
-      return await connectTo(hostname, options);
-    } catch (error) {
-      // Something else may answer at one address; it has learned nothing.
-      if (!(error instanceof FerryError) || error.code === "Cancelled") throw error;
-      failure ??= error;
-    }
-  }
-  throw failure;
-}
-
-async function connectTo(hostname: string, options: ConnectOptions): Promise<Client> {
-  const { port, secret, rate, onNotice = () => {} } = options;
-  const where = formatAddress({ hostname, port });
-  const timeout = AbortSignal.timeout(CONNECT_TIMEOUT_MS);
-  const signal = options.signal ? AbortSignal.any([options.signal, timeout]) : timeout;
-  let connection: Connection | undefined;
-  const abort = () => connection?.close();
-  try {
-    const conn = await Deno.connect({ hostname, port, signal });
-    conn.setNoDelay(true);
-    conn.setKeepAlive(true);
-    const link = await encrypt(conn, hostname, options, signal);
-    connection = new Connection(link?.conn ?? conn, rate ? [rate] : []);
-    signal.addEventListener("abort", abort);
-    const welcome = await greetServer(connection, { secret, certificate: link?.certificate });
-    return new Client(connection, welcome, onNotice);
-  } catch (error) {
-    connection?.close();
-    if (options.signal?.aborted) throw new FerryError("Cancelled", `Cannot connect to ${where}: cancelled`);
-    throw unreachable(
-      where,
-      timeout.aborted
-        ? new FerryError(
-          "Timeout",
-          "nobody answered in time; a server that uses encryption is reached with its ticket only",
-        )
-        : error,
-    );
-  } finally {
-    signal.removeEventListener("abort", abort);
-  }
-}
-
-async function encrypt(
-  conn: Deno.TcpConn,
-  hostname: string,
-  { certificate, tls, secret }: ConnectOptions,
-  signal: AbortSignal,
-): Promise<SecureLink | undefined> {
-  if (certificate !== undefined) return await connectPinned(conn, certificate, signal);
-  if (tls) return await connectTls(conn, hostname, { ...tls, signal });
-  if (!secret || isLoopback(conn.remoteAddr.hostname)) return undefined;
-  conn.close();
-  throw new FerryError("Unauthorized", "a secret is not used without encryption");
-}
-
-function unreachable(where: string, thrown: unknown): FerryError {
-  const { code, message } = toFerryError(thrown);
-  if (thrown instanceof Deno.errors.ConnectionRefused) {
-    return new FerryError("Unreachable", `Cannot connect to ${where}: nobody listens there; is the server running?`);
-  }
-  if (thrown instanceof FerryError) {
-    const final = code === "Unsupported" || code === "Unauthorized";
-    return new FerryError(final ? code : "Unreachable", `Cannot connect to ${where}: ${message}`);
-  }
-  const reason = thrown instanceof Error ? thrown.message : String(thrown);
-  return new FerryError("Unreachable", `Cannot connect to ${where}: ${reason}`, { cause: thrown });
+  const pool = new ConnectionPool(options, await openConnection(options, options.signal));
+  return new Client(pool, await pool.connect());
 }

@@ -1,7 +1,8 @@
 import { FerryError, toFerryError } from "../core/errors.ts";
 import type { Messages } from "../protocol/codec.ts";
 import type { CommandName, OkOf, Request, RequestOf } from "../protocol/commands.ts";
-import { AbortWatch, unlessAborted } from "./abort.ts";
+import { unlessAborted } from "../core/unless_aborted.ts";
+import { AbortWatch } from "./abort_watch.ts";
 import { type OpenConnection, openConnection, type ServerOptions } from "./connect.ts";
 import { PendingRequest, type RequestSender } from "./pending_request.ts";
 import { Pipeline } from "./pipeline.ts";
@@ -17,6 +18,9 @@ const MAX_STUCK_MS = 60_000;
 
 /** A further connection that has done nothing for so long is closed, in ms. */
 const IDLE_MS = 30_000;
+
+/** How long what is under way may take when a pool is disposed of, in ms. */
+const DISPOSE_TIMEOUT_MS = 2_000;
 
 /** How a pool connects. */
 export interface PoolOptions extends ServerOptions {
@@ -36,7 +40,7 @@ const NOTHING: Messages["welcome"] = { allows: [], window: 1 };
  * have to wait there for a body that somebody leaves lying (a file that is not read on, a listing that is not taken, an
  * upload that is open) goes over further ones, which are kept for a while.
  */
-export class ConnectionPool {
+export class ConnectionPool implements AsyncDisposable {
   readonly #options: PoolOptions;
   /** The connections that requests are spread over; none where it is not open. */
   readonly #regular: (Pipeline | undefined)[];
@@ -111,18 +115,24 @@ export class ConnectionPool {
     }
   }
 
-  /** Waits until every request is settled. */
-  async idle(): Promise<void> {
-    if (this.#open > 0) await (this.#idle ??= Promise.withResolvers()).promise;
-  }
-
-  /** Ends all sessions in order when nothing is under way, and takes nothing more. @throws {FerryError} `Disconnected`. */
+  /**
+   * Waits until every request is settled, however long each may take, ends all sessions in order, and takes nothing more.
+   *
+   * @throws {FerryError} `Disconnected`, also when all has ended already.
+   */
   async close(): Promise<void> {
+    if (this.#open > 0) await (this.#idle ??= Promise.withResolvers()).promise;
+    if (this.#failure) throw this.#failure;
     this.#ending.abort();
     await Promise.allSettled(this.#opening.values());
     const results = await Promise.allSettled([...this.#pipelines()].map((pipeline) => pipeline.close()));
     this.fail(new FerryError("Disconnected", "the connection was closed"));
     for (const result of results) if (result.status === "rejected") throw result.reason;
+  }
+
+  /** Ends all sessions as `close` does, but what is under way for 2 s more is given up. Never throws. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return closeSoon(this, this);
   }
 
   /** Closes all connections; what is under way and what is asked later fails with `error`. Only the first call counts. */
@@ -157,26 +167,21 @@ export class ConnectionPool {
     const { after, isApart } = request.options;
     if (after && !after.settled) return after.sender?.accepts(request) ? after.sender : undefined;
     if (!isApart) {
-      const best = this.#leastBusy(this.#regular, request, false);
+      const best = this.#leastBusy(this.#regular, request);
       // While one of them is not open, no request waits behind another.
       if (best && (best.load === 0 || !this.#regular.includes(undefined))) return best;
       if (this.#regular.includes(undefined)) return "regular";
     }
-    return this.#leastBusy(this.#further, request, true) ??
-      (isApart ? undefined : this.#leastBusy(this.#regular, request, true)) ?? "further";
+    return this.#leastBusy(this.#further, request) ?? "further";
   }
 
   /** The connection with the fewest requests among those that would take one, in turn where several have as many. */
-  #leastBusy(
-    among: readonly (Pipeline | undefined)[],
-    request: PendingRequest,
-    withListing: boolean,
-  ): Pipeline | undefined {
+  #leastBusy(among: readonly (Pipeline | undefined)[], request: PendingRequest): Pipeline | undefined {
     let best: Pipeline | undefined;
     this.#turn++;
     for (let i = 0; i < among.length; i++) {
       const each = among[(this.#turn + i) % among.length];
-      if (!each?.accepts(request) || (each.hasListing && !withListing)) continue;
+      if (!each?.accepts(request)) continue;
       if (!best || each.load < best.load) best = each;
     }
     return best;
@@ -298,5 +303,18 @@ export class ConnectionPool {
       this.#watchIdle();
     }, IDLE_MS);
     Deno.unrefTimer(this.#idleTimer);
+  }
+}
+
+/** Closes what uses a pool, but what is under way for 2 s more is given up. Never throws. */
+export async function closeSoon(user: { close(): Promise<void> }, pool: ConnectionPool): Promise<void> {
+  const late = new FerryError("Disconnected", "the client was disposed of");
+  const deadline = setTimeout(() => pool.fail(late), DISPOSE_TIMEOUT_MS);
+  try {
+    await user.close();
+  } catch {
+    // It has ended already.
+  } finally {
+    clearTimeout(deadline);
   }
 }

@@ -41,13 +41,13 @@ export class Pipeline implements RequestSender {
   #body: HeldBody | undefined;
   /** How many of the answers that are wanted have a body. */
   #answerBodies = 0;
-  /** How many of these are listings. */
-  #listings = 0;
   /** How many requests were sent. */
   #count = 0;
   /** Since when somebody holds up receiving, on the clock of `performance.now()`. */
   #heldSince: number | undefined;
   #stallTimer: ReturnType<typeof setTimeout> | undefined;
+  /** The body that is being received has stood still before, and may do so again. */
+  #isSlow = false;
   #isClosing = false;
   #failure: FerryError | undefined;
   readonly #ended = Promise.withResolvers<FerryError>();
@@ -95,14 +95,9 @@ export class Pipeline implements RequestSender {
     return this.#count;
   }
 
-  /** Whether a listing is under way, which whoever made it may take slowly. */
-  get hasListing(): boolean {
-    return this.#listings > 0;
-  }
-
   accepts(request: PendingRequest): boolean {
     if (this.#failure || this.#isClosing || this.#body?.isOver === false) return false;
-    return request.isRepeatable ? !this.#isStalled : this.#answerBodies === 0;
+    return request.isRepeatable ? !this.#isSlow && !this.#isStalled : this.#answerBodies === 0;
   }
 
   submit(request: PendingRequest): void {
@@ -110,13 +105,13 @@ export class Pipeline implements RequestSender {
     request.sender = this;
     this.#unsent.push(request);
     this.#body = request.options.body ?? this.#body;
-    this.#countAnswerBody(request, 1);
+    if (request.hasAnswerBody) this.#answerBodies++;
     this.#sending ??= this.#sendAll();
     this.#watchStall();
   }
 
   settled(request: PendingRequest): void {
-    this.#countAnswerBody(request, -1);
+    if (request.hasAnswerBody) this.#answerBodies--;
     // It needs no room in the window any more.
     this.#room.notifyAll();
   }
@@ -173,12 +168,6 @@ export class Pipeline implements RequestSender {
   /** Whether a body has stood still for so long that nothing more should wait behind it. */
   get #isStalled(): boolean {
     return this.#heldSince !== undefined && performance.now() - this.#heldSince >= this.#stallMs;
-  }
-
-  #countAnswerBody({ hasAnswerBody, command }: PendingRequest, by: 1 | -1): void {
-    if (!hasAnswerBody) return;
-    this.#answerBodies += by;
-    if (command === "dir") this.#listings += by;
   }
 
   /** Sends what is to be sent, one request after the other. Never rejects. */
@@ -255,6 +244,7 @@ export class Pipeline implements RequestSender {
         this.#heldSince = performance.now();
         this.#watchStall();
         await waiting;
+        this.#isSlow ||= this.#isStalled;
         this.#heldSince = undefined;
         this.#owner.onChange();
       }
@@ -302,6 +292,9 @@ export class Pipeline implements RequestSender {
   #answered(request: PendingRequest): void {
     this.#pending.shift();
     request.leave();
+    const wasSlow = this.#isSlow;
+    this.#isSlow = false;
+    if (wasSlow) this.#owner.onChange();
     this.#room.notifyAll();
   }
 
@@ -334,7 +327,7 @@ export class Pipeline implements RequestSender {
     for (const [i, request] of this.#pending.entries()) {
       if (i === 0 || !request.isWanted || !request.isRepeatable) continue;
       behind.push(request);
-      this.#countAnswerBody(request, -1);
+      if (request.hasAnswerBody) this.#answerBodies--;
       const placeholder = request.placeholder();
       this.#pending[i] = placeholder;
       this.#cancel(placeholder);
@@ -344,7 +337,7 @@ export class Pipeline implements RequestSender {
       else if (!request.isRepeatable) this.#unsent.push(request);
       else {
         behind.push(request);
-        this.#countAnswerBody(request, -1);
+        if (request.hasAnswerBody) this.#answerBodies--;
         request.sender = undefined;
       }
     }

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { formatAddress } from "../transport/address.ts";
-import { certificateDer, type Identity } from "../auth/certificate.ts";
+import { certificateDer, type Identity } from "../transport/tls.ts";
 import { type ByteConn, Connection } from "../transport/connection.ts";
 import { RateLimit } from "../transport/rate_limit.ts";
 import { Secret } from "../auth/secret.ts";

@@ -1,15 +1,7 @@
-import { FerryError } from "../core/errors.ts";
-import {
-  ALPN_PROTOCOL,
-  certificateDer,
-  explain,
-  INTERNAL_NAME,
-  NOT_THE_TICKETS,
-  peerCertificate,
-  requireProtocol,
-  type View,
-} from "../auth/certificate.ts";
+import { FerryError, toFerryError } from "../core/errors.ts";
 import { closeQuietly } from "./connection.ts";
+import { peerCertificate } from "./deno_internals.ts";
+import { ALPN_PROTOCOL, certificateDer, INTERNAL_NAME, parseCertificate } from "./tls.ts";
 
 /** A connection to a server that has been authenticated by its certificate. */
 export interface SecureLink {
@@ -72,12 +64,13 @@ async function secure(
     signal?.throwIfAborted();
     signal?.addEventListener("abort", abort);
     // Deno silently ignores text without a certificate in it.
-    options.caCerts.forEach(certificateDer);
+    options.caCerts.forEach(parseCertificate);
     tcp.setNoDelay(true); // A TlsConn has no way to say it.
     const tls = await Deno.startTls(tcp, { ...options, alpnProtocols: [ALPN_PROTOCOL] });
     conn = tls;
     signal?.throwIfAborted();
-    requireProtocol(await tls.handshake());
+    const { alpnProtocol } = await tls.handshake();
+    if (alpnProtocol !== ALPN_PROTOCOL) throw new FerryError("Unsupported", NOT_FERRY);
     return { conn: tls, certificate: peerCertificate(tls) };
   } catch (error) {
     closeQuietly(conn);
@@ -93,4 +86,46 @@ function interrupted(signal: AbortSignal): FerryError {
   return late
     ? new FerryError("Timeout", "the server did not complete the encryption in time")
     : new FerryError("Cancelled", "cancelled");
+}
+
+/** What the server's certificate is checked against. */
+type View = "ticket" | "authority";
+
+const NOT_FERRY = `the server does not speak ${ALPN_PROTOCOL}`;
+const EXPIRED = "the server's certificate has expired, or this computer's clock is wrong";
+const NOT_THE_TICKETS =
+  "the server's certificate is not the one in the ticket: the server has a new one, or somebody " +
+  "is in the middle; ask its owner for a new ticket";
+const NOT_TRUSTED =
+  "no authority that this computer trusts has issued the server's certificate; --ca FILE names another one";
+
+/**
+ * Reasons by the text of an `InvalidData` error, which is all that tells one from another; the first match counts. The
+ * texts are those of rustls and webpki, and are not promised. When one changes, `explain` gives the general reason.
+ */
+const REASONS: readonly (readonly [RegExp, FerryError["code"], string, View?])[] = [
+  [/certificate expired|not valid yet/, "Unauthorized", EXPIRED],
+  [/not valid for name/, "Unauthorized", "the server's certificate is for another host name", "authority"],
+  [
+    /CaUsedAsEndEntity/,
+    "Unauthorized",
+    "the server's certificate is that of an authority; it needs one with CA:FALSE",
+    "authority",
+  ],
+  [/^invalid peer certificate/, "Unauthorized", NOT_THE_TICKETS, "ticket"],
+  [/^invalid peer certificate/, "Unauthorized", NOT_TRUSTED, "authority"],
+  [/NoApplicationProtocol/, "Unsupported", NOT_FERRY],
+  [/InvalidContentType|corrupt message/, "Unsupported", "the server does not speak TLS"],
+  [/received fatal alert/, "Disconnected", "the server refused the encryption"],
+];
+
+const REASONLESS = [/(?:)/, "Unauthorized", "the server did not show with TLS who it is"] as const;
+
+/** What a failed handshake means. */
+function explain(error: unknown, view: View): FerryError {
+  if (error instanceof TypeError) return new FerryError("BadRequest", "this is not a host name", { cause: error });
+  if (!(error instanceof Deno.errors.InvalidData)) return toFerryError(error);
+  const match = REASONS.find(([text, , , only]) => text.test(error.message) && (only ?? view) === view);
+  const [, code, reason] = match ?? REASONLESS;
+  return new FerryError(code, reason, { cause: error });
 }

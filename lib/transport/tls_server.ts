@@ -1,34 +1,31 @@
-import { Socket } from "node:net";
-import process from "node:process";
 import { createSecureContext, TLSSocket, type TLSSocketOptions } from "node:tls";
 import { Condition } from "../core/condition.ts";
-import { FerryError } from "../core/errors.ts";
-import {
-  ALPN_PROTOCOL,
-  checkIdentity,
-  explain,
-  type Identity,
-  internalSymbol,
-  notThisDeno,
-  requireProtocol,
-} from "../auth/certificate.ts";
+import { FerryError, toFerryError } from "../core/errors.ts";
 import { type ByteConn, closeQuietly } from "./connection.ts";
+import { ConnStream } from "./conn_stream.ts";
+import { nodeTransport, type Transport } from "./deno_internals.ts";
 import { takeTurn } from "./scheduler.ts";
+import { ALPN_PROTOCOL, checkIdentity, type Identity } from "./tls.ts";
 
 /**
  * Makes the server's side of TLS for plain connections.
  *
  * It is not `Deno.listenTls`, because a connection of that keeps its socket open after `close()` for as long as the
  * client likes, when the handshake is not complete or the client does not read, and because it delays small answers
- * (Nagle's algorithm) without a way to turn that off.
+ * (Nagle's algorithm) without a way to turn that off. Nor is it a server of `node:net`, because one that had too many
+ * open files once accepts nothing any more.
  *
+ * @param transportOf How `node:tls` gets at a connection.
  * @returns What completes the handshake of one connection, which it takes over. There is no deadline in it: abort the
  * signal, and it rejects with the reason. It rejects with a `FerryError`, and closes the connection: `BadRequest`
  * when the client does not speak TLS, `Unsupported` when it does not speak Ferry's protocol over it, `Unauthorized` when
  * it does not accept the certificate, `Busy` when there are too many open files, `Disconnected`.
  * @throws {FerryError} `BadRequest` when certificate and key are damaged or do not belong together.
  */
-export function secureServer({ certificate, key }: Identity): Secure {
+export function secureServer(
+  { certificate, key }: Identity,
+  transportOf: (conn: Deno.TcpConn) => Transport = (conn) => nodeTransport(conn) ?? new ConnStream(conn),
+): Secure {
   checkIdentity({ certificate, key });
   const secureContext = createSecureContext({ cert: certificate, key, minVersion: "TLSv1.3" });
   return async (conn, signal) => {
@@ -36,45 +33,40 @@ export function secureServer({ certificate, key }: Identity): Secure {
     await takeTurn();
     let secured: SecuredConn | undefined;
     try {
-      secured = new SecuredConn(conn, { secureContext, ALPNProtocols: [ALPN_PROTOCOL] });
-      requireProtocol(await secured.handshake(signal));
+      secured = new SecuredConn(conn, transportOf(conn), { secureContext, ALPNProtocols: [ALPN_PROTOCOL] });
+      await secured.handshake(signal);
       return secured;
     } catch (error) {
       secured?.close();
       closeQuietly(conn);
-      throw explain(error, "client");
+      throw reasonOf(error);
     }
   };
 }
 
+/** Reasons by the codes that `node:tls` gives, the first match counts. */
+const REASONS: readonly (readonly [RegExp, FerryError["code"], string])[] = [
+  [/^ERR_SSL_NO_APPLICATION_PROTOCOL$/, "Unsupported", `the client does not speak ${ALPN_PROTOCOL}`],
+  [
+    /^ERR_SSL_.*_ALERT_(.*CERTIFICATE|UNKNOWN_CA|DECRYPT_ERROR)/,
+    "Unauthorized",
+    "the client does not accept this server's certificate",
+  ],
+  [/^ERR_SSL_/, "BadRequest", "the client does not speak TLS 1.3"],
+  [/(?:)/, "Disconnected", "the connection broke"],
+];
+
+/** What a failed handshake means. */
+function reasonOf(error: unknown): FerryError {
+  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  const match = REASONS.find(([pattern]) => pattern.test(code));
+  return match && !(error instanceof FerryError)
+    ? new FerryError(match[1], match[2], { cause: error })
+    : toFerryError(error);
+}
+
 /** Completes the encryption of a connection that was accepted. */
 export type Secure = (conn: Deno.TcpConn, signal?: AbortSignal) => Promise<ByteConn>;
-
-/** What is used of the handle that `node:net` has for a connection. Each gives 0, or the number of an error. */
-interface Handle {
-  /** Takes a copy of the descriptor of a connection of Deno. */
-  openFromRid(rid: unknown): number;
-  readStart(): number;
-  readStop(): number;
-}
-
-/**
- * The same connection for `node:net`, and so for `node:tls`, which otherwise would go through two streams in
- * JavaScript at a third of the speed. Deno has no public way for it; this is one of its own `node:net`. Close `conn` as
- * well in the end.
- *
- * @throws {FerryError} `Unsupported` when Deno has no such way any more; `Busy` when there are too many open files.
- */
-function nodeHandle(conn: Deno.TcpConn): Handle {
-  const symbol = internalSymbol(conn, "Deno.internal.rid");
-  const rid: unknown = symbol && Reflect.get(conn, symbol);
-  const binding: unknown = Reflect.get(process, "binding")?.("tcp_wrap");
-  const TCP: unknown = typeof binding === "object" && binding !== null && "TCP" in binding ? binding.TCP : undefined;
-  const handle: Handle | undefined = typeof TCP === "function" ? Reflect.construct(TCP, [0]) : undefined;
-  if (rid === undefined || typeof handle?.openFromRid !== "function") throw notThisDeno("let encryption be added");
-  if (handle.openFromRid(rid) !== 0) throw new FerryError("Busy", "too many open files; try again");
-  return handle;
-}
 
 /** So much that has arrived may wait to be read, in bytes; more is left to the system. */
 const WAITING_BYTES = 1024 * 1024;
@@ -83,8 +75,7 @@ const WAITING_BYTES = 1024 * 1024;
 class SecuredConn implements ByteConn {
   readonly remoteAddr: Deno.NetAddr;
   readonly #plain: Deno.TcpConn;
-  readonly #handle: Handle;
-  readonly #transport: Socket;
+  readonly #transport: Transport;
   readonly #socket: TLSSocket;
   /** What has arrived and was not read yet, and how much that is. */
   readonly #chunks: Uint8Array[] = [];
@@ -94,15 +85,13 @@ class SecuredConn implements ByteConn {
   #failure: Error | undefined;
   readonly #changed = new Condition();
 
-  constructor(plain: Deno.TcpConn, options: TLSSocketOptions) {
+  constructor(plain: Deno.TcpConn, transport: Transport, options: TLSSocketOptions) {
     this.remoteAddr = plain.remoteAddr;
     this.#plain = plain;
-    this.#handle = nodeHandle(plain);
-    const forNode = { handle: this.#handle, allowHalfOpen: true };
-    this.#transport = new Socket(forNode);
+    this.#transport = transport;
     const always = { isServer: true, allowHalfOpen: true };
-    this.#socket = new TLSSocket(this.#transport, { ...options, ...always });
-    // It must flow: when `TLSSocket` has stopped because nobody reads, it does not always start again.
+    this.#socket = new TLSSocket(transport, { ...options, ...always });
+    // It must flow: to stop it stops what it gives, but not what arrives, and it does not always start again.
     this.#socket.on("data", (chunk: Uint8Array) => this.#arrived(chunk)).on("close", () => this.#changed.notifyAll());
     this.#socket.on("end", () => {
       this.#ended = true;
@@ -110,10 +99,10 @@ class SecuredConn implements ByteConn {
     });
     // "close" comes after it.
     this.#socket.on("error", (error) => void (this.#failure ??= error));
-    this.#transport.on("error", (error) => void (this.#failure ??= error));
+    transport.on("error", (error) => void (this.#failure ??= error));
   }
 
-  async handshake(signal?: AbortSignal): Promise<Deno.TlsHandshakeInfo> {
+  async handshake(signal?: AbortSignal): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const gone = () => reject(new FerryError("Disconnected", "the connection ended too early"));
     this.#socket.once("secure", resolve).once("error", reject).once("end", gone).once("close", gone);
@@ -122,9 +111,11 @@ class SecuredConn implements ByteConn {
     if (signal?.aborted) abort();
     try {
       await promise;
-      return { alpnProtocol: this.#socket.alpnProtocol || null };
     } finally {
       signal?.removeEventListener("abort", abort);
+    }
+    if (this.#socket.alpnProtocol !== ALPN_PROTOCOL) {
+      throw new FerryError("Unsupported", `the client does not speak ${ALPN_PROTOCOL}`);
     }
   }
 
@@ -174,8 +165,7 @@ class SecuredConn implements ByteConn {
     const isFull = this.#waiting > WAITING_BYTES;
     if (isFull === this.#stopped || this.#socket.destroyed) return;
     this.#stopped = isFull;
-    if (isFull) this.#handle.readStop();
-    else this.#handle.readStart();
+    this.#transport.hold(isFull);
   }
 
   /** Waits for a callback, which never comes when the socket was destroyed before, nor always when it is meanwhile. */

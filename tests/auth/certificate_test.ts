@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import { X509Certificate } from "node:crypto";
-import { certificateDer, certificatePem, createIdentity, INTERNAL_NAME } from "../../lib/auth/certificate.ts";
+import { createIdentity } from "../../lib/auth/certificate.ts";
+import { certificateDer, certificatePem, INTERNAL_NAME } from "../../lib/transport/tls.ts";
 import { assertThrowsCode } from "../helpers/failures.ts";
 import { DENO, PROJECT } from "../helpers/process.ts";
 import { AUTHORITY } from "../helpers/certificates.ts";

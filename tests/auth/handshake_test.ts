@@ -1,8 +1,9 @@
 import { assert, assertEquals, assertGreater, assertLess, assertNotEquals, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
-import { Link } from "../../lib/mod.ts";
+import { connect } from "../../lib/mod.ts";
 import type { ServeOptions } from "../../lib/mod.ts";
-import { certificateDer, createIdentity } from "../../lib/auth/certificate.ts";
+import { createIdentity } from "../../lib/auth/certificate.ts";
+import { certificateDer } from "../../lib/transport/tls.ts";
 import { Connection } from "../../lib/transport/connection.ts";
 import { type Credentials, greetClient, greetServer } from "../../lib/auth/handshake.ts";
 import { NONCE_BYTES, prove, Secret, type Side } from "../../lib/auth/secret.ts";
@@ -456,8 +457,8 @@ Deno.test("connect() refuses a server that cannot prove that it knows the secret
         // No request comes after that.
         assertEquals(await peer.receive(), undefined);
       });
-      const link = new Link({ ...server.address, secret: SECRET });
-      const { message } = await failsWith(link.client(), "Unauthorized");
+      const connecting = connect({ ...server.address, secret: SECRET });
+      const { message } = await failsWith(connecting, "Unauthorized");
       assertStringIncludes(message, "does not know the secret");
     });
   }
@@ -484,8 +485,8 @@ Deno.test("connect() with a ticket refuses a server without TLS and shows it not
       received.push(space.slice(0, n));
     }
   });
-  const link = new Link({ ...server.address, ...TICKET });
-  await failsWith(link.client(), "Unsupported");
+  const connecting = connect({ ...server.address, ...TICKET });
+  await failsWith(connecting, "Unsupported");
   const all = new TextDecoder("latin1").decode(concat(...received));
   for (const word of ["proof", "nonce", SECRET.text, new TextDecoder("latin1").decode(SECRET.bytes)]) {
     assert(!all.includes(word), `the client has sent ${word}`);
@@ -502,8 +503,8 @@ Deno.test("connect() with a ticket refuses another certificate, and nobody in th
       return error instanceof Error && "code" in error ? error.code : error;
     }
   })();
-  const link = new Link({ hostname: "127.0.0.1", port: listener.addr.port, ...TICKET });
-  const { message } = await failsWith(link.client(), "Unauthorized");
+  const connecting = connect({ hostname: "127.0.0.1", port: listener.addr.port, ...TICKET });
+  const { message } = await failsWith(connecting, "Unauthorized");
   assertStringIncludes(message, "not the one in the ticket");
   assertEquals(await within(middle, "the other end's failure"), "Unauthorized");
 });

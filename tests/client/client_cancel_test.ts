@@ -1,8 +1,9 @@
 import { setImmediate } from "node:timers/promises";
 import { assertEquals, assertStringIncludes } from "@std/assert";
-import { connect, Link } from "../../lib/mod.ts";
+import { connect, ConnectionPool, RemoteStorage, Retry } from "../../lib/mod.ts";
 import { bytes } from "../helpers/random.ts";
 import { Collector, failsWith, FakeServer, type RawPeer, Served, within } from "../helpers/raw.ts";
+import { at } from "../helpers/storage.ts";
 import { tempDir } from "../helpers/temp.ts";
 
 /** What a request came to, as a word. */
@@ -234,12 +235,13 @@ Deno.test("a put that was cancelled behind a slow sum is never called cancelled 
   }
 });
 
-Deno.test("Link.run() gives what was done although it was cancelled", async () => {
+Deno.test("Retry.run() gives what was done although it was cancelled", async () => {
   const { server, asked } = answeringCancelled((peer) => peer.send("ok", {}));
   await using _server = server;
-  await using link = new Link(server.address);
+  await using pool = new ConnectionPool(server.address);
   const { signal, abort } = stopper();
-  const made = link.run((client) => client.mkdir("d", { signal }).then(() => "done"), { signal });
+  const mkdir = () => new RemoteStorage(pool).mkdir(at("d"), { signal });
+  const made = new Retry().run(() => mkdir().then(() => "done"), signal);
   await within(asked);
   abort();
   assertEquals(await within(made), "done");

@@ -1,11 +1,11 @@
 import { setImmediate } from "node:timers/promises";
-import { assert, assertEquals, assertLess, assertStringIncludes } from "@std/assert";
-import { listRemote } from "../../lib/client/tree.ts";
-import { connect, FerryError, Link } from "../../lib/mod.ts";
-import { MovedClock } from "../helpers/clock.ts";
+import { assert, assertEquals, assertLess } from "@std/assert";
+import { ROOT } from "../../lib/core/remote_path.ts";
+import { connect, ConnectionPool, FerryError, listAgain, RemoteStorage, Retry } from "../../lib/mod.ts";
 import { sameBytes } from "../helpers/frames.ts";
 import { bytes } from "../helpers/random.ts";
 import { Collector, failsWith, FakeServer, Served, within } from "../helpers/raw.ts";
+import { at } from "../helpers/storage.ts";
 import { tempDir } from "../helpers/temp.ts";
 
 /** More than the 2 s that a server has for its own end. */
@@ -129,37 +129,22 @@ Deno.test("get() to a stream whose write() waits for the same client works", asy
   });
 });
 
-Deno.test("get() to a stream that waits for the same client fails when the file is too large to be kept", async () => {
-  using clock = new MovedClock();
+Deno.test("get() to a stream that waits for the same client holds the server up, however large the file is", async () => {
   await using served = await Served.with();
   await Deno.writeFile(served.join("huge"), new Uint8Array(0));
   await Deno.truncate(served.join("huge"), 200 * 1024 * 1024);
   await using client = await served.connect();
   const before = Deno.memoryUsage().rss;
-  const asked = Promise.withResolvers<void>();
   let received = 0;
   const target = new WritableStream<Uint8Array>({
     async write() {
-      asked.resolve();
-      await client.stat();
+      assertEquals((await client.stat()).kind, "directory");
     },
   });
   const onProgress = (moved: number) => received = moved;
-  const get = failsWith(client.get("huge", target, { onProgress }), "Busy");
-  await within(asked.promise);
-  const full = async () => {
-    while (received <= 64 * 1024 * 1024) await setImmediate();
-    // If it were not held up, more would come now.
-    for (let i = 0; i < 500; i++) await setImmediate();
-  };
-  await within(full(), "all that may be kept", 20_000);
-  assert(received <= 68 * 1024 * 1024, `${received} bytes were kept`);
-  assertLess(Deno.memoryUsage().rss - before, 200 * 1024 * 1024);
-  clock.forward(61_000);
-  // Makes it look at the clock.
-  const stat = client.stat().then(({ kind }) => kind, ({ code }) => code);
-  assertStringIncludes((await get).message, "use a connection for each");
-  assertEquals(await within(stat), "directory");
+  assertEquals((await within(client.get("huge", target, { onProgress }), "the file", 20_000)).size, received);
+  assertLess(Deno.memoryUsage().rss - before, 100 * 1024 * 1024);
+  assertEquals(served.events.of("open").length, 2);
 });
 
 Deno.test("get() to a slow stream goes on while others wait behind it", async () => {
@@ -176,44 +161,12 @@ Deno.test("get() to a slow stream goes on while others wait behind it", async ()
   assertEquals(all.map(({ size }) => size), Array(10).fill(content.length));
 });
 
-/** An operation of a link that always fails because its connection was lost, and counts how often it was run. */
-function failing() {
-  const failed = Promise.withResolvers<void>();
-  const operation = {
-    attempts: 0,
-    run: () => {
-      operation.attempts++;
-      failed.resolve();
-      return Promise.reject(new FerryError("Disconnected", "lost"));
-    },
-    failed: failed.promise,
-  };
-  return operation;
-}
-
-Deno.test("Link.close() ends the pause before a new attempt, and the operation is not run again", async () => {
-  await using served = await Served.with();
-  await using link = new Link(served.address);
-  const operation = failing();
-  const running = failsWith(link.run(operation.run), "Cancelled");
-  await within(operation.failed);
-  await setImmediate();
-  const began = performance.now();
-  await link.close();
-  const error = await running;
-  // The first pause takes 100 ms at least.
-  assertLess(performance.now() - began, 95);
-  assertStringIncludes(error.message, "the connection was closed");
-  assertEquals(operation.attempts, 1);
-  assertEquals(served.events.of("open").length, 1);
-  assertEquals((await link.run((client) => client.stat())).kind, "directory");
-});
-
-Deno.test("Link.close() waits for an operation that is under way, which is not run again when it fails", async (t) => {
+Deno.test("ConnectionPool.close() waits for an operation that is under way, which is not run again when it fails", async (t) => {
   for (const outcome of ["ok", "lost"]) {
     await t.step(outcome, async () => {
       const asked = Promise.withResolvers<void>();
       const go = Promise.withResolvers<void>();
+      const closing = new AbortController();
       let connections = 0;
       await using server = FakeServer.welcoming(async (peer) => {
         connections++;
@@ -225,12 +178,14 @@ Deno.test("Link.close() waits for an operation that is under way, which is not r
         await peer.receive();
         await peer.send("ok", {});
       });
-      await using link = new Link(server.address);
-      const made = link.run((client) => client.mkdir("d")).then(() => "ok", ({ code }) => code);
+      await using pool = new ConnectionPool(server.address);
+      const mkdir = () => new RemoteStorage(pool).mkdir(at("d"));
+      const made = new Retry({ closing: closing.signal }).run(mkdir).then(() => "ok", ({ code }) => code);
       await within(asked.promise);
-      const closing = link.close();
+      closing.abort();
+      const closed = pool.close();
       go.resolve();
-      await within(closing);
+      await within(closed);
       const began = performance.now();
       assertEquals(await within(made), outcome === "ok" ? "ok" : "Cancelled");
       // Nor is there a pause.
@@ -240,20 +195,22 @@ Deno.test("Link.close() waits for an operation that is under way, which is not r
   }
 });
 
-Deno.test("listRemote() does not connect again when the link is closed", async () => {
+Deno.test("listAgain() does not connect again when it is closed", async () => {
   let connections = 0;
+  const closing = new AbortController();
   await using server = FakeServer.welcoming(async (peer) => {
     connections++;
     await peer.receive();
     await peer.send("entries", [{ path: "a", kind: "file", size: 1, mtimeMs: 0 }]);
     await peer.receive();
   });
-  await using link = new Link(server.address);
-  const entries = listRemote(link, "");
+  await using pool = new ConnectionPool(server.address);
+  const place = { storage: new RemoteStorage(pool), path: ROOT, shown: "" };
+  const entries = listAgain(place, { retry: new Retry({ closing: closing.signal }) });
   assertEquals((await within(entries.next())).value?.path, "a");
   const rest = failsWith(entries.next(), "Cancelled");
-  await using _closed = { [Symbol.asyncDispose]: () => link.close() };
-  await within(link[Symbol.asyncDispose]());
+  closing.abort();
+  await within(pool[Symbol.asyncDispose]());
   await rest;
   assertEquals(connections, 1);
 });

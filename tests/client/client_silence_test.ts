@@ -1,8 +1,8 @@
 import { setImmediate } from "node:timers/promises";
 import { assertEquals, assertStringIncludes } from "@std/assert";
-import { connect, Link } from "../../lib/mod.ts";
+import { connect, ConnectionPool, copyContent, RemoteStorage, Retry } from "../../lib/mod.ts";
 import { DirectoryStorage } from "../../lib/storage/directory/directory_storage.ts";
-import { parseRemotePath } from "../../lib/core/remote_path.ts";
+import { parseRemotePath, ROOT } from "../../lib/core/remote_path.ts";
 import { HeldIntervals } from "../helpers/intervals.ts";
 import { bytes } from "../helpers/random.ts";
 import { failsWith, FakeServer, type RawPeer, Served, within } from "../helpers/raw.ts";
@@ -157,14 +157,15 @@ Deno.test("a client that reads its own file slowly does not blame the server", a
     return await read(...args);
   };
   await using client = await served.connect();
-  const put = client.put({ storage, name: parseRemotePath("f"), shown: "f" }, "f");
+  const file = { path: parseRemotePath("f"), shown: "f" };
+  const put = copyContent({ storage, ...file }, { storage: client.storage, ...file }, { verb: "put" });
   await within(began.promise);
   for (let i = 0; i < 2 * ENOUGH; i++) {
     await settle();
     intervals.pass(1);
   }
   go.resolve();
-  assertEquals((await within(put)).size, 5);
+  assertEquals((await within(put)).receipt.size, 5);
 });
 
 Deno.test("a server that does not even say that a body was given up is noticed", async () => {
@@ -223,7 +224,7 @@ Deno.test("a client that is held up by its own stream shows that it is alive, an
   assertEquals((await within(get)).size, 10);
 });
 
-Deno.test("Link.run() connects again when a server says nothing any more", async () => {
+Deno.test("ConnectionPool connects again when a server says nothing any more", async () => {
   using intervals = new HeldIntervals();
   let connections = 0;
   const asked = Promise.withResolvers<void>();
@@ -235,8 +236,8 @@ Deno.test("Link.run() connects again when a server says nothing any more", async
     }
   });
   const lost: string[] = [];
-  await using link = new Link({ ...server.address, onLost: ({ message }) => lost.push(message) });
-  const stat = link.run((client) => client.stat());
+  await using pool = new ConnectionPool({ ...server.address, onLost: ({ message }) => lost.push(message) });
+  const stat = new Retry().run(() => new RemoteStorage(pool).stat(ROOT));
   await within(asked.promise);
   await settle();
   intervals.pass(ENOUGH);

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { setTimeout as delay } from "node:timers/promises";
-import { certificatePem } from "../../lib/auth/certificate.ts";
+import { certificatePem } from "../../lib/transport/tls.ts";
 import { decodeTicket } from "../../lib/auth/ticket.ts";
 import { type Client, connect, type ConnectOptions } from "../../lib/mod.ts";
 import type { AttackName } from "./attacks/attacker.ts";

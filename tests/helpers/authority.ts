@@ -3,7 +3,7 @@ import * as x509 from "@peculiar/asn1-x509";
 import { Buffer } from "node:buffer";
 import { generateKeyPairSync, sign } from "node:crypto";
 import { isIP } from "node:net";
-import { certificatePem, type Identity } from "../../lib/auth/certificate.ts";
+import { certificatePem, type Identity } from "../../lib/transport/tls.ts";
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 

@@ -1,4 +1,4 @@
-import { type Identity } from "../../lib/auth/certificate.ts";
+import { type Identity } from "../../lib/transport/tls.ts";
 
 export function pem(label: string, base64: string): string {
   return `-----BEGIN ${label}-----\n${base64.replace(/.{64}/g, "$&\n")}\n-----END ${label}-----\n`;

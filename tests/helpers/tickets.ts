@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { serverIdentity } from "../../lib/cli/server/identity_files.ts";
 import { ticketsOf } from "../../lib/cli/server/protection.ts";
-import { certificateDer } from "../../lib/auth/certificate.ts";
+import { certificateDer } from "../../lib/transport/tls.ts";
 
 /** One identity is enough for most tests; making it takes longer than they do. */
 export const MADE = await serverIdentity(undefined);

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch, assertNotEquals, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
-import type { Identity } from "../../lib/auth/certificate.ts";
+import type { Identity } from "../../lib/transport/tls.ts";
 import { isLoopback } from "../../lib/transport/address.ts";
 import { Secret } from "../../lib/auth/secret.ts";
 import { decodeTicket } from "../../lib/auth/ticket.ts";

@@ -1,11 +1,10 @@
 import { assert, assertEquals, assertGreater, assertLess } from "@std/assert";
 import { join } from "@std/path";
-import type { Direction } from "../../lib/client/copy.ts";
 import { eventually, Process, runClient, type ServerProcess, startClient, startServer } from "../helpers/process.ts";
 import { type Address, FaultProxy } from "../helpers/proxy.ts";
 import { bytes } from "../helpers/random.ts";
 import { assertFile } from "../helpers/raw.ts";
-import { DIRECTIONS, MIB } from "../helpers/resuming.ts";
+import { type Direction, DIRECTIONS, MIB } from "../helpers/resuming.ts";
 import { TempDir, tempDir } from "../helpers/temp.ts";
 import { assertSameTree, makeTree, pathsIn } from "../helpers/trees.ts";
 

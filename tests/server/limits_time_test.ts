@@ -1,12 +1,21 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { RateLimit } from "../../lib/transport/rate_limit.ts";
 import { DEFAULT_LIMITS, type Limits } from "../../lib/access/limits.ts";
-import { Link, type ServeOptions, type Storage } from "../../lib/mod.ts";
+import {
+  ConnectionPool,
+  copyFile,
+  localSource,
+  RemoteStorage,
+  Retry,
+  type ServeOptions,
+  type Storage,
+} from "../../lib/mod.ts";
 import { checkLater } from "../helpers/deadlines.ts";
 import { eventually } from "../helpers/process.ts";
 import { FaultProxy } from "../helpers/proxy.ts";
 import { bytes } from "../helpers/random.ts";
 import { assertFile, Collector, failsWith, RawPeer, Served, within } from "../helpers/raw.ts";
+import { at } from "../helpers/storage.ts";
 import { tempDir } from "../helpers/temp.ts";
 
 const MIB = 1024 * 1024;
@@ -80,13 +89,14 @@ Deno.test("checkDeadlines() takes the idle time from the limits", async () => {
   assertEquals((await within(client.ended, "the end")).message, "no request within 5 s");
 });
 
-Deno.test("Link connects again for the next command after the idle time", async () => {
+Deno.test("ConnectionPool connects again for the next command after the idle time", async () => {
   await using served = await Served.with({ "a.txt": "abc" });
-  await using link = new Link(served.address);
-  await link.run((client) => client.stat("a.txt"));
+  await using pool = new ConnectionPool(served.address);
+  const storage = new RemoteStorage(pool);
+  await storage.stat(at("a.txt"));
   checkLater(served, AFTER_IDLE_MS);
   await served.events.until("close");
-  assertEquals((await link.run((client) => client.stat("a.txt"))).size, 3);
+  assertEquals((await storage.stat(at("a.txt"))).size, 3);
 });
 
 Deno.test("checkDeadlines() does not end a session that waits for its own answer", async () => {
@@ -271,8 +281,9 @@ Deno.test("a put that stood still goes on where it was", async () => {
   await using served = await Served.with();
   await using proxy = await FaultProxy.to(served.address, { toServer: { stallAfter: 4 * MIB } });
   const lost: string[] = [];
-  await using link = new Link({ ...proxy.address, onLost: ({ message }) => void lost.push(message) });
-  const putting = link.run((client) => client.put(dir.join("a.dat"), "a.dat"));
+  await using pool = new ConnectionPool({ ...proxy.address, onLost: ({ message }) => void lost.push(message) });
+  const there = { storage: new RemoteStorage(pool), path: at("a.dat"), shown: "a.dat" };
+  const putting = copyFile(localSource(dir.join("a.dat")), there, { verb: "put", retry: new Retry() });
   await within(proxy.stalled, "the stall");
   await busyWith(served, "put");
   let ended: string[] = [];

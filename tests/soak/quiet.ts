@@ -5,7 +5,7 @@ import { temporaryName } from "../../lib/storage/directory/temporary_file.ts";
 import { ROOT } from "../../lib/core/remote_path.ts";
 import type { Random } from "../helpers/random.ts";
 import { Collector } from "../helpers/raw.ts";
-import { copy, isInTree, upload } from "./actions/action.ts";
+import { isInTree, upload } from "./actions/action.ts";
 import { contentOf, sha256 } from "./contents.ts";
 import { type Model, Wrong } from "./model.ts";
 import type { SoakServer } from "./server.ts";
@@ -62,7 +62,7 @@ async function resumeSome(worker: Worker, random: Random): Promise<void> {
     const partial = join(dirname(path), temporaryName(path.slice(path.lastIndexOf("/") + 1), server.owner));
     if (!uploaded || !partials.has(partial) || random.below(4) === 0) continue;
     const content = random.below(3) === 0 ? contentOf(random, uploaded.bytes.length) : uploaded;
-    await upload(worker, name, content, (from) => copy(worker.link, "put", path, from, {}));
+    await upload(worker, name, content, (from) => worker.link.copy("put", path, from, {}));
     if (partialsIn(root).includes(partial)) throw new Wrong(`${partial} is still there after ${path} was put again`);
     tally.resumed++;
   }

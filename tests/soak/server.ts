@@ -1,8 +1,8 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { certificatePem } from "../../lib/auth/certificate.ts";
+import { certificatePem } from "../../lib/transport/tls.ts";
 import { ownerOf } from "../../lib/auth/secret.ts";
 import { decodeTicket, encodeTicket, type Ticket } from "../../lib/auth/ticket.ts";
-import type { LinkOptions } from "../../lib/mod.ts";
+import type { ConnectOptions } from "../../lib/mod.ts";
 import { memoryOf } from "../../bench/helpers/memory.ts";
 import { eventually, type ServerProcess, startServer } from "../helpers/process.ts";
 import type { Address } from "../helpers/proxy.ts";
@@ -85,7 +85,7 @@ export class SoakServer implements AsyncDisposable {
   }
 
   /** How to connect with the library; `at` is the server or a proxy before it. */
-  at(at: Address): LinkOptions {
+  at(at: Address): ConnectOptions {
     const { certificate, secret } = this.#ticket ?? {};
     return { ...at, secret, certificate: certificate && certificatePem(certificate) };
   }

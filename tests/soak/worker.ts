@@ -1,10 +1,11 @@
-import { FerryError, Link } from "../../lib/mod.ts";
+import { FerryError } from "../../lib/mod.ts";
 import type { Grounds } from "../helpers/attack_grounds.ts";
 import type { Address } from "../helpers/proxy.ts";
 import { Random } from "../helpers/random.ts";
 import { within } from "../helpers/raw.ts";
 import { NothingToDo } from "./actions/action.ts";
 import { ACTIONS } from "./actions/mod.ts";
+import { Line } from "./line.ts";
 import { Model, Wrong } from "./model.ts";
 import type { SoakServer } from "./server.ts";
 import { pickWeighted, type Tally } from "./tally.ts";
@@ -43,8 +44,8 @@ export class Worker {
   readonly #lane: Lane;
   readonly #seed: number;
   readonly #ending: AbortSignal;
-  #link: Link;
-  #losses = 0;
+  #link: Line;
+  #repeats = 0;
 
   /**
    * @param line Where its connections go.
@@ -67,15 +68,14 @@ export class Worker {
     return this.#lane.model;
   }
 
-  /** The connection that it uses most. */
-  get link(): Link {
+  /** The line that it uses most. */
+  get link(): Line {
     return this.#link;
   }
 
-  /** Another connection. */
-  newLink(): Link {
-    const onLost = () => void this.#losses++;
-    return new Link({ ...this.place.server.at(this.line), retries: 3, onLost });
+  /** Another line. */
+  newLink(connections = 1): Line {
+    return new Line(this.place.server.at(this.line), connections, () => void this.#repeats++);
   }
 
   /** A name that was not used before. */
@@ -98,8 +98,8 @@ export class Worker {
 
   /** Changes names; see `Model.change`. */
   async change(to: ReadonlyMap<string, string | null>, operation: () => Promise<unknown>): Promise<void> {
-    const before = this.#losses;
-    await this.model.change(to, operation, () => this.#losses > before);
+    const before = this.#repeats;
+    await this.model.change(to, operation, () => this.#repeats > before);
   }
 
   async #reconnect(): Promise<void> {

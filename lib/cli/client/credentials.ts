@@ -1,5 +1,5 @@
 import { formatAddress, isLoopback } from "../../transport/address.ts";
-import { certificateDer } from "../../auth/certificate.ts";
+import { certificateDer } from "../../transport/tls.ts";
 import { RateLimit } from "../../transport/rate_limit.ts";
 import { Secret } from "../../auth/secret.ts";
 import { cannot, FerryError } from "../../core/errors.ts";

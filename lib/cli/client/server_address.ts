@@ -1,5 +1,5 @@
 import { isIPv6 } from "node:net";
-import { certificatePem } from "../../auth/certificate.ts";
+import { certificatePem } from "../../transport/tls.ts";
 import type { Secret } from "../../auth/secret.ts";
 import { decodeTicket, isTicket } from "../../auth/ticket.ts";
 import { cannot, toFerryError } from "../../core/errors.ts";

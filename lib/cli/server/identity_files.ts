@@ -1,5 +1,6 @@
 import { isLoopback } from "../../transport/address.ts";
-import { checkIdentity, createIdentity, type Identity } from "../../auth/certificate.ts";
+import { createIdentity } from "../../auth/certificate.ts";
+import { checkIdentity, type Identity } from "../../transport/tls.ts";
 import { Secret } from "../../auth/secret.ts";
 import { object, text } from "../../protocol/checks.ts";
 import { cannot, FerryError } from "../../core/errors.ts";

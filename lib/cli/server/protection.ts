@@ -1,6 +1,6 @@
 import { basename, dirname, join, resolve, SEPARATOR } from "@std/path";
 import { isLoopback } from "../../transport/address.ts";
-import { certificateDer, type Identity } from "../../auth/certificate.ts";
+import { certificateDer, type Identity } from "../../transport/tls.ts";
 import { Secret } from "../../auth/secret.ts";
 import { encodeTicket } from "../../auth/ticket.ts";
 import { quote } from "../../core/text.ts";

@@ -3,7 +3,7 @@ import { parseAddress } from "../../../lib/cli/client/server_address.ts";
 import { UsageError } from "../../../lib/cli/terminal/usage.ts";
 import { DEFAULT_PORT } from "../../../lib/protocol/constants.ts";
 import { parseClientArguments } from "../../../lib/cli/client/client_arguments.ts";
-import { certificateDer } from "../../../lib/auth/certificate.ts";
+import { certificateDer } from "../../../lib/transport/tls.ts";
 import { Secret } from "../../../lib/auth/secret.ts";
 import { encodeTicket } from "../../../lib/auth/ticket.ts";
 import { MADE, ticketFor } from "../../helpers/tickets.ts";

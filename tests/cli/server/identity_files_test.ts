@@ -6,7 +6,7 @@ import {
   serverIdentity,
   writeTicket,
 } from "../../../lib/cli/server/identity_files.ts";
-import { checkIdentity } from "../../../lib/auth/certificate.ts";
+import { checkIdentity } from "../../../lib/transport/tls.ts";
 import { assertFailsWith, assertThrowsCode } from "../../helpers/failures.ts";
 import { SHARED_MODES } from "../../helpers/modes.ts";
 import { type TempDir, tempDir } from "../../helpers/temp.ts";

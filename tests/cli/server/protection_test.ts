@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { certificateDer } from "../../../lib/auth/certificate.ts";
+import { certificateDer } from "../../../lib/transport/tls.ts";
 import { decodeTicket } from "../../../lib/auth/ticket.ts";
 import { MADE, ticketFor } from "../../helpers/tickets.ts";
 

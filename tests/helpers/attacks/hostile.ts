@@ -2,7 +2,8 @@ import { connect, type Socket } from "node:net";
 import { setImmediate } from "node:timers/promises";
 import { connect as connectTls } from "node:tls";
 import { Client } from "../../../lib/client/client.ts";
-import { ALPN_PROTOCOL } from "../../../lib/auth/certificate.ts";
+import { ConnectionPool } from "../../../lib/client/connection_pool.ts";
+import { ALPN_PROTOCOL } from "../../../lib/transport/tls.ts";
 import { type ByteConn, Connection } from "../../../lib/transport/connection.ts";
 import { greetServer } from "../../../lib/auth/handshake.ts";
 import { Secret } from "../../../lib/auth/secret.ts";
@@ -91,7 +92,12 @@ export class Hostile implements ByteConn {
       secret: secret ?? ticket?.secret,
       certificate: ticket?.certificate,
     });
-    return { conn, client: () => new Client(connection, welcome, () => {}) };
+    const client = () => {
+      const pool = new ConnectionPool(target, { connection, welcome });
+      if (!pool.first) throw new TypeError("the connection was lost at once");
+      return new Client(pool, pool.first);
+    };
+    return { conn, client };
   }
 
   async read(into: Uint8Array): Promise<number | null> {

@@ -1,7 +1,4 @@
 import { join } from "@std/path";
-import { copyFile, type CopyOptions, type Direction } from "../../../lib/client/copy.ts";
-import type { Link } from "../../../lib/mod.ts";
-import { localSource, localTarget } from "../../../lib/client/local.ts";
 import type { Random } from "../../helpers/random.ts";
 import { type Content, contentOf, randomSize } from "../contents.ts";
 import type { Name } from "../model.ts";
@@ -69,23 +66,4 @@ export async function upload(
       name.uploaded = content;
       return send(source);
     }));
-}
-
-/** Copies a file as the command line does: again and again over new connections, going on where it stopped. */
-export async function copy(
-  link: Link,
-  direction: Direction,
-  path: string,
-  localPath: string,
-  options: CopyOptions,
-): Promise<void> {
-  const file = direction === "put" ? localSource(localPath) : localTarget(localPath);
-  let most = 0;
-  await link.run((client, progressed, isRepeated) => {
-    const onProgress = (moved: number) => {
-      if (moved > most) progressed();
-      most = Math.max(moved, most);
-    };
-    return copyFile(client, direction, { path, file }, { ...options, onProgress, isRepeated });
-  }, options);
 }

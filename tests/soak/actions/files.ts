@@ -4,7 +4,7 @@ import { Collector } from "../../helpers/raw.ts";
 import { sha256, shownBy } from "../contents.ts";
 import { type Name, Wrong } from "../model.ts";
 import type { Worker } from "../worker.ts";
-import { type Action, copy, isFile, newContent, NothingToDo, target, upload } from "./action.ts";
+import { type Action, isFile, newContent, NothingToDo, target, upload } from "./action.ts";
 
 /** Downloads to a local file, again if that fails; it must show a whole content, or nothing. */
 async function getTo(worker: Worker, name: Name, local: string, get: () => Promise<unknown>): Promise<void> {
@@ -35,7 +35,7 @@ export const FILES = {
     async run(worker, random, signal) {
       const options = { signal, verify: random.below(4) === 0, durable: random.below(20) === 0 };
       const name = target(worker, random);
-      await upload(worker, name, newContent(random), (from) => copy(worker.link, "put", name.path, from, options));
+      await upload(worker, name, newContent(random), (from) => worker.link.copy("put", name.path, from, options));
       worker.place.tally.files++;
     },
   },
@@ -46,7 +46,7 @@ export const FILES = {
       const name = worker.model.pick(random, ({ doubtful, uploaded }) => doubtful && uploaded !== undefined);
       const content = name?.uploaded;
       if (!name || !content) throw new NothingToDo();
-      await upload(worker, name, content, (from) => copy(worker.link, "put", name.path, from, { signal }));
+      await upload(worker, name, content, (from) => worker.link.copy("put", name.path, from, { signal }));
       worker.place.tally.files++;
     },
   },
@@ -57,7 +57,7 @@ export const FILES = {
       if (!name) throw new NothingToDo();
       const local = join(worker.place.local, `got${random.below(5)}`);
       const options = { signal, verify: random.below(4) === 0 };
-      await getTo(worker, name, local, () => copy(worker.link, "get", name.path, local, options));
+      await getTo(worker, name, local, () => worker.link.copy("get", name.path, local, options));
     },
   },
   "get to a stream": {
@@ -78,7 +78,7 @@ export const FILES = {
     async run(worker, random, signal) {
       const name = target(worker, random);
       const options = { signal: soon(signal, random.below(200)) };
-      await upload(worker, name, newContent(random), (from) => copy(worker.link, "put", name.path, from, options));
+      await upload(worker, name, newContent(random), (from) => worker.link.copy("put", name.path, from, options));
     },
   },
   "cancel a get": {
@@ -88,7 +88,7 @@ export const FILES = {
       if (!name) throw new NothingToDo();
       const local = join(worker.place.local, `got${random.below(5)}`);
       const options = { signal: soon(signal, random.below(100)) };
-      await getTo(worker, name, local, () => copy(worker.link, "get", name.path, local, options));
+      await getTo(worker, name, local, () => worker.link.copy("get", name.path, local, options));
     },
   },
   "rename": {

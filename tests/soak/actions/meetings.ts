@@ -1,15 +1,14 @@
 import { join } from "@std/path";
-import { localSource, localTarget } from "../../../lib/client/local.ts";
-import { transferInRanges } from "../../../lib/client/ranges.ts";
-import type { Direction } from "../../../lib/client/copy.ts";
-import { FerryError, type Link } from "../../../lib/mod.ts";
+import { FerryError } from "../../../lib/mod.ts";
 import { Collector } from "../../helpers/raw.ts";
+import type { Direction } from "../../helpers/resuming.ts";
 import { contentOf, LARGEST_BYTES, sha256, shownBy } from "../contents.ts";
+import type { Line } from "../line.ts";
 import type { Worker } from "../worker.ts";
 import { type Action, isFile, newContent, NothingToDo, upload, withSource } from "./action.ts";
 
-/** Uses more connections, each of which may have another fault. */
-async function withLinks(worker: Worker, count: number, use: (links: Link[]) => Promise<void>): Promise<void> {
+/** Uses more lines, each of which may have another fault. */
+async function withLinks(worker: Worker, count: number, use: (links: Line[]) => Promise<void>): Promise<void> {
   const links = Array.from({ length: count }, () => worker.newLink());
   try {
     await use(links);
@@ -32,12 +31,12 @@ async function inRanges(
   local: string,
   signal: AbortSignal,
 ): Promise<void> {
-  await withLinks(worker, 3, async (links) => {
-    const file = direction === "put" ? localSource(local) : localTarget(local);
-    const transfer = async (client: Parameters<typeof transferInRanges>[0]) =>
-      await transferInRanges(client, links, direction, { path, file }, { signal });
-    await worker.link.run(transfer, { signal });
-  });
+  const line = worker.newLink(3);
+  try {
+    await line.copy(direction, path, local, { signal, connections: 3 });
+  } finally {
+    await line.close();
+  }
 }
 
 /** What clients do with several connections at the same time. */
@@ -67,7 +66,7 @@ export const MEETINGS = {
       for (const { sha256 } of contents) name.may(sha256);
       // Who comes last has it, whoever that is.
       name.doubtful = true;
-      const put = (link: Link | undefined, content: typeof contents[number]) =>
+      const put = (link: Line | undefined, content: typeof contents[number]) =>
         withSource(worker, content, async (from) => {
           await (await link?.client(signal))?.put(from, name.path, { signal });
         });

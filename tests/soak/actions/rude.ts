@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { createIdentity } from "../../../lib/auth/certificate.ts";
 import { Secret } from "../../../lib/auth/secret.ts";
-import { connect, FerryError, type LinkOptions } from "../../../lib/mod.ts";
+import { connect, type ConnectOptions, FerryError } from "../../../lib/mod.ts";
 import { frameBytes } from "../../helpers/frames.ts";
 import { FrameKind } from "../../../lib/protocol/frames.ts";
 import { Wrong } from "../model.ts";
@@ -17,7 +17,7 @@ let nextWrongSecret = 0;
 const FOREIGN = (await createIdentity()).certificate;
 
 /** Fails unless nobody is let in. */
-async function assertStaysOut(worker: Worker, options: Partial<LinkOptions>, signal: AbortSignal): Promise<void> {
+async function assertStaysOut(worker: Worker, options: Partial<ConnectOptions>, signal: AbortSignal): Promise<void> {
   const error = await connect({ ...worker.place.server.at(worker.line), ...options, signal }).then(
     (client) => client.close(),
     (error: unknown) => error,

@@ -1,7 +1,7 @@
 import { join } from "@std/path";
-import type { Direction } from "../../../lib/client/copy.ts";
 import { FerryError } from "../../../lib/mod.ts";
 import { Random } from "../../helpers/random.ts";
+import type { Direction } from "../../helpers/resuming.ts";
 import { linesOf, makeTree, pathsIn, randomTree, transferTree } from "../../helpers/trees.ts";
 import { shownBy } from "../contents.ts";
 import { Wrong } from "../model.ts";

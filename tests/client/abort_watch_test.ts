@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { AbortWatch } from "../../lib/client/abort.ts";
+import { AbortWatch } from "../../lib/client/abort_watch.ts";
 
 /** A signal that counts its listeners. */
 function countedSignal(): { abort: () => void; signal: AbortSignal; listeners: () => number } {

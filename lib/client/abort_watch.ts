@@ -1,19 +1,3 @@
-import { FerryError } from "../core/errors.ts";
-
-/** What `promise` gives, or `Cancelled` as soon as the signal is aborted. */
-export async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (!signal) return await promise;
-  const aborted = Promise.withResolvers<never>();
-  const onAbort = () => aborted.reject(new FerryError("Cancelled", "cancelled"));
-  if (signal.aborted) onAbort();
-  signal.addEventListener("abort", onAbort);
-  try {
-    return await Promise.race([promise, aborted.promise]);
-  } finally {
-    signal.removeEventListener("abort", onAbort);
-  }
-}
-
 /** Those who wait for the same signal, and the one listener that tells them. */
 interface Group<T> {
   readonly waiting: Set<T>;

@@ -1,0 +1,62 @@
+import { createPrivateKey, X509Certificate } from "node:crypto";
+import { FerryError } from "../core/errors.ts";
+
+/**
+ * The name in the certificates that Ferry makes, whatever the server's address is. `.internal` is reserved for private
+ * use (ICANN resolution 2024.07.29.06), so that no public authority issues a certificate for it.
+ */
+export const INTERNAL_NAME = "ferry.internal";
+
+/**
+ * What both ends must name in the handshake (ALPN, RFC 7301), so that nobody can pass a connection that was meant for
+ * another protocol on to Ferry.
+ */
+export const ALPN_PROTOCOL = "ferry/1";
+
+/** What a server shows to prove who it is. Both are PEM; the key is secret. */
+export interface Identity {
+  readonly certificate: string;
+  readonly key: string;
+}
+
+/**
+ * The first certificate of a PEM text, which in a chain is the server's own.
+ *
+ * @throws {FerryError} `BadRequest` when there is none, or it is damaged.
+ */
+export function parseCertificate(pem: string): X509Certificate {
+  try {
+    return new X509Certificate(pem);
+  } catch (error) {
+    throw new FerryError("BadRequest", "it holds no certificate in PEM form, or a damaged one", { cause: error });
+  }
+}
+
+/** The bytes of the first certificate of a PEM text. @throws {FerryError} As {@linkcode parseCertificate}. */
+export function certificateDer(pem: string): Uint8Array<ArrayBuffer> {
+  return Uint8Array.from(parseCertificate(pem).raw);
+}
+
+/** A certificate as PEM text (RFC 7468). @throws {FerryError} `BadRequest` when it is none. */
+export function certificatePem(der: Uint8Array): string {
+  try {
+    return new X509Certificate(der).toString();
+  } catch (error) {
+    throw new FerryError("BadRequest", "the certificate is damaged", { cause: error });
+  }
+}
+
+/**
+ * Checks that a certificate and a key are what they should be; `node:tls` accepts anything until a client comes.
+ *
+ * @throws {FerryError} `BadRequest`
+ */
+export function checkIdentity({ certificate, key }: Identity): void {
+  const parsed = parseCertificate(certificate);
+  try {
+    if (parsed.checkPrivateKey(createPrivateKey(key))) return;
+  } catch (error) {
+    throw new FerryError("BadRequest", "the key is not valid PEM", { cause: error });
+  }
+  throw new FerryError("BadRequest", "the key does not belong to the certificate");
+}
