@@ -1,6 +1,5 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { RateLimit } from "../../lib/transport/rate_limit.ts";
-import { DEFAULT_LIMITS, type Limits } from "../../lib/access/limits.ts";
+import { DEFAULT_LIMITS } from "../../lib/access/limits.ts";
 import {
   ConnectionPool,
   copyFile,
@@ -14,7 +13,7 @@ import { checkLater } from "../helpers/deadlines.ts";
 import { eventually } from "../helpers/process.ts";
 import { FaultProxy } from "../helpers/proxy.ts";
 import { bytes } from "../helpers/random.ts";
-import { assertFile, Collector, failsWith, RawPeer, Served, within } from "../helpers/raw.ts";
+import { assertFile, failsWith, RawPeer, Served, within } from "../helpers/raw.ts";
 import { at } from "../helpers/storage.ts";
 import { tempDir } from "../helpers/temp.ts";
 
@@ -236,31 +235,6 @@ Deno.test("checkDeadlines() lets a shared upload wait while its client shows tha
   assertEquals((await peer.answer()).outcome, "ok");
   await assertFile(served.join("x.dat"), bytes(6));
 });
-
-/** A limit so short that a second of a real transfer is longer, in ms. */
-const SHORT: Partial<Limits> = { stallMs: 300 };
-
-for (const [way, rate] of [["by the server", 100 * 1024], ["by the client", 400 * 1024]] as const) {
-  Deno.test(`a transfer that is slowed down ${way} for longer than all timeouts comes to its end`, async () => {
-    const content = bytes(1.2 * rate);
-    // The server is done with a file that the system has taken, which a slow client has still to read.
-    const limits = way === "by the server" ? { ...SHORT, idleMs: 300, connectionBytesPerSecond: rate } : SHORT;
-    await using served = await Served.with({ "a.dat": content }, { limits });
-    await using client = await served.connect(way === "by the client" ? { rate: new RateLimit(rate) } : {});
-    const ended: string[] = [];
-    const check = setInterval(() => ended.push(...checkLater(served, 0)), 10);
-    try {
-      const collector = new Collector();
-      await within(client.get("a.dat", collector), "the get");
-      assertEquals(collector.bytes.length, content.length);
-      await within(client.put(new Blob([content]).stream(), "b.dat"), "the put");
-      await assertFile(served.join("b.dat"), content);
-    } finally {
-      clearInterval(check);
-    }
-    assertEquals(ended, []);
-  });
-}
 
 Deno.test("checkDeadlines() does not end what waits for bandwidth for longer than the stall timeout", async () => {
   // One slice of 512 bytes takes five seconds.

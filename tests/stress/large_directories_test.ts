@@ -1,5 +1,5 @@
 import { setImmediate } from "node:timers/promises";
-import { assert, assertEquals, assertGreater, assertLess } from "@std/assert";
+import { assert, assertEquals, assertGreater, assertLess, assertThrows } from "@std/assert";
 import { Hog } from "../helpers/hog.ts";
 import { serveTemp } from "../helpers/served.ts";
 import { at, entriesOf, namesOf, namesOnDisk } from "../helpers/storage.ts";
@@ -112,4 +112,30 @@ Deno.test("DirectoryStorage.list() of very deep directories does not take long",
   const entries = await entriesOf(served.storage, "", true);
   assertLess(performance.now() - before, MAX_STANDSTILL_MS);
   assertGreater(entries.length, 50);
+});
+
+const chain = (length: number, name = "d") => Array.from({ length }, () => name).join("/");
+
+Deno.test("DirectoryStorage.mkdir() of 128 directories in each other looks at each of them only once", async () => {
+  await using served = await serveTemp();
+  const timed = async (work: () => Promise<void> | void) => {
+    const began = performance.now();
+    await work();
+    return performance.now() - began;
+  };
+  const own: number[] = [];
+  const least: number[] = [];
+  for (let i = 0; i < 20; i++) {
+    own.push(await timed(() => served.storage.mkdir(at(`${i}/${chain(127)}`), { parents: true })));
+    least.push(
+      await timed(() => {
+        for (let path = served.inside(`least${i}`), n = 0; n < 128; n++, path += "/d") {
+          assertThrows(() => Deno.lstatSync(path));
+          Deno.mkdirSync(path);
+        }
+      }),
+    );
+  }
+  // With a real path for each of them it took more than four times as long.
+  assertLess(Math.min(...own), 2.5 * Math.min(...least));
 });
