@@ -5,10 +5,8 @@ import type { RemotePath } from "../core/remote_path.ts";
 import type { CommandName, Right } from "../protocol/commands.ts";
 import type {
   BlockOptions,
-  Kept,
   ListOptions,
   MkdirOptions,
-  OfferOptions,
   OperationOptions,
   ReadOptions,
   RemoveOptions,
@@ -17,7 +15,7 @@ import type {
   Upload,
   UploadOptions,
 } from "../storage/storage.ts";
-import { AuthorizedPart, AuthorizedReader, AuthorizedUpload, requireSize } from "./authorized_transfer.ts";
+import { AuthorizedPart, AuthorizedReader, AuthorizedUpload, explained, requireSize } from "./authorized_transfer.ts";
 import type { Limits } from "./limits.ts";
 import { Operation, type OperationRecord, type Subject } from "./operation.ts";
 import { authorize } from "./policy.ts";
@@ -42,8 +40,12 @@ export interface Authority {
   readonly onOperation: (record: OperationRecord) => void;
 }
 
-/** What is over when `act` is. */
 type Act<T> = (operation: Operation) => Promise<T>;
+
+/** Whether a session would replace a file, and has no right to. */
+function mayNotReplace({ overwrite }: UploadOptions, rights: readonly Right[]): boolean {
+  return overwrite !== false && !rights.includes("overwrite");
+}
 
 /**
  * A place as one session may use it: every operation needs its right and keeps to the limits, and is recorded when it
@@ -62,7 +64,14 @@ export class AuthorizedStorage implements Storage {
     const offer = place.offer?.bind(place);
     if (offer) {
       this.offer = (path, options = {}) =>
-        this.#run("offer", { path, signal: options.signal }, () => this.#store<Kept>(options, (o) => offer(path, o)));
+        this.#run("offer", { path, signal: options.signal }, async () => {
+          requireSize(options.size ?? 0, authority.limits.fileBytes);
+          try {
+            return await offer(path, this.#limited(options));
+          } catch (error) {
+            throw explained(error, mayNotReplace(options, authority.rights));
+          }
+        });
     }
     const setMetadata = place.setMetadata?.bind(place);
     if (setMetadata) {
@@ -103,19 +112,21 @@ export class AuthorizedStorage implements Storage {
    * @param share The name under which other sessions of its owner may add parts to it.
    */
   upload(path: RemotePath, options: UploadOptions = {}, share?: string): Promise<AuthorizedUpload> {
-    const { signal, offset = 0 } = options;
-    const { limits: { fileBytes: maxSize }, owner, shared, durable } = this.#authority;
+    const { limits: { fileBytes: maxSize }, owner, shared, rights } = this.#authority;
+    const { offset = 0, inParts, signal } = options;
     return this.#open("put", { path, signal }, async (operation) => {
-      requireSize(offset, maxSize);
-      const upload = await this.#store(
-        options,
-        (o) => this.#place.upload(path, { ...o, durable: options.durable || durable }),
-      );
-      if (share !== undefined) shared.set(share, { upload, owner });
-      const explain = (error: unknown) => this.#explain(options, error);
-      const onEnd = () => void (share !== undefined && shared.delete(share));
-      const openPart = upload.openPart && ((at: number) => this.#openPart(upload, at, { signal }));
-      return new AuthorizedUpload(upload, operation, { offset, maxSize, explain, onEnd }, openPart);
+      requireSize(Math.max(options.size ?? 0, offset), maxSize);
+      const terms = { operation, offset, maxSize, mayNotReplace: mayNotReplace(options, rights) };
+      try {
+        const upload = await this.#place.upload(path, this.#limited(options));
+        if (share !== undefined) shared.set(share, { upload, owner });
+        const onEnd = share === undefined ? undefined : () => void shared.delete(share);
+        const takesParts = inParts && upload.openPart;
+        const openPart = takesParts ? (at: number) => this.#openPart(upload, at, { signal }) : undefined;
+        return new AuthorizedUpload(upload, terms, openPart, onEnd);
+      } catch (error) {
+        throw explained(error, terms.mayNotReplace);
+      }
     });
   }
 
@@ -204,22 +215,17 @@ export class AuthorizedStorage implements Storage {
     });
   }
 
-  /** Has the place take, or look at, an upload within what the session may do and use. */
-  async #store<T>(options: OfferOptions, act: (options: OfferOptions) => Promise<T>): Promise<T> {
-    const { rights, owner, limits: { fileBytes, keepFreeBytes: keepFree, depth: maxDepth } } = this.#authority;
-    const overwrite = options.overwrite !== false && rights.includes("overwrite");
-    try {
-      requireSize(options.size ?? 0, fileBytes);
-      return await act({ ...options, overwrite, owner, wholeBlocks: !rights.includes("read"), keepFree, maxDepth });
-    } catch (error) {
-      throw this.#explain(options, error);
-    }
-  }
-
-  /** Says so when it is the session that may not replace a file. */
-  #explain({ overwrite }: OfferOptions, error: unknown): unknown {
-    const exists = error instanceof FerryError && error.code === "AlreadyExists";
-    if (!exists || overwrite === false || this.#authority.rights.includes("overwrite")) return error;
-    return new FerryError("AlreadyExists", "it exists already, and you may not replace files here");
+  /** What the place is told of an upload: the session's rules, whatever its caller says. */
+  #limited(options: UploadOptions): UploadOptions {
+    const { rights, owner, limits: { keepFreeBytes: keepFree, depth: maxDepth }, durable } = this.#authority;
+    return {
+      ...options,
+      overwrite: options.overwrite !== false && rights.includes("overwrite"),
+      owner,
+      wholeBlocks: !rights.includes("read"),
+      keepFree,
+      maxDepth,
+      durable: options.durable || durable,
+    };
   }
 }

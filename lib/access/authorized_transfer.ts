@@ -96,32 +96,42 @@ export class AuthorizedPart implements UploadPart {
   }
 }
 
+/** The failure of an upload as the session is told of it. */
+export function explained(error: unknown, mayNotReplace: boolean): unknown {
+  if (!mayNotReplace || !(error instanceof FerryError) || error.code !== "AlreadyExists") return error;
+  return new FerryError("AlreadyExists", "it exists already, and you may not replace files here");
+}
+
 /** What an upload needs to know of the session that it belongs to. */
 export interface UploadTerms {
+  readonly operation: Operation;
   /** Where in the file it begins. */
   readonly offset: number;
   /** The size that the file may have, in bytes. */
   readonly maxSize: number;
-  /** The failure as the session is told of it. */
-  explain(error: unknown): unknown;
-  /** Called when it has ended, however. */
-  onEnd(): void;
+  /** Whether the session would replace a file, and has no right to. */
+  readonly mayNotReplace: boolean;
 }
 
 /** An upload that is no larger than it may be, and whose operation ends when it is committed or aborted. */
 export class AuthorizedUpload implements Upload {
   readonly openPart?: NonNullable<Upload["openPart"]>;
   readonly #upload: Upload;
-  readonly #operation: Operation;
   readonly #terms: UploadTerms;
+  readonly #operation: Operation;
+  readonly #onEnd: (() => void) | undefined;
   #end: number;
 
-  /** @param openPart Opens a part, if the place takes any. */
-  constructor(upload: Upload, operation: Operation, terms: UploadTerms, openPart: Upload["openPart"]) {
+  /**
+   * @param openPart Opens a part, if any are taken.
+   * @param onEnd Called when it has ended, however.
+   */
+  constructor(upload: Upload, terms: UploadTerms, openPart: Upload["openPart"], onEnd: (() => void) | undefined) {
     this.#upload = upload;
-    this.#operation = operation;
     this.#terms = terms;
+    this.#operation = terms.operation;
     this.#end = terms.offset;
+    this.#onEnd = onEnd;
     if (openPart) this.openPart = openPart;
   }
 
@@ -139,17 +149,17 @@ export class AuthorizedUpload implements Upload {
       this.#operation.end();
       return receipt;
     } catch (thrown) {
-      const error = this.#terms.explain(thrown);
+      const error = explained(thrown, this.#terms.mayNotReplace);
       this.#operation.end(error);
       throw error;
     } finally {
-      this.#terms.onEnd();
+      this.#onEnd?.();
     }
   }
 
   /** @param reason Why it is given up. */
   async abort(reason?: unknown): Promise<void> {
-    this.#terms.onEnd();
+    this.#onEnd?.();
     try {
       await this.#upload.abort();
     } finally {

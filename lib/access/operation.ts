@@ -40,21 +40,37 @@ export function msSince(began: number): number {
   return Math.round((performance.now() - began) * 1000) / 1000;
 }
 
+/**
+ * The record of something that has ended.
+ *
+ * @param command What was asked for; `request` when that cannot be understood.
+ * @param began When it began, on the clock of `performance.now()`.
+ * @param thrown Why it failed, if it did.
+ */
+export function recordOf(
+  command: CommandName | "request",
+  { path, to }: Subject,
+  bytes: number,
+  began: number,
+  thrown: unknown,
+): OperationRecord {
+  const failure = thrown === undefined ? undefined : toFerryError(thrown);
+  const outcome = failure?.code ?? "ok";
+  return { command, path, to, bytes, durationMs: msSince(began), outcome, detail: failure && detailOf(failure) };
+}
+
 /** One operation from its beginning to the record of its end. */
 export class Operation {
   /** Bytes of file content that it has moved so far. */
   bytes = 0;
-  readonly #command: CommandName | "request";
+  readonly #command: CommandName;
   readonly #subject: Subject;
   readonly #onEnd: (record: OperationRecord) => void;
   readonly #began = performance.now();
   #hasEnded = false;
 
-  /**
-   * @param command What was asked for; `request` when that cannot be understood.
-   * @param onEnd Told once, when the operation has ended. Must not throw.
-   */
-  constructor(command: CommandName | "request", subject: Subject, onEnd: (record: OperationRecord) => void) {
+  /** @param onEnd Told once, when the operation has ended. Must not throw. */
+  constructor(command: CommandName, subject: Subject, onEnd: (record: OperationRecord) => void) {
     this.#command = command;
     this.#subject = subject;
     this.#onEnd = onEnd;
@@ -64,17 +80,7 @@ export class Operation {
   end(thrown?: unknown): void {
     if (this.#hasEnded) return;
     this.#hasEnded = true;
-    const failure = thrown === undefined ? undefined : toFerryError(thrown);
-    const { path, to } = this.#subject;
-    this.#onEnd({
-      command: this.#command,
-      path,
-      to,
-      bytes: this.bytes,
-      durationMs: msSince(this.#began),
-      outcome: failure?.code ?? "ok",
-      detail: failure && detailOf(failure),
-    });
+    this.#onEnd(recordOf(this.#command, this.#subject, this.bytes, this.#began, thrown));
   }
 
   /** Ends it before it was complete: for what was thrown, or else for what its signal says. */

@@ -1,11 +1,6 @@
 /** Options that every command has. */
 export interface CommandOptions {
-  /**
-   * Gives the command up when it is aborted; it then fails with `Cancelled`. A change that was sent in full (a whole
-   * file, `mkdir`, `rename`, `remove`) still ends with what the server says of it, so it succeeds when it was done. When the
-   * server does not say within 2 s it fails with `Cancelled` all the same, with a message that says that it may have been
-   * done; the connection ends unless other commands need it.
-   */
+  /** Gives the command up when it is aborted, and no other; see `OperationOptions.signal`. */
   readonly signal?: AbortSignal | undefined;
 }
 

@@ -1,11 +1,12 @@
 import type { Connection } from "../transport/connection.ts";
-import { Condition } from "../core/condition.ts";
 import { decodeControl, decodeError, MESSAGES, type Notice } from "../protocol/codec.ts";
 import { okCheck } from "../protocol/commands.ts";
 import { FerryError, toFerryError } from "../core/errors.ts";
 import { type Frame, FrameKind, frameName } from "../protocol/frames.ts";
 import { type Awaited, Heartbeat } from "./heartbeat.ts";
-import { type HeldBody, PendingRequest, type RequestSender, violation, type Wait } from "./pending_request.ts";
+import { PendingRequest, type RequestSender, violation, type Wait } from "./pending_request.ts";
+import { SendQueue } from "./send_queue.ts";
+import { StallWatch } from "./stall_watch.ts";
 
 /** How long the server may take to say what became of a request that was given up, in ms. */
 const TRUTH_TIMEOUT_MS = 2_000;
@@ -28,31 +29,17 @@ export interface PipelineOwner {
  */
 export class Pipeline implements RequestSender {
   readonly #connection: Connection;
-  readonly #window: number;
   readonly #owner: PipelineOwner;
-  readonly #stallMs: number;
   readonly #heartbeat: Heartbeat;
-  /** Requests that wait for their turn to be sent. */
-  readonly #unsent: PendingRequest[] = [];
   /** Requests that were sent and are not answered, in the order in which they were sent. */
   readonly #pending: PendingRequest[] = [];
-  #sending: Promise<void> | undefined;
-  /** The body that has the sending side, or will have it when its turn comes. */
-  #body: HeldBody | undefined;
+  readonly #queue: SendQueue;
+  readonly #stall: StallWatch;
   /** How many of the answers that are wanted have a body. */
   #answerBodies = 0;
-  /** How many requests were sent. */
-  #count = 0;
-  /** Since when somebody holds up receiving, on the clock of `performance.now()`. */
-  #heldSince: number | undefined;
-  #stallTimer: ReturnType<typeof setTimeout> | undefined;
-  /** The body that is being received has stood still before, and may do so again. */
-  #isSlow = false;
   #isClosing = false;
   #failure: FerryError | undefined;
   readonly #ended = Promise.withResolvers<FerryError>();
-  /** Rings when there is room in the window, or never will be. */
-  readonly #room = new Condition();
 
   /**
    * @param window How many requests may be unanswered.
@@ -60,9 +47,12 @@ export class Pipeline implements RequestSender {
    */
   constructor(connection: Connection, window: number, stallMs: number, owner: PipelineOwner) {
     this.#connection = connection;
-    this.#window = window;
-    this.#stallMs = stallMs;
     this.#owner = owner;
+    this.#queue = new SendQueue(connection, this.#pending, window, {
+      onChange: () => owner.onChange(),
+      fail: (error) => this.fail(error),
+    });
+    this.#stall = new StallWatch(stallMs, () => this.#moveOn());
     this.#heartbeat = new Heartbeat(
       connection,
       () => this.#awaited(),
@@ -87,33 +77,31 @@ export class Pipeline implements RequestSender {
 
   /** How many requests are not answered. */
   get load(): number {
-    return this.#unsent.length + this.#pending.length;
+    return this.#queue.waiting.length + this.#pending.length;
   }
 
   /** How many requests were sent. */
   get count(): number {
-    return this.#count;
+    return this.#queue.count;
   }
 
   accepts(request: PendingRequest): boolean {
-    if (this.#failure || this.#isClosing || this.#body?.isOver === false) return false;
-    return request.isRepeatable ? !this.#isSlow && !this.#isStalled : this.#answerBodies === 0;
+    if (this.#failure || this.#isClosing || this.#queue.isHeld) return false;
+    return request.isRepeatable ? !this.#stall.isSlow : this.#answerBodies === 0;
   }
 
   submit(request: PendingRequest): void {
     if (this.#failure) return request.fail(this.#failure);
     request.sender = this;
-    this.#unsent.push(request);
-    this.#body = request.options.body ?? this.#body;
     if (request.hasAnswerBody) this.#answerBodies++;
-    this.#sending ??= this.#sendAll();
-    this.#watchStall();
+    this.#queue.add(request);
+    this.#stall.watch();
   }
 
   settled(request: PendingRequest): void {
     if (request.hasAnswerBody) this.#answerBodies--;
-    // It needs no room in the window any more.
-    this.#room.notifyAll();
+    // It may be the one that waits to be sent.
+    this.#queue.wake();
   }
 
   giveUp(request: PendingRequest, error: FerryError): void {
@@ -133,13 +121,13 @@ export class Pipeline implements RequestSender {
     if (this.#failure) return;
     this.#failure = error;
     this.#heartbeat.stop();
-    clearTimeout(this.#stallTimer);
+    this.#stall.stop();
     this.#connection.close();
-    for (const request of [...this.#pending.splice(0), ...this.#unsent.splice(0)]) {
+    for (const request of [...this.#pending.splice(0), ...this.#queue.waiting.splice(0)]) {
       request.lose(error);
       request.leave();
     }
-    this.#room.notifyAll();
+    this.#queue.stop();
     this.#ended.resolve(error);
     this.#owner.onChange();
   }
@@ -165,75 +153,6 @@ export class Pipeline implements RequestSender {
     }
   }
 
-  /** Whether a body has stood still for so long that nothing more should wait behind it. */
-  get #isStalled(): boolean {
-    return this.#heldSince !== undefined && performance.now() - this.#heldSince >= this.#stallMs;
-  }
-
-  /** Sends what is to be sent, one request after the other. Never rejects. */
-  async #sendAll(): Promise<void> {
-    while (this.#unsent.length > 0) {
-      while (this.#pending.length >= this.#window && !this.#failure) await this.#room.next;
-      const request = this.#unsent.shift();
-      if (!request || this.#failure) break;
-      if (request.settled) request.leave();
-      else await this.#send(request);
-    }
-    this.#sending = undefined;
-  }
-
-  async #send(request: PendingRequest): Promise<void> {
-    const { piece, body } = request.options;
-    request.number = ++this.#count;
-    request.sent = !piece && !body;
-    this.#pending.push(request);
-    try {
-      await this.#connection.send(FrameKind.request, request.request);
-    } catch (error) {
-      return this.#notSent(request, toFerryError(error));
-    }
-    try {
-      const size = piece ? await this.#sendPiece(piece) : await this.#sendHeld(body);
-      if (size === undefined) return;
-      if (size === null || request.settled) {
-        await this.#connection.send(FrameKind.error, { code: "Cancelled", message: "the client gave up" });
-      } else {
-        request.sent = true;
-        await this.#connection.send(FrameKind.end, { size });
-      }
-    } catch (error) {
-      this.fail(toFerryError(error));
-    }
-  }
-
-  /** A request that could not be sent is not answered: the connection is lost, or it is too long itself. */
-  #notSent(request: PendingRequest, error: FerryError): void {
-    if (error.code !== "TooLarge") return this.fail(error);
-    this.#pending.pop();
-    this.#count--;
-    request.sent = false;
-    request.fail(error);
-    request.leave();
-  }
-
-  async #sendPiece(piece: Uint8Array): Promise<number> {
-    if (piece.length === 0) return 0;
-    await this.#connection.sendData(piece.length, (space) => {
-      space.set(piece);
-      return piece.length;
-    });
-    return piece.length;
-  }
-
-  /** Leaves the sending side to whoever sends a body. @returns Its size, null when it is not complete. */
-  async #sendHeld(body: HeldBody | undefined): Promise<number | null | undefined> {
-    if (!body) return undefined;
-    body.begin(this.#connection);
-    const size = await body.over;
-    this.#owner.onChange();
-    return size ?? null;
-  }
-
   async #receiveAll(): Promise<void> {
     try {
       for (;;) {
@@ -241,11 +160,10 @@ export class Pipeline implements RequestSender {
         if (!frame) throw new FerryError("Disconnected", "the server closed the connection");
         const waiting = this.#dispatch(frame);
         if (!waiting) continue;
-        this.#heldSince = performance.now();
-        this.#watchStall();
+        this.#stall.hold();
+        if (this.load > 1) this.#stall.watch();
         await waiting;
-        this.#isSlow ||= this.#isStalled;
-        this.#heldSince = undefined;
+        this.#stall.release();
         this.#owner.onChange();
       }
     } catch (error) {
@@ -292,14 +210,12 @@ export class Pipeline implements RequestSender {
   #answered(request: PendingRequest): void {
     this.#pending.shift();
     request.leave();
-    const wasSlow = this.#isSlow;
-    this.#isSlow = false;
-    if (wasSlow) this.#owner.onChange();
-    this.#room.notifyAll();
+    this.#queue.wake();
+    if (this.#stall.reset()) this.#owner.onChange();
   }
 
   #awaited(): Awaited {
-    if (this.#heldSince !== undefined) return "us";
+    if (this.#stall.isHeld) return "us";
     const first = this.#pending[0];
     if (!first || !this.#connection.reading) return undefined;
     const { body } = first.options;
@@ -309,16 +225,10 @@ export class Pipeline implements RequestSender {
     return isServersTurn ? "server" : body ? "us" : undefined;
   }
 
-  /** Looks, some time after receiving was held up, whether it still is, when somebody waits for what is behind. */
-  #watchStall(): void {
-    if (this.#heldSince === undefined || this.#stallTimer !== undefined || this.load < 2) return;
-    const left = this.#heldSince + this.#stallMs - performance.now();
-    this.#stallTimer = setTimeout(() => {
-      this.#stallTimer = undefined;
-      if (!this.#isStalled) return this.#watchStall();
-      const behind = this.#takeBehind();
-      if (behind.length > 0) this.#owner.onStall(behind);
-    }, Math.max(0, left));
+  /** Lets whoever waits behind a body that stands still go elsewhere. */
+  #moveOn(): void {
+    const behind = this.#takeBehind();
+    if (behind.length > 0) this.#owner.onStall(behind);
   }
 
   /** Takes back what waits behind the body that stands still, in order. What changes something never waits there. */
@@ -332,14 +242,14 @@ export class Pipeline implements RequestSender {
       this.#pending[i] = placeholder;
       this.#cancel(placeholder);
     }
-    for (const request of this.#unsent.splice(0)) {
-      if (!request.isWanted) request.leave();
-      else if (!request.isRepeatable) this.#unsent.push(request);
-      else {
-        behind.push(request);
-        if (request.hasAnswerBody) this.#answerBodies--;
-        request.sender = undefined;
+    for (const request of this.#queue.waiting.splice(0)) {
+      if (!request.isRepeatable || !request.isWanted) {
+        this.#queue.waiting.push(request);
+        continue;
       }
+      behind.push(request);
+      if (request.hasAnswerBody) this.#answerBodies--;
+      request.sender = undefined;
     }
     return behind;
   }
@@ -348,7 +258,7 @@ export class Pipeline implements RequestSender {
   #giveUpWaiting(request: PendingRequest): void {
     request.lose(new FerryError("Cancelled", "cancelled"));
     setTimeout(() => {
-      if ([...this.#pending, ...this.#unsent].some(({ isWanted }) => isWanted)) return;
+      if ([...this.#pending, ...this.#queue.waiting].some(({ isWanted }) => isWanted)) return;
       this.fail(new FerryError("Disconnected", "the server did not answer what was cancelled"));
     });
   }

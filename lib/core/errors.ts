@@ -76,7 +76,10 @@ const BY_ERRNO = new Map<string, [ErrorCode, string]>(Object.entries({
   EXDEV: ["Refused", "the two places are on different file systems"],
 }));
 
-/** Some system errors get no `code` from Deno, only a number in the message: `File too large (os error 27)`. */
+/**
+ * Some system errors get no `code` from Deno, only a number in the message: `File too large (os error 27)`. Deno does not
+ * document the message. If it changes, those few errors become `Internal`.
+ */
 const OS_ERROR = /\(os error (\d+)\)/;
 
 /** The ones that mean something to clients, by system. Windows has other numbers. */

@@ -1,5 +1,5 @@
 import { type Authority, AuthorizedStorage } from "../access/authorized_storage.ts";
-import { Operation, type OperationRecord } from "../access/operation.ts";
+import { type OperationRecord, recordOf } from "../access/operation.ts";
 import { cannot, FerryError } from "../core/errors.ts";
 import { errorMessage } from "../protocol/codec.ts";
 import { verbOf } from "../protocol/commands.ts";
@@ -65,13 +65,11 @@ export class Responder {
     const isBroken = request instanceof FerryError;
     const path = !isBroken && "path" in request ? request.path : undefined;
     const to = !isBroken && "to" in request ? request.to : undefined;
-    // The storage records what comes to it.
+    const command = isBroken ? "request" : request.command;
+    const began = performance.now();
     this.#isRecorded = false;
-    const operation = new Operation(isBroken ? "request" : request.command, { path, to }, (record) => {
-      if (!this.#isRecorded) this.#record(record);
-    });
-    this.#busyWith = isBroken ? "request" : request.command;
-    this.#shownAt = performance.now();
+    this.#busyWith = command;
+    this.#shownAt = began;
     let failure: FerryError | undefined;
     try {
       if (isBroken) throw request;
@@ -86,7 +84,8 @@ export class Responder {
     } finally {
       body.discard();
       this.#busyWith = undefined;
-      operation.end(failure);
+      // The storage has recorded what came to it.
+      if (!this.#isRecorded) this.#reporter.onRecord(recordOf(command, { path, to }, 0, began, failure));
     }
     return failure === undefined;
   }

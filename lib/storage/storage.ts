@@ -8,7 +8,12 @@ export type { Fill };
 
 /** Options that every operation has. */
 export interface OperationOptions {
-  /** Gives the operation up when it is aborted; it then fails with `Cancelled`, unless it was done already. */
+  /**
+   * Gives the operation up when it is aborted, and no other; it then fails with `Cancelled`, unless it was done already. A
+   * change that a server was sent in full ends with what the server says of it. If the server does not say within 2 s, it
+   * fails with `Cancelled` all the same, with a message that says that it may have been done; the connection ends unless
+   * other operations need it.
+   */
   readonly signal?: AbortSignal | undefined;
 }
 

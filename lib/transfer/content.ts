@@ -22,9 +22,9 @@ export interface Copied {
 interface Start {
   /** Nothing stands for 0. */
   readonly offset?: number;
-  /** The state of what the target has kept, and the version of the source, that were compared. */
+  /** The state of what the target has kept, and the source as it was, that were compared. */
   readonly kept?: string;
-  readonly version?: string;
+  readonly metadata?: FileMetadata;
 }
 
 const BEGINNING: Start = {};
@@ -79,7 +79,7 @@ class Content implements Blame {
     this.isSource = true;
     const source = await this.#source.storage.blocks(this.#source.path, { length, blockSize, signal });
     const offset = matchingBytes(source.sums, sums);
-    return offset > 0 ? { offset, kept, version: source.metadata.version } : {};
+    return offset > 0 ? { offset, kept, metadata: source.metadata } : {};
   }
 
   async #copyFrom(start: Start): Promise<Copied> {
@@ -119,12 +119,12 @@ class Content implements Blame {
   }
 
   async #copyInRanges(start: Start, metadata: FileMetadata): Promise<Copied> {
-    const { offset = 0, version = metadata.version } = start;
-    const rest = { offset, size: metadata.size, version };
+    const { offset = 0 } = start;
+    const rest = { offset, size: metadata.size, version: (start.metadata ?? metadata).version };
     const upload = await this.#open(metadata, start, true);
     return await this.#fill(upload, metadata, async () => {
       if (upload.openPart) return await copyRanges(this.#source, this.#target, upload, rest, this.#options);
-      const reader = await this.#read({ ...start, version });
+      const reader = await this.#read({ ...start, metadata });
       try {
         await this.#pour(reader, upload, start);
       } finally {
@@ -148,9 +148,15 @@ class Content implements Blame {
     }
   }
 
-  #read({ offset, version }: Start): Promise<Reader> {
+  async #read({ offset, metadata }: Start): Promise<Reader> {
     this.isSource = true;
-    return this.#source.storage.read(this.#source.path, { offset, ifVersion: version, signal: this.#options.signal });
+    const { storage, path } = this.#source;
+    const { signal } = this.#options;
+    const reader = await storage.read(path, { offset, ifVersion: metadata?.version, signal });
+    const { size, mtimeMs } = reader.metadata;
+    if (!metadata || size === metadata.size && mtimeMs === metadata.mtimeMs) return reader;
+    reader.close();
+    throw new FerryError("Corrupt", "the same version of it had another size or time before");
   }
 
   #open(metadata: FileMetadata, { offset, kept }: Start, inParts: boolean): Promise<Upload> {

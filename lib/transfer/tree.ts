@@ -40,6 +40,8 @@ export interface TreeOptions extends Omit<CopyOptions, "known" | "onProgress" | 
   readonly connections?: number | undefined;
   /** What the top of the tree is to be in the end; left as it is when absent. */
   readonly root?: DirectoryMetadata | undefined;
+  /** Whether directories of the target may be given times and permission bits (the default). */
+  readonly mayChange?: boolean | undefined;
   /** Which entries to take; all when absent. */
   readonly select?: ((entry: Entry) => boolean) | undefined;
   /** Told after every step. Must not throw. */
@@ -74,13 +76,13 @@ class TreeCopy {
   readonly #finished = new Condition();
 
   constructor(source: Place, target: Place, options: TreeOptions) {
-    const { connections = 1, verb, root, retry, dryRun, signal } = options;
+    const { connections = 1, verb, root, retry, dryRun, mayChange, signal } = options;
     this.#source = source;
     this.#target = target;
     this.#options = options;
     this.#mostUnderWay = FILES_UNDER_WAY * connections;
     const follow = (path: string, work: Promise<void>) => this.#follow(path, work);
-    this.#directories = new TreeDirectories(target, root, { retry, dryRun, signal, follow });
+    this.#directories = new TreeDirectories(target, root, { retry, dryRun, mayChange, signal, follow });
     // What is got is asked for ahead; what is put is read only when it can be sent, so that little is open or in memory.
     const turns = new Turns(connections);
     this.#fileOptions = { ...options, connections: 1, turn: verb === "get" ? undefined : () => turns.take() };

@@ -29,6 +29,8 @@ export interface TreeDirectory {
 export interface DirectoryOptions extends OperationOptions {
   readonly retry?: Retry | undefined;
   readonly dryRun?: boolean | undefined;
+  /** Whether they may be given times and permission bits (the default). */
+  readonly mayChange?: boolean | undefined;
   /** Follows what is done when all that is in a directory is there. */
   readonly follow: (path: string, work: Promise<void>) => void;
 }
@@ -74,8 +76,8 @@ export class TreeDirectories {
     if (--directory.open > 0) return;
     const { path, parent, metadata } = directory;
     const left = () => parent && this.release(parent);
-    const { dryRun, signal, follow } = this.#options;
-    if (!metadata || !this.#target.storage.setMetadata || dryRun || signal?.aborted) left();
+    const { dryRun, mayChange = true, signal, follow } = this.#options;
+    if (!metadata || !this.#target.storage.setMetadata || !mayChange || dryRun || signal?.aborted) left();
     else follow(path, this.#finish(directory, metadata).finally(left));
   }
 

@@ -3,10 +3,8 @@ import process from "node:process";
 import type { Duplex } from "node:stream";
 import { FerryError } from "../core/errors.ts";
 
-/**
- * All that Ferry uses of Deno 2.9 without Deno's promise to keep it. When Deno changes it, each function here says so by
- * what it gives, and nothing becomes less safe.
- */
+// All that Ferry uses of Deno 2.9 and Deno does not document. When Deno changes it, `nodeTransport` gives nothing and TLS
+// takes more time; `peerCertificate` throws, and no TLS connection is made rather than an unsafe one.
 
 /** A symbol of an object of Deno, or of what it is an instance of, that Deno uses for itself. */
 function internalSymbol(target: object, description: string): symbol | undefined {
@@ -18,11 +16,11 @@ function internalSymbol(target: object, description: string): symbol | undefined
 }
 
 /**
- * The certificate (DER) that the server has shown on a connection. `Deno.startTls` checks it, but does not tell it, and
- * it accepts what any authority of the environment has issued. `node:tls` would tell it; as a client it takes 2.5 times
- * as long to receive, and with `ca` it accepts a forged chain that has a version 1 certificate in it.
+ * The certificate (DER) that the server has shown on a connection. `Deno.startTls` checks it but does not tell it, and
+ * accepts what any authority of the environment has issued. A client of `node:tls` would be told; but it takes 2.5 times
+ * as long to receive, and is less strict about chains of certificates.
  *
- * @throws {FerryError} `Unsupported` when Deno does not tell; no connection is made then rather than an unsafe one.
+ * @throws {FerryError} `Unsupported` when Deno does not tell.
  */
 export function peerCertificate(conn: Deno.TlsConn): Uint8Array<ArrayBuffer> {
   const symbol = internalSymbol(conn, "getPeerCertificate");

@@ -27,10 +27,12 @@ export interface Identity {
  * @throws {FerryError} `BadRequest` when there is none, or it is damaged.
  */
 export function parseCertificate(pem: string): X509Certificate {
+  const begin = pem.indexOf("-----BEGIN CERTIFICATE-----");
+  if (begin < 0) throw new FerryError("BadRequest", "it holds no certificate in PEM form");
   try {
-    return new X509Certificate(pem);
+    return new X509Certificate(pem.slice(begin));
   } catch (error) {
-    throw new FerryError("BadRequest", "it holds no certificate in PEM form, or a damaged one", { cause: error });
+    throw new FerryError("BadRequest", "it holds a certificate that is damaged", { cause: error });
   }
 }
 

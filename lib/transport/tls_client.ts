@@ -101,7 +101,8 @@ const NOT_TRUSTED =
 
 /**
  * Reasons by the text of an `InvalidData` error, which is all that tells one from another; the first match counts. The
- * texts are those of rustls and webpki, and are not promised. When one changes, `explain` gives the general reason.
+ * texts are those of rustls and webpki, and Deno does not promise them. When one changes, the user is told a more general
+ * reason; whether the server is accepted does not depend on them.
  */
 const REASONS: readonly (readonly [RegExp, FerryError["code"], string, View?])[] = [
   [/certificate expired|not valid yet/, "Unauthorized", EXPIRED],
@@ -119,13 +120,17 @@ const REASONS: readonly (readonly [RegExp, FerryError["code"], string, View?])[]
   [/received fatal alert/, "Disconnected", "the server refused the encryption"],
 ];
 
-const REASONLESS = [/(?:)/, "Unauthorized", "the server did not show with TLS who it is"] as const;
+const UNKNOWN_REASON = [
+  /(?:)/,
+  "Corrupt",
+  "the encryption failed: the server's certificate is not good, or something was changed on the way",
+] as const;
 
 /** What a failed handshake means. */
 function explain(error: unknown, view: View): FerryError {
   if (error instanceof TypeError) return new FerryError("BadRequest", "this is not a host name", { cause: error });
   if (!(error instanceof Deno.errors.InvalidData)) return toFerryError(error);
   const match = REASONS.find(([text, , , only]) => text.test(error.message) && (only ?? view) === view);
-  const [, code, reason] = match ?? REASONLESS;
+  const [, code, reason] = match ?? UNKNOWN_REASON;
   return new FerryError(code, reason, { cause: error });
 }

@@ -192,8 +192,8 @@ Deno.test("AuthorizedStorage gives the place what the session's rules are, whate
   const { storage } = enter(watching, { ...rules, ...limits({ depth: 7, keepFreeBytes: 99 }) });
   const lies = { owner: "you", wholeBlocks: false, keepFree: 0, maxDepth: 1000, overwrite: true, durable: false };
   await store(storage, "b", "abc", lies);
-  const told = { owner: "me", wholeBlocks: true, keepFree: 99, maxDepth: 7, overwrite: false };
-  assertEquals(asked.splice(0), [{ ...lies, ...told, durable: true }]);
+  const told = { owner: "me", wholeBlocks: true, keepFree: 99, maxDepth: 7, overwrite: false, durable: true };
+  assertEquals(asked.splice(0), [{ ...lies, ...told }]);
   await storage.offer?.(at("b"), { size: 3, ...lies });
   assertEquals(asked.splice(0), [{ ...lies, size: 3, ...told }]);
   await storage.mkdir(at("d"), { parents: true, maxDepth: 1000 });

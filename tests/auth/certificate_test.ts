@@ -31,7 +31,7 @@ Deno.test("createIdentity() makes another key and number every time, and stays s
   assert(certificateDer(a.certificate).length < 340);
 });
 
-Deno.test("lib/net loads the packages for certificates only to make one", async () => {
+Deno.test("lib/auth loads the packages for certificates only to make one", async () => {
   const { stdout } = await new Deno.Command(DENO, { args: ["info", "--json", "lib/auth/certificate.ts"], cwd: PROJECT })
     .output();
   const { modules } = JSON.parse(new TextDecoder().decode(stdout)) as {
@@ -47,8 +47,9 @@ Deno.test("lib/net loads the packages for certificates only to make one", async 
 });
 
 Deno.test("certificatePem() and certificateDer() are inverse, and a chain begins with the server's own", async () => {
-  const { certificate } = await createIdentity();
+  const { certificate, key } = await createIdentity();
   const der = certificateDer(certificate);
+  assertEquals(certificateDer(key + certificate), der);
   assertEquals(certificatePem(der), certificate);
   assertEquals(certificateDer(`# mine\r\n${certificate.replaceAll("\n", "\r\n")}${AUTHORITY.certificate}`), der);
   assert(certificate.split("\n").every((line) => line.length <= 64));
@@ -59,5 +60,12 @@ Deno.test("certificateDer() refuses what holds no certificate", async () => {
   const empty = "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----";
   for (const text of ["", "x", key, certificate.slice(0, 200), certificate.replace("M", "!"), empty]) {
     assertThrowsCode("BadRequest", () => certificateDer(text), text);
+  }
+});
+
+Deno.test("certificatePem() refuses what is no certificate", async () => {
+  const der = certificateDer((await createIdentity()).certificate);
+  for (const bytes of [new Uint8Array(), new Uint8Array(9), der.subarray(0, -1)]) {
+    assertThrowsCode("BadRequest", () => certificatePem(bytes));
   }
 });

@@ -60,12 +60,12 @@ export class Expected {
 
   #take({ kind, payload }: FrameCopy): void {
     const body = this.#body;
+    if (kind === FrameKind.alive && payload.length === 0) return;
     if (!this.greeted) {
       if (kind !== FrameKind.hello) throw refused();
       if (MESSAGES.clientHello(decodeControl(payload), "hello").ferry !== 1) throw refused();
       this.greeted = true;
-    } else if (kind === FrameKind.alive && payload.length === 0) return;
-    else if (kind === FrameKind.request) this.#ask(payload);
+    } else if (kind === FrameKind.request) this.#ask(payload);
     else if (kind === FrameKind.cancel) this.#cancel(MESSAGES.cancel(decodeControl(payload), "cancel").request);
     else if (kind === FrameKind.error && body !== undefined) this.#failBody(payload);
     else if (kind === FrameKind.end) this.#endBody(MESSAGES.end(decodeControl(payload), "end").size);

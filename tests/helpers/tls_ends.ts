@@ -1,5 +1,6 @@
 import type { ByteConn } from "../../lib/transport/connection.ts";
-import type { Transport } from "../../lib/transport/deno_internals.ts";
+import { ConnStream } from "../../lib/transport/conn_stream.ts";
+import { nodeTransport, type Transport } from "../../lib/transport/deno_internals.ts";
 import type { Identity } from "../../lib/transport/tls.ts";
 import { connectPinned, type SecureLink } from "../../lib/transport/tls_client.ts";
 import { type Secure, secureServer } from "../../lib/transport/tls_server.ts";
@@ -130,3 +131,9 @@ export async function writeAll(conn: Pick<Deno.Conn, "write">, data: Uint8Array)
 
 /** Connects to the server with this certificate. */
 export const pinning = (certificate: string): Connect => (conn) => connectPinned(conn, certificate);
+
+/** Both ways in which `node:tls` gets at a connection. */
+export const TRANSPORTS: readonly (readonly [string, (conn: Deno.TcpConn) => Transport])[] = [
+  ["with Deno's internals", (conn) => nodeTransport(conn) ?? new ConnStream(conn)],
+  ["without Deno's internals", (conn) => new ConnStream(conn)],
+];

@@ -5,6 +5,7 @@ import { execute } from "../../lib/cli/client/shell_commands.ts";
 import { Exit } from "../../lib/cli/terminal/exit.ts";
 import { Shell } from "../../lib/cli/client/shell.ts";
 import { explain } from "../../lib/cli/terminal/explain.ts";
+import type { Entry } from "../../lib/core/metadata.ts";
 import { ConnectionPool, type PoolOptions } from "../../lib/client/connection_pool.ts";
 import { RemoteStorage } from "../../lib/client/remote_storage.ts";
 import { DirectoryStorage } from "../../lib/storage/directory/directory_storage.ts";
@@ -82,10 +83,18 @@ export interface Transferred extends TreeProgress {
   readonly failures: readonly string[];
 }
 
+/** How to transfer a tree with the library. */
+export interface TransferOptions extends TreeOptions {
+  readonly retries?: number;
+  readonly pool?: Partial<PoolOptions>;
+  /** What is transferred in place of what is listed. */
+  readonly entries?: (listed: AsyncIterable<Entry>) => AsyncIterable<Entry>;
+}
+
 /** Transfers a tree with the library. */
 export async function transferTree(
   { direction, address, local, remote = "" }: Ends,
-  { retries, pool: poolOptions, ...options }: TreeOptions & { retries?: number; pool?: Partial<PoolOptions> } = {},
+  { retries, pool: poolOptions, entries: change = (listed) => listed, ...options }: TransferOptions = {},
 ): Promise<Transferred> {
   const failures: string[] = [];
   const pool = new ConnectionPool({ ...address, connections: options.connections, ...poolOptions });
@@ -95,10 +104,10 @@ export async function transferTree(
     const there = { storage: new RemoteStorage(pool), path: at(remote), shown: remote };
     const here = { storage: DirectoryStorage.open(local), path: at(""), shown: "local" };
     const [source, target] = direction === "get" ? [there, here] : [here, there];
-    const entries = listAgain(source, { retry, recursive: true, signal: options.signal });
+    const listed = listAgain(source, { retry, recursive: true, signal: options.signal });
     const all = { verb: direction, retry, onFailure, ...options };
-    const progress = await within(copyTree(source, target, entries, all), `the end of the ${direction}`, 20_000);
-    return { ...progress, failures };
+    const copying = copyTree(source, target, change(listed), all);
+    return { ...await within(copying, `the end of the ${direction}`, 20_000), failures };
   } finally {
     await pool.close().catch(() => {});
   }

@@ -1,16 +1,17 @@
 import { assert, assertEquals } from "@std/assert";
-import { localSource, localTarget } from "../../lib/client/local.ts";
-import { transferInRanges } from "../../lib/client/ranges.ts";
-import { connect, Link, serve, type ServerEvent } from "../../lib/mod.ts";
+import { connect, serve, type ServerEvent } from "../../lib/mod.ts";
+import { copyFile } from "../../lib/transfer/copy.ts";
+import { localSource, localTarget } from "../../lib/transfer/local.ts";
 import { bytes } from "../helpers/random.ts";
 import { assertFile, RawPeer, Served } from "../helpers/raw.ts";
+import { at } from "../helpers/storage.ts";
 import { tempDir } from "../helpers/temp.ts";
 
 /** More than the size from which on a file is split. */
 const SIZE = 70_000_000;
 
 for (const direction of ["get", "put"] as const) {
-  Deno.test(`transferInRanges() with ${direction} sends a large file over all connections, byte for byte`, async () => {
+  Deno.test(`copyFile() as a ${direction} sends a large file over all connections, byte for byte`, async () => {
     await using dir = await tempDir();
     const [served, here] = [dir.join("served"), dir.join("here")];
     Deno.mkdirSync(served);
@@ -20,11 +21,11 @@ for (const direction of ["get", "put"] as const) {
     Deno.writeFileSync(`${from}/f`, content);
     const events: ServerEvent[] = [];
     await using server = serve({ root: served, port: 0, onEvent: (event) => events.push(event) });
-    await using client = await connect(server.address);
-    await using links = new AsyncDisposableStack();
-    const three = Array.from({ length: 3 }, () => links.use(new Link(server.address)));
-    const file = direction === "get" ? localTarget(`${here}/f`) : localSource(`${here}/f`);
-    await transferInRanges(client, three, direction, { path: "f", file }, {});
+    await using client = await connect({ ...server.address, connections: 3 });
+    const there = { storage: client.storage, path: at("f"), shown: "f" };
+    const ends = direction === "get" ? [there, localTarget(`${here}/f`)] : [localSource(`${here}/f`), there];
+    const [source = there, target = there] = ends;
+    await copyFile(source, target, { verb: direction, connections: 3, known: await source.storage.stat(source.path) });
     assertEquals(Deno.readDirSync(to).toArray().map(({ name }) => name), ["f"]);
     const arrived = Deno.readFileSync(`${to}/f`);
     assert(arrived.length === SIZE && arrived.every((byte, i) => byte === content[i]), "the bytes differ");

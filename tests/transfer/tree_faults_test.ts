@@ -1,13 +1,15 @@
 import { setImmediate } from "node:timers/promises";
 import { assert, assertEquals, assertGreater, assertLess } from "@std/assert";
-import type { Direction } from "../../lib/client/copy.ts";
-import { listRemote, TreeTransfer } from "../../lib/client/tree.ts";
-import { connect, type Entry, Link } from "../../lib/mod.ts";
-import { DirectoryStorage } from "../../lib/storage/directory/directory_storage.ts";
+import { connect, type Entry } from "../../lib/mod.ts";
+import { ROOT } from "../../lib/core/remote_path.ts";
+import type { RemoteStorage } from "../../lib/client/remote_storage.ts";
+import { listAgain } from "../../lib/transfer/listing.ts";
+import { Retry } from "../../lib/transfer/retry.ts";
 import { type CutRange, GREETING_BYTES, RandomCuts } from "../helpers/cuts.ts";
 import { FaultProxy } from "../helpers/proxy.ts";
 import { Random } from "../helpers/random.ts";
 import { failsWith, FakeServer, type RawPeer, Served, within } from "../helpers/raw.ts";
+import type { Direction } from "../helpers/resuming.ts";
 import { type TempDir, tempDir } from "../helpers/temp.ts";
 import { assertSameTree, linesOf, makeTree, pathsIn, randomTree, transferTree, Watcher } from "../helpers/trees.ts";
 
@@ -46,7 +48,7 @@ async function transferOverCuts(
 }
 
 for (const direction of ["get", "put"] as const) {
-  Deno.test(`TreeTransfer.run() with ${direction} ends complete and equal though it is cut at 100 random points`, async () => {
+  Deno.test(`copyTree() with ${direction} ends complete and equal though it is cut at 100 random points`, async () => {
     // Side by side, since the pauses before each new connection take the time.
     await using places = new AsyncDisposableStack();
     const all = await Promise.all(Array.from({ length: 20 }, (_, i) => place(direction, i)));
@@ -114,7 +116,7 @@ const OUTSIDE = [
   "n".repeat(256),
 ];
 
-Deno.test("TreeTransfer.run() writes nothing for names that no server may use", async (t) => {
+Deno.test("copyTree() writes nothing for names that no server may use", async (t) => {
   for (const path of OUTSIDE) {
     for (const kind of ["file", "directory"] as const) {
       await t.step(`${kind} ${JSON.stringify(path.slice(0, 30))}`, async () => {
@@ -139,7 +141,7 @@ const PLACES = [
   "target/out.txt (special)",
 ];
 
-Deno.test("TreeTransfer.run() follows no link out of the target, whatever the server lists", async () => {
+Deno.test("copyTree() follows no link out of the target, whatever the server lists", async () => {
   const paths = ["new.txt", "out", "out.txt", "out/d/x", "out/old.txt", "out/x"];
   await using server = listing(...paths.map(file));
   await using dir = await targetWithLink();
@@ -149,7 +151,7 @@ Deno.test("TreeTransfer.run() follows no link out of the target, whatever the se
   assertEquals(await Deno.readTextFile(dir.join("beside", "old.txt")), "old");
 });
 
-Deno.test("TreeTransfer.run() survives a listing in which nothing fits together", async (t) => {
+Deno.test("copyTree() survives a listing in which nothing fits together", async (t) => {
   const cases: Record<string, Entry[]> = {
     "a file, and one in it": [file("a"), file("a/b")],
     "a directory in a file": [file("a"), { ...file("a/b"), kind: "directory" }, file("a/b/c")],
@@ -169,15 +171,15 @@ Deno.test("TreeTransfer.run() survives a listing in which nothing fits together"
   }
 });
 
-Deno.test("listRemote() loses no entry of a listing that is not sorted, or says that it is not", async () => {
+Deno.test("listAgain() loses no entry of a listing that is not sorted, or says that it is not", async () => {
   const paths = ["b", "c", "a", "d/x", "d"];
   await using server = listing(...paths.map(file));
-  await using link = new Link(server.address);
-  const found = await Array.fromAsync(listRemote(link, ""), ({ path }) => path).catch(({ code }) => code);
+  await using client = await connect(server.address);
+  const found = await Array.fromAsync(listAll(client.storage), ({ path }) => path).catch(({ code }) => code);
   if (found !== "BadRequest") assertEquals(found, paths);
 });
 
-Deno.test("TreeTransfer.run() fails when the listing is nonsense", async () => {
+Deno.test("copyTree() fails when the listing is nonsense", async () => {
   for (const entries of [[5], [{ path: "a" }], [{ ...file("a"), kind: "link" }], [{ ...file("a"), size: -1 }]]) {
     await using server = listing(...entries);
     await using local = await tempDir();
@@ -185,6 +187,10 @@ Deno.test("TreeTransfer.run() fails when the listing is nonsense", async () => {
     assertEquals(pathsIn(local.path), []);
   }
 });
+
+function listAll(storage: RemoteStorage): AsyncGenerator<Entry> {
+  return listAgain({ storage, path: ROOT, shown: "" }, { retry: new Retry(), recursive: true });
+}
 
 const MANY = 200_000;
 
@@ -202,14 +208,14 @@ async function listingMany(): Promise<{ served: Served; made: () => number }> {
   return { served, made: () => made };
 }
 
-Deno.test("listRemote() holds the server up when its consumer is slow", async () => {
+Deno.test("listAgain() holds the server up when its consumer is slow", async () => {
   const { served, made } = await listingMany();
   await using _served = served;
-  await using link = new Link(served.address);
+  await using client = await connect(served.address);
   let taken = 0;
   let most = 0;
   // Many turns for each batch of entries: a server that was not held up would have made all of them long before.
-  for await (const _entry of listRemote(link, "")) {
+  for await (const _entry of listAll(client.storage)) {
     if (++taken % 50 === 0) { for (let i = 0; i < 3; i++) await setImmediate(); }
     most = Math.max(most, made() - taken);
   }
@@ -221,7 +227,7 @@ Deno.test("listRemote() holds the server up when its consumer is slow", async ()
 /** How many files of a tree are under way on one connection that allows 1,024 requests. */
 const UNDER_WAY = 768;
 
-Deno.test("TreeTransfer.run() asks for no more entries than it works on", async () => {
+Deno.test("copyTree() asks for no more entries than it works on", async () => {
   let requests = 0;
   const asked = Promise.withResolvers<void>();
   const server = FakeServer.welcoming(async (peer) => {
@@ -237,15 +243,12 @@ Deno.test("TreeTransfer.run() asks for no more entries than it works on", async 
     while (pulled < 5000) yield file(`f${pulled++}`);
   }
   const stop = new AbortController();
-  await using link = new Link(server.address);
-  const trees = { direction: "get", local: DirectoryStorage.open(local.path), shown: "local", remote: "" } as const;
-  const running = new TreeTransfer(trees, [link], { signal: stop.signal }).run(entries());
+  const ends = { direction: "get", address: server.address, local: local.path } as const;
+  const running = transferTree(ends, { signal: stop.signal, entries });
   await within(asked.promise, "so many requests");
-  // A request of its own comes after all that were made before it.
-  const client = await link.client();
-  void client.stat().catch(() => {});
-  while (requests <= UNDER_WAY) await setImmediate();
-  assertEquals([requests, pulled], [UNDER_WAY + 1, UNDER_WAY + 1]);
+  // Were there more, they would come now.
+  for (let i = 0; i < 100; i++) await setImmediate();
+  assertEquals([requests, pulled], [UNDER_WAY, UNDER_WAY + 1]);
   stop.abort();
   await failsWith(running, "Cancelled");
 });

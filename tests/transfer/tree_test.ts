@@ -1,6 +1,10 @@
 import { assert, assertEquals, assertGreater, assertLess, assertStringIncludes } from "@std/assert";
-import { listLocal, listRemote, TreeTransfer } from "../../lib/client/tree.ts";
-import { type Entry, FerryError, Link, serve, type Storage } from "../../lib/mod.ts";
+import { ConnectionPool } from "../../lib/client/connection_pool.ts";
+import { RemoteStorage } from "../../lib/client/remote_storage.ts";
+import { type Entry, FerryError, serve, type Storage } from "../../lib/mod.ts";
+import { listAgain } from "../../lib/transfer/listing.ts";
+import type { Place } from "../../lib/transfer/place.ts";
+import { Retry } from "../../lib/transfer/retry.ts";
 import { DirectoryStorage } from "../../lib/storage/directory/directory_storage.ts";
 import { compareUtf8, listingKey } from "../../lib/core/listing_order.ts";
 import { ROOT } from "../../lib/core/remote_path.ts";
@@ -49,8 +53,19 @@ async function scene(direction: "get" | "put", tree: Tree, operations?: (storage
   };
 }
 
+/** The top of a server. */
+function remote(address: { hostname: string; port: number }): Place & AsyncDisposable {
+  const pool = new ConnectionPool(address);
+  const close = () => pool.close().catch(() => {});
+  return { storage: new RemoteStorage(pool), path: ROOT, shown: "", [Symbol.asyncDispose]: close };
+}
+
+function listAll(place: Place): AsyncGenerator<Entry> {
+  return listAgain(place, { retry: new Retry(), recursive: true });
+}
+
 for (const direction of DIRECTIONS) {
-  Deno.test(`TreeTransfer.run() with ${direction} copies names, contents, times and empty directories`, async () => {
+  Deno.test(`copyTree() with ${direction} copies names, contents, times and empty directories`, async () => {
     await using place = await scene(direction, TREE);
     const steps: number[] = [];
     const { failures, filesDone, filesKnown, bytesDone, bytesKnown, skipped, listed, entries } = await transferTree(
@@ -72,7 +87,7 @@ for (const direction of DIRECTIONS) {
     assertEquals(steps.at(-1), contents.length);
   });
 
-  Deno.test(`TreeTransfer.run() with ${direction} puts a tree into a directory that is not there yet`, async () => {
+  Deno.test(`copyTree() with ${direction} puts a tree into a directory that is not there yet`, async () => {
     await using place = await scene(direction, { "x/y/a.txt": "a", "x/y/z/b.txt": "b", "other.txt": "o" });
     const remote = direction === "get" ? "x/y" : "new/place";
     await transferTree({ ...place.ends, remote });
@@ -84,7 +99,7 @@ for (const direction of DIRECTIONS) {
       ]);}
   });
 
-  Deno.test(`TreeTransfer.run() with ${direction} goes on after files that cannot be transferred`, async () => {
+  Deno.test(`copyTree() with ${direction} goes on after files that cannot be transferred`, async () => {
     await using place = await scene(direction, {
       "1.txt": "one",
       "2.txt": "a directory is in the way",
@@ -107,26 +122,20 @@ for (const direction of DIRECTIONS) {
     await assertFile(`${place.target}/3`, "in the way");
   });
 
-  Deno.test(`TreeTransfer.run() with ${direction} reports files that have vanished`, async () => {
+  Deno.test(`copyTree() with ${direction} reports files that have vanished`, async () => {
     await using place = await scene(direction, { "a.txt": "a", "b.txt": "b", "c.txt": "c" });
-    const link = new Link(place.served.address);
-    await using _link = link;
-    const local = DirectoryStorage.open(place.ends.local);
-    const failures: string[] = [];
-    const onFailure = (path: string, { code }: FerryError) => failures.push(`${path} ${code}`);
-    const trees = { direction, local, shown: "local", remote: "" };
-    async function* entries(): AsyncGenerator<Entry> {
-      for await (const entry of direction === "put" ? listLocal(local) : listRemote(link, "")) {
+    const entries = async function* (listed: AsyncIterable<Entry>): AsyncGenerator<Entry> {
+      for await (const entry of listed) {
         if (entry.path === "b.txt") await Deno.remove(`${place.source}/b.txt`);
         yield entry;
       }
-    }
-    const { failed, filesDone } = await within(new TreeTransfer(trees, [link], { onFailure }).run(entries()));
+    };
+    const { failures, failed, filesDone } = await transferTree(place.ends, { entries });
     assertEquals([failures, failed, filesDone], [["b.txt NotFound"], 1, 2]);
     assertSameTree(place.target, place.source);
   });
 
-  Deno.test(`TreeTransfer.run() with ${direction} that is cancelled leaves whole files only`, async () => {
+  Deno.test(`copyTree() with ${direction} that is cancelled leaves whole files only`, async () => {
     const tree = Object.fromEntries(Array.from({ length: 300 }, (_, i) => [`d${i % 7}/f${i}`, bytes(30_000, i)]));
     await using place = await scene(direction, tree);
     const stop = new AbortController();
@@ -141,7 +150,7 @@ for (const direction of DIRECTIONS) {
     assertSameTree(place.target, place.source);
   });
 
-  Deno.test(`TreeTransfer.run() with ${direction} uses several connections`, async () => {
+  Deno.test(`copyTree() with ${direction} uses several connections`, async () => {
     const tree = randomTree(new Random(5), 60, 20_000);
     await using place = await scene(direction, tree);
     const { failures } = await transferTree(place.ends, { connections: 3 });
@@ -150,14 +159,14 @@ for (const direction of DIRECTIONS) {
     assertGreater(place.served.events.of("open").length, 2);
   });
 
-  Deno.test(`TreeTransfer.run() with ${direction} takes what is selected only`, async () => {
+  Deno.test(`copyTree() with ${direction} takes what is selected only`, async () => {
     await using place = await scene(direction, { "a/1.txt": "1", "a/2.pdf": "2", "b/3.txt": "3" });
     await transferTree(place.ends, { select: ({ path }) => path.endsWith(".txt") });
     assertEquals(pathsIn(place.target), ["a/", "a/1.txt", "b/", "b/3.txt"]);
   });
 }
 
-Deno.test("TreeTransfer.run() counts a file as failed when the server says that it was cancelled", async () => {
+Deno.test("copyTree() counts a file as failed when the server says that it was cancelled", async () => {
   await using place = await scene("get", { "a.txt": "a", "b.txt": "b" }, (storage) => ({
     read(path, options) {
       return path === "a.txt" ? Promise.reject(new FerryError("Cancelled", "no")) : storage.read(path, options);
@@ -167,7 +176,7 @@ Deno.test("TreeTransfer.run() counts a file as failed when the server says that 
   assertEquals([failed, filesDone], [1, 1]);
 });
 
-Deno.test("TreeTransfer.run() gives a file up when nothing of it ever arrives", async () => {
+Deno.test("copyTree() gives a file up when nothing of it ever arrives", async () => {
   let connections = 0;
   await using server = FakeServer.welcoming(async (peer) => {
     connections++;
@@ -175,41 +184,23 @@ Deno.test("TreeTransfer.run() gives a file up when nothing of it ever arrives", 
     await peer.send("ready", { size: 5, mtimeMs: 0, version: "v" });
   });
   await using local = await tempDir();
-  const storage = DirectoryStorage.open(local.path);
-  await using link = new Link(server.address);
-  const trees = { direction: "get", local: storage, shown: "local", remote: "" } as const;
-  const failures: string[] = [];
-  const stop = new AbortController();
-  const transfer = new TreeTransfer(trees, [link], {
-    retries: 1,
-    signal: stop.signal,
-    onFailure: (path, { code }) => failures.push(`${path} ${code}`),
-  });
-  async function* entries(): AsyncGenerator<Entry> {
+  const entries = async function* (): AsyncGenerator<Entry> {
     yield { path: "f", kind: "file", size: 5, mtimeMs: 0 };
-  }
-  const running = transfer.run(entries());
-  try {
-    await within(running, "the end", 2_000);
-  } finally {
-    stop.abort();
-    await running.catch(() => {});
-  }
+  };
+  const ends = { direction: "get", address: server.address, local: local.path } as const;
+  const { failures } = await within(transferTree(ends, { retries: 1, entries }), "the end", 2_000);
   assertEquals([failures, connections], [["f Disconnected"], 2]);
 });
 
-Deno.test("TreeTransfer.run() with put can be cancelled while the server makes a directory", async () => {
+Deno.test("copyTree() with put can be cancelled while the server makes a directory", async () => {
   const [asked, made] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
   const mkdir = () => {
     asked.resolve();
     return made.promise;
   };
   await using place = await scene("put", { "empty": null }, () => ({ mkdir }));
-  await using link = new Link(place.ends.address);
-  const local = DirectoryStorage.open(place.source);
   const stop = new AbortController();
-  const trees = { direction: "put", local, shown: "local", remote: "" } as const;
-  const running = new TreeTransfer(trees, [link], { signal: stop.signal }).run(listLocal(local));
+  const running = transferTree(place.ends, { signal: stop.signal });
   await within(asked.promise, "the request for the directory");
   stop.abort();
   try {
@@ -219,7 +210,7 @@ Deno.test("TreeTransfer.run() with put can be cancelled while the server makes a
   }
 });
 
-Deno.test("listRemote() goes on where it was cut off", async () => {
+Deno.test("listAgain() goes on where it was cut off", async () => {
   const tree = Object.fromEntries(
     Array.from({ length: 3000 }, (_, i) => [`${i % 3 === 0 ? "a" : `a-${i % 7}/b`}/${"n".repeat(60)}${i}`, ""]),
   );
@@ -227,14 +218,14 @@ Deno.test("listRemote() goes on where it was cut off", async () => {
   makeTree(served.join(), tree);
   const cuts = new RandomCuts(new Random(3), 5, [["toClient", 50_000, 150_000]]);
   await using proxy = await FaultProxy.to(served.address, cuts);
-  await using link = new Link(proxy.address);
-  const found = await within(Array.fromAsync(listRemote(link, "")), "the listing", 10_000);
+  await using place = remote(proxy.address);
+  const found = await within(Array.fromAsync(listAll(place)), "the listing", 10_000);
   const wanted = await Array.fromAsync(DirectoryStorage.open(served.join()).list(ROOT, { recursive: true }));
   assertEquals(found, wanted);
   assertLess(cuts.left, 3);
 });
 
-Deno.test("listRemote() waits for a server that comes back", async () => {
+Deno.test("listAgain() waits for a server that comes back", async () => {
   await using dir = await tempDir();
   const names = Array.from({ length: 30_000 }, (_, i) => `${String(i).padStart(5, "0")}${"n".repeat(150)}`);
   const storage = {
@@ -248,10 +239,10 @@ Deno.test("listRemote() waits for a server that comes back", async () => {
   const first = serve({ root, port: 0 });
   const { address } = first;
   const back = Promise.withResolvers<AsyncDisposable>();
-  await using link = new Link(address);
+  await using place = remote(address);
   let count = 0;
   const listing = async () => {
-    for await (const { path } of listRemote(link, "")) {
+    for await (const { path } of listAll(place)) {
       assertEquals(path, names[count]);
       if (++count !== 10) continue;
       await first[Symbol.asyncDispose]();
@@ -266,11 +257,11 @@ Deno.test("listRemote() waits for a server that comes back", async () => {
   assertEquals(count, names.length);
 });
 
-Deno.test("listLocal() lists a tree in the order of the keys of its entries", async () => {
+Deno.test("DirectoryStorage.list() lists a tree in the order of the keys of its entries", async () => {
   await using dir = await tempDir();
   const names = ["a", "a-b", "a.txt", "a b", "B", "é", "e\u0301", "天", "📡", "\uffee", "z"];
   for (const name of names) makeTree(dir.path, { [`${name}/a/x`]: "", [`${name}/a.x`]: "", [`${name}/-`]: "" });
-  const keys = (await Array.fromAsync(listLocal(DirectoryStorage.open(dir.path)))).map(listingKey);
+  const keys = (await Array.fromAsync(DirectoryStorage.open(dir.path).list(ROOT, { recursive: true }))).map(listingKey);
   assertEquals(keys.length, names.length * 5);
   for (const [i, a] of keys.entries()) {
     for (const [j, b] of keys.entries()) assertEquals(Math.sign(compareUtf8(a, b)), Math.sign(i - j), `${a}, ${b}`);

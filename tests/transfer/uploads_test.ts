@@ -1,14 +1,15 @@
 import { assert, assertEquals, assertGreater, assertLess } from "@std/assert";
-import type { Direction } from "../../lib/client/copy.ts";
-import { localSource, localTarget } from "../../lib/client/local.ts";
-import { transferInRanges } from "../../lib/client/ranges.ts";
-import { connect, Link } from "../../lib/mod.ts";
+import { connect } from "../../lib/mod.ts";
+import { copyFile } from "../../lib/transfer/copy.ts";
+import { localSource, localTarget } from "../../lib/transfer/local.ts";
 import { temporaryName } from "../../lib/storage/directory/temporary_file.ts";
 import { FaultProxy } from "../helpers/proxy.ts";
 import { bytes } from "../helpers/random.ts";
 import { assertFile, Collector, failsWith, FakeServer, within } from "../helpers/raw.ts";
-import { allNames, CONTENT, DIRECTIONS, MIB, Resuming } from "../helpers/resuming.ts";
+import { allNames, CONTENT, type Direction, DIRECTIONS, MIB, Resuming } from "../helpers/resuming.ts";
+import { at } from "../helpers/storage.ts";
 import { tempDir } from "../helpers/temp.ts";
+import { transferTree } from "../helpers/trees.ts";
 
 const SIZE = CONTENT.length;
 
@@ -33,24 +34,31 @@ for (const direction of DIRECTIONS) {
 
 const LARGE = bytes(70_000_000, 3);
 
+/** Waits until the server has nothing more to do with any connection. */
+async function allClosed({ served: { events } }: Resuming): Promise<void> {
+  while (events.of("close").length < events.of("open").length) {
+    await events.until("close", events.of("close").length + 1);
+  }
+}
+
 /** Transfers `f` over three connections that are cut after so many bytes; none is made again. */
 async function overThree(scene: Resuming, direction: Direction, cutAfter: number): Promise<void> {
   const way = direction === "get" ? "toClient" : "toServer";
   const cut = { after: cutAfter, by: "reset" } as const;
   await using proxy = await FaultProxy.to(scene.served.address, cutAfter === Infinity ? {} : { [way]: { cut } });
-  await using client = await connect(scene.served.address);
-  await using links = new AsyncDisposableStack();
-  const three = Array.from({ length: 3 }, () => links.use(new Link({ ...proxy.address, retries: 0 })));
+  await using client = await connect({ ...proxy.address, connections: 3 });
+  const there = { storage: client.storage, path: at("f"), shown: "f" };
   const path = scene.local.join("f");
-  const pair = { path: "f", file: direction === "get" ? localTarget(path) : localSource(path) };
-  await within(transferInRanges(client, three, direction, pair, { retries: 0 }), "the end", 20_000);
+  const [source, target] = direction === "get" ? [there, localTarget(path)] : [localSource(path), there];
+  const known = direction === "put" ? await source.storage.stat(source.path) : undefined;
+  await within(copyFile(source, target, { verb: direction, connections: 3, known }), "the end", 20_000);
 }
 
 for (const direction of DIRECTIONS) {
-  Deno.test(`transferInRanges() with ${direction} goes on with what came in one piece`, async () => {
+  Deno.test(`copyFile() as a ${direction} over several connections goes on with what came in one piece`, async () => {
     await using scene = await Resuming.of(direction, LARGE);
     await failsWith(overThree(scene, direction, 10_000_000), "Disconnected", "Unreachable");
-    while (scene.served.events.of("close").length < 4) await scene.served.events.until("close", 4);
+    await allClosed(scene);
     const kept = scene.partialBytes;
     // The first range was cut off within itself, at the latest when the first connection was lost; the two after it were
     // received in part, and lie behind a gap.
@@ -60,7 +68,7 @@ for (const direction of DIRECTIONS) {
     const before = scene.served.events.of("command").length;
     await overThree(scene, direction, Infinity);
     await scene.assertDone(LARGE);
-    await scene.served.events.until("close", 8);
+    await allClosed(scene);
     const moved = scene.served.events.of("command").slice(before).reduce((sum, each) => sum + each.bytes, 0);
     assertEquals(moved, LARGE.length - kept);
   });
@@ -68,7 +76,7 @@ for (const direction of DIRECTIONS) {
 
 // No round trip for each file
 
-Deno.test("put() offers many large files without waiting for the answers", async () => {
+Deno.test("copyTree() offers many large files without waiting for the answers", async () => {
   const count = 20;
   const size = MIB + 1;
   const commands: string[] = [];
@@ -90,9 +98,9 @@ Deno.test("put() offers many large files without waiting for the answers", async
     await peer.receive();
   }, { window: 64 });
   await using local = await tempDir();
-  await Deno.writeFile(local.join("f"), bytes(size));
-  await using client = await connect(server.address);
-  await within(Promise.all(Array.from({ length: count }, (_, i) => client.put(local.join("f"), `${i}`))));
+  for (let i = 0; i < count; i++) await Deno.writeFile(local.join(`f${i}`), bytes(size));
+  const { failures } = await transferTree({ direction: "put", address: server.address, local: local.path });
+  assertEquals(failures, []);
   assertEquals(commands, [...Array(count).fill("offer"), ...Array(count).fill("put")]);
 });
 

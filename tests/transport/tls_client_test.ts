@@ -1,9 +1,10 @@
 import { assert, assertEquals } from "@std/assert";
 import { createIdentity } from "../../lib/auth/certificate.ts";
 import { certificateDer, certificatePem, type Identity, INTERNAL_NAME } from "../../lib/transport/tls.ts";
+import { peerCertificate } from "../../lib/transport/deno_internals.ts";
 import { connectPinned, connectTls } from "../../lib/transport/tls_client.ts";
 import { FerryError } from "../../lib/core/errors.ts";
-import { assertFailsWith } from "../helpers/failures.ts";
+import { assertFailsWith, assertThrowsCode } from "../helpers/failures.ts";
 import { DENO, PROJECT } from "../helpers/process.ts";
 import { bytes } from "../helpers/random.ts";
 import { within } from "../helpers/raw.ts";
@@ -131,6 +132,17 @@ Deno.test("connectPinned() refuses a damaged certificate, and closes the connect
     await assertFailsWith("BadRequest", () => within(connectPinned(tcp, certificate)), certificate);
     assertEquals(await within(readAll(accepted)), new Uint8Array());
   }
+});
+
+Deno.test("peerCertificate() gives nothing that it is not sure of", async () => {
+  using listener = Deno.listen(HERE);
+  using plain = await Deno.connect({ hostname: "127.0.0.1", port: listener.addr.port });
+  using _accepted = await listener.accept();
+  const tells = (told: unknown) => Object.assign(Object.create(null), { [Symbol("getPeerCertificate")]: () => told });
+  for (const conn of [plain, Object.create(null), tells(undefined), tells({}), tells({ raw: "x" })]) {
+    assertThrowsCode("Unsupported", () => peerCertificate(conn));
+  }
+  assertEquals(peerCertificate(tells({ raw: Uint8Array.of(1, 2) })), Uint8Array.of(1, 2));
 });
 
 Deno.test("connectTls() reaches a server whose certificate the given authority has issued for the host", async () => {

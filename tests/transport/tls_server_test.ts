@@ -2,8 +2,7 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { setTimeout as delay } from "node:timers/promises";
 import { createIdentity } from "../../lib/auth/certificate.ts";
 import { FerryError } from "../../lib/core/errors.ts";
-import { ConnStream } from "../../lib/transport/conn_stream.ts";
-import { nodeTransport, type Transport } from "../../lib/transport/deno_internals.ts";
+import { nodeTransport } from "../../lib/transport/deno_internals.ts";
 import { type Identity, INTERNAL_NAME } from "../../lib/transport/tls.ts";
 import { secureServer } from "../../lib/transport/tls_server.ts";
 import { pem } from "../helpers/certificates.ts";
@@ -11,13 +10,7 @@ import { assertFailsWith, assertThrowsCode } from "../helpers/failures.ts";
 import { sameBytes } from "../helpers/frames.ts";
 import { bytes } from "../helpers/random.ts";
 import { within } from "../helpers/raw.ts";
-import { close, HERE, pinning, readAll, Server, writeAll } from "../helpers/tls_ends.ts";
-
-/** Both ways in which `node:tls` gets at a connection. */
-const TRANSPORTS: readonly (readonly [string, (conn: Deno.TcpConn) => Transport])[] = [
-  ["with Deno's internals", (conn) => nodeTransport(conn) ?? new ConnStream(conn)],
-  ["without Deno's internals", (conn) => new ConnStream(conn)],
-];
+import { close, HERE, pinning, readAll, Server, TRANSPORTS, writeAll } from "../helpers/tls_ends.ts";
 
 Deno.test("nodeTransport() still finds what it uses of Deno, without which TLS is slower", async () => {
   using listener = Deno.listen(HERE);
@@ -26,6 +19,7 @@ Deno.test("nodeTransport() still finds what it uses of Deno, without which TLS i
   const transport = nodeTransport(conn);
   assert(transport);
   transport.destroy();
+  assertEquals(nodeTransport(Object.create(null)), undefined);
 });
 
 Deno.test("secureServer() refuses a damaged certificate or key, and a key of another certificate", async () => {
@@ -154,28 +148,6 @@ for (const [how, transportOf] of TRANSPORTS) {
         await assertFailsWith("Disconnected", () => within(accepted.write(new Uint8Array(9))));
         await assertFailsWith("Disconnected", () => within(accepted.closeWrite()));
       }
-    }
-  });
-
-  Deno.test(`TLS ${how} does not hold small messages back until the one before was acknowledged, either way`, async () => {
-    const identity = await createIdentity();
-    using server = new Server(identity, transportOf);
-    for (const by of ["server", "client"] as const) {
-      const times: number[] = [];
-      for (let i = 0; i < 5; i++) {
-        await using both = server.meet(pinning(identity.certificate));
-        const [{ conn }, accepted] = await within(Promise.all([both.link, both.accepted]));
-        const [from, to] = by === "server" ? [accepted, conn] : [conn, accepted];
-        const start = performance.now();
-        for (let k = 0; k < 3; k++) {
-          await writeAll(from, Uint8Array.of(k));
-          await to.read(new Uint8Array(1));
-        }
-        times.push(performance.now() - start);
-      }
-      // The system waits 40 ms before it acknowledges by itself, in a new connection at least once.
-      const median = times.sort((a, b) => a - b)[2] ?? Infinity;
-      assert(median < 25, `${by}: ${times} ms`);
     }
   });
 

@@ -16,7 +16,7 @@ interface Name {
 
 async function* remoteNames(shell: Shell, directory: string): AsyncIterable<Name> {
   const signal = AbortSignal.timeout(REMOTE_TIMEOUT_MS);
-  const path = shell.remote(directory || ".");
+  const path = shell.remote(directory || ".", "list");
   if (!await shell.may("read", signal)) return;
   for await (const { path: name, kind } of shell.storage.list(path, { signal })) {
     yield { name, directory: kind === "directory" };

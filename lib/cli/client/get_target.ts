@@ -27,7 +27,7 @@ export async function requireNoSource(transfer: Transfer, path: RemotePath, to: 
 /** The path on the server that a word means, or undefined when it leads out of what is served. */
 function remoteOrNothing({ shell }: Transfer, name: string): RemotePath | undefined {
   try {
-    return shell.remote(name);
+    return shell.remote(name, "get");
   } catch (error) {
     if (error instanceof FerryError && error.code === "InvalidPath") return undefined;
     throw error;

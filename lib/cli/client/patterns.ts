@@ -31,7 +31,7 @@ export function parsePattern(path: string): Pattern | undefined {
 /** Selects the entries that match; with `whole`, everything in matching directories, too. */
 export function selector(pattern: Pattern, whole: boolean): (entry: { path: string; kind: string }) => boolean {
   return ({ path, kind }) => {
-    if (pattern.matches(path)) return whole || kind === "file";
+    if (pattern.matches(path)) return whole || kind !== "directory";
     if (!whole) return false;
     for (let end = path.indexOf("/"); end !== -1; end = path.indexOf("/", end + 1)) {
       if (pattern.matches(path.slice(0, end))) return true;

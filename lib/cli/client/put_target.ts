@@ -62,7 +62,7 @@ export async function putTarget(transfer: Transfer): Promise<PutTarget> {
   if (to === "") throw new UsageError("The name on the server is empty; write . for the current directory there");
   const many = sources.length > 1 || sources.some((source) => isLocalPattern(shell.local(source)));
   requireDifferentNames(sources.map((source) => shell.local(source)).filter((source) => !isLocalPattern(source)));
-  const remote = shell.remote(to ?? ".");
+  const remote = shell.remote(to ?? ".", "put");
   const metadata = to === undefined ? undefined : await remoteFacts(transfer, remote);
   if (metadata?.kind === "directory") return { sources, remote, into: true, isNew: false };
   if (to !== undefined) requireTarget(shell, sources, to, many);

@@ -5,10 +5,10 @@ import { cannot, type FerryError } from "../../core/errors.ts";
 import { parseRemotePath, type RemotePath, ROOT } from "../../core/remote_path.ts";
 import { printable } from "../../core/text.ts";
 import type { Right } from "../../protocol/commands.ts";
+import type { Storage } from "../../storage/storage.ts";
 import { Retry } from "../../transfer/retry.ts";
 import { formatAddress } from "../../transport/address.ts";
 import { cut } from "../terminal/log_text.ts";
-import type { Invocation, Transfer } from "./invocation.ts";
 import type { Address } from "./server_address.ts";
 import { resolveRemote } from "./resolve_path.ts";
 
@@ -66,14 +66,16 @@ export class Shell {
     await this.#pool.ask({ command: "say", text }, signal);
   }
 
-  /** Runs a transfer, which goes on over a new connection when the one it has is lost. */
-  async transferring<T>(invocation: Invocation, run: (transfer: Transfer) => Promise<T>): Promise<T> {
-    const { retries, connections } = invocation.flags;
+  /** Runs a transfer over so many connections. It may go on over new ones when those that it has are lost. */
+  async transferring<T>(
+    { retries, connections }: { readonly retries: number; readonly connections: number },
+    run: (server: Storage, retry: Retry) => Promise<T>,
+  ): Promise<T> {
     const pool = connections > 1 ? new ConnectionPool({ ...this.address, connections }) : undefined;
     const server = pool ? new RemoteStorage(pool) : this.storage;
     this.#reconnects = retries > 0;
     try {
-      return await run({ ...invocation, server, retry: new Retry({ retries }) });
+      return await run(server, new Retry({ retries }));
     } finally {
       this.#reconnects = false;
       // What was transferred is confirmed; that they have ended already is no failure.
@@ -86,13 +88,18 @@ export class Shell {
     await this.#pool.close().catch(() => {});
   }
 
-  /** The path on the server that the user means by `name`. */
-  remote(name: string): RemotePath {
+  /** The path on the server that the user means by `name`. @param verb What is to be done there, for messages. */
+  remote(name: string, verb: string): RemotePath {
+    return resolveRemote(this.remoteDirectory, name) === "" ? ROOT : this.remoteEntry(name, verb);
+  }
+
+  /** The same for something in the served directory, which cannot be that itself. */
+  remoteEntry(name: string, verb: string): RemotePath {
     const path = resolveRemote(this.remoteDirectory, name);
     try {
-      return path === "" ? ROOT : parseRemotePath(path, false);
+      return parseRemotePath(path, false);
     } catch (error) {
-      throw cannot("use", name, error);
+      throw cannot(verb, path, error);
     }
   }
 

@@ -38,7 +38,7 @@ async function dir({ shell, args: [name = "."], flags: { recursive }, signal }: 
   const columns = new Columns();
   let batch: Entry[] = [];
   let missing: string | undefined;
-  const path = shell.remote(name);
+  const path = shell.remote(name, "list");
   for await (const entry of shell.storage.list(path, { recursive, signal })) {
     if (entry.unreadable) missing ??= joinPaths(path, entry.path);
     batch.push(entry);
@@ -51,7 +51,7 @@ async function dir({ shell, args: [name = "."], flags: { recursive }, signal }: 
 }
 
 async function stat({ shell, args: [name = "."], signal }: Invocation): Promise<void> {
-  const path = shell.remote(name);
+  const path = shell.remote(name, "stat");
   const { kind, size, mtimeMs, mode, version } = await shell.storage.stat(path, { signal });
   const lines = [`name: ${printable(path || "/")}`, `kind: ${kind}`];
   if (kind === "file") lines.push(`size: ${size} bytes`);
@@ -61,13 +61,13 @@ async function stat({ shell, args: [name = "."], signal }: Invocation): Promise<
 }
 
 async function sum({ shell, args: [name = ""], signal }: Invocation): Promise<void> {
-  const path = shell.remote(name);
+  const path = shell.remoteEntry(name, "sum");
   const { sha256 } = await shell.storage.digest(path, { signal });
   await shell.output.print(`${printable(sha256)}  ${printable(path)}\n`);
 }
 
 async function cd({ shell, args: [name = "/"], signal }: Invocation): Promise<void> {
-  const path = shell.remote(name);
+  const path = shell.remote(name, "enter");
   // Who may not look can go anywhere; whether there is such a directory shows when something is put there.
   const kind = await shell.may("read", signal) ? (await shell.storage.stat(path, { signal })).kind : "directory";
   if (kind !== "directory") throw cannot("enter", name, new FerryError("NotADirectory", "it is not a directory"));
@@ -142,10 +142,10 @@ export const SHELL_COMMANDS: readonly ShellCommand[] = [
   define("stat", "[NAME]", [0, 1], ["remote"], stat),
   define("sum", "NAME", [1, 1], ["remote"], sum),
   define("mkdir", "NAME", [1, 1], ["remote"], async ({ shell, args: [name = ""], signal }) => {
-    await shell.storage.mkdir(shell.remote(name), { signal });
+    await shell.storage.mkdir(shell.remoteEntry(name, "mkdir"), { signal });
   }),
   define("rename", "OLD NEW", [2, 2], ["remote"], async ({ shell, args: [from = "", to = ""], signal }) => {
-    await shell.storage.rename(shell.remote(from), shell.remote(to), { signal });
+    await shell.storage.rename(shell.remoteEntry(from, "rename"), shell.remoteEntry(to, "rename"), { signal });
   }, { aliases: ["mv"] }),
   define(
     "remove",
@@ -153,7 +153,7 @@ export const SHELL_COMMANDS: readonly ShellCommand[] = [
     [1, 1],
     ["remote"],
     async ({ shell, args: [name = ""], flags: { recursive }, signal }) => {
-      await shell.storage.remove(shell.remote(name), { recursive, signal });
+      await shell.storage.remove(shell.remoteEntry(name, "remove"), { recursive, signal });
     },
     { aliases: ["rm"], flags: ["recursive"] },
   ),

@@ -10,6 +10,7 @@ import { listAgain } from "../../transfer/listing.ts";
 import { localSource, localTarget } from "../../transfer/local.ts";
 import { joinPaths, type Place } from "../../transfer/place.ts";
 import { readToStream, storeStream } from "../../transfer/streams.ts";
+import type { TreeOptions } from "../../transfer/tree.ts";
 import { bytes, took } from "../terminal/format.ts";
 import { printBytes } from "../terminal/terminal.ts";
 import { UsageError } from "../terminal/usage.ts";
@@ -76,14 +77,17 @@ async function transferFile(
 /** `get REMOTE [LOCAL]` */
 export async function get(invocation: Invocation): Promise<void> {
   const { shell, args: [from = "", to], flags, signal } = invocation;
-  const path = shell.remote(from);
+  const path = flags.recursive ? shell.remote(from, "get") : shell.remoteEntry(from, "get");
   if (to === "-") {
     refuseWithDash(flags, []);
     const source = { storage: shell.storage, path, shown: path };
     await readToStream(source, new WritableStream({ write: printBytes }), { signal });
     return;
   }
-  await shell.transferring(invocation, (transfer) => getTo(transfer, path, from, to));
+  await shell.transferring(
+    flags,
+    (server, retry) => getTo({ ...invocation, server, retry }, path, from, to),
+  );
 }
 
 /** @param from The source, and @param to the target, as they were typed. */
@@ -183,9 +187,9 @@ async function openLocal(path: string): Promise<DirectoryStorage> {
 
 /** `put LOCAL... [REMOTE]` */
 export async function put(invocation: Invocation): Promise<void> {
-  const { shell, args } = invocation;
+  const { shell, args, flags } = invocation;
   if (args.slice(0, Math.max(1, args.length - 1)).includes("-")) return await putStandardInput(invocation);
-  await shell.transferring(invocation, putAll);
+  await shell.transferring(flags, (server, retry) => putAll({ ...invocation, server, retry }));
 }
 
 async function putAll(transfer: Transfer): Promise<void> {
@@ -228,9 +232,13 @@ async function putOne(transfer: Transfer, shown: string, { remote, into, names }
   const tree = { storage: DirectoryStorage.open(shown), path: ROOT, shown };
   await makeRemoteDirectory(transfer, target.path);
   const root = target.path === ROOT ? undefined : metadata;
-  const mayLook = await shell.may("read", signal);
   const entries = tree.storage.list(ROOT, { recursive: true, signal });
-  await transferTree(transfer, "put", { source: tree, target }, entries, { root, mayLook });
+  await transferTree(transfer, "put", { source: tree, target }, entries, { root, ...await treeRights(shell, signal) });
+}
+
+/** What the server lets us do with a tree that we put there. */
+async function treeRights(shell: Shell, signal: AbortSignal): Promise<Pick<TreeOptions, "mayLook" | "mayChange">> {
+  return { mayLook: await shell.may("read", signal), mayChange: await shell.may("overwrite", signal) };
 }
 
 async function putMatching(
@@ -257,9 +265,9 @@ async function putMatching(
     return isNew;
   };
   const ends = { source, target: remotePlace(transfer, remote) };
-  const mayLook = await shell.may("read", signal);
   const entries = source.storage.list(ROOT, { recursive, signal });
-  const found = await transferTree(transfer, "put", ends, entries, { select, mayLook });
+  const options = { select, ...await treeRights(shell, signal) };
+  const found = await transferTree(transfer, "put", ends, entries, options);
   if (twice !== undefined) {
     throw cannot("put", twice, new FerryError("AlreadyExists", "an earlier source has this name, and was sent"));
   }
@@ -284,7 +292,7 @@ async function putStandardInput({ shell, args: [, to, ...more], flags, signal }:
   requireNoPattern(shell.local(to), to);
   if (!shell.inputIsFree) throw new UsageError("standard input holds the commands and cannot be uploaded, too");
   refuseWithDash(flags, ["no-clobber", "durable"]);
-  const path = shell.remote(to);
+  const path = shell.remoteEntry(to, "put");
   const progress = new Progress(to);
   const began = performance.now();
   try {

@@ -29,7 +29,7 @@ export async function transferTree(
   verb: "get" | "put",
   { source, target }: Ends,
   entries: AsyncIterable<Entry>,
-  options: Pick<TreeOptions, "select" | "root" | "mayLook">,
+  options: Pick<TreeOptions, "select" | "root" | "mayLook" | "mayChange">,
 ): Promise<number> {
   const began = performance.now();
   const line = new TreeProgressLine();

@@ -24,7 +24,10 @@ export const ASIDE_NAME = /^\.ferry-[0-9a-f]{16}\.removed$/;
 /** The most bytes that are added to the path of a directory by `ASIDE_NAME`, a number, and the name of what is in that. */
 const ROOM_ASIDE = "/.ferry-0123456789abcdef.removed/0123456789/".length + MAX_NAME_BYTES;
 
-/** What Deno gives in place of bytes that are not UTF-8; a name with it is not that of the file. */
+/**
+ * What Deno gives in place of bytes that are not UTF-8; a name with it is not that of the file. Deno does not document it.
+ * If it changes, a directory that holds such a name is just said not to be empty.
+ */
 const REPLACEMENT = "\ufffd";
 
 /** A directory whose entries are being removed. */

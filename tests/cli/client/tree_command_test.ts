@@ -218,7 +218,11 @@ Deno.test("put refuses what is no file", async () => {
   await Deno.mkdir(`${place.here}/t`);
   await Deno.rename(`${place.here}/pipe`, `${place.here}/t/pipe`);
   makeTree(place.here, { "t/a": "a" });
-  await place.run("put -r t");
+  const { news } = await place.run("put -r t", 1);
+  assertMatch(
+    news,
+    /^Cannot read ".*t\/pipe": .*pipe\nPut 1 file \(.*\), 1 failed\.\n1 entry could not be transferred$/,
+  );
   assertEquals(pathsIn(place.there), ["t/", "t/a"]);
 });
 
