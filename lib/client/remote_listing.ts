@@ -7,7 +7,7 @@ import type { ConnectionPool } from "./connection_pool.ts";
 import { type AnswerHandler, PendingRequest, type Wait } from "./pending_request.ts";
 
 /** How much of a listing may wait for a slow consumer before the server is held up, in bytes of memory. */
-const MAX_WAITING_BYTES = 1024 * 1024;
+const MAX_WAITING_BYTES = 8 * 1024 * 1024;
 
 /** What an entry takes beside its name and reason, which take one or two bytes a character, in bytes; measured. */
 const ENTRY_BYTES = 120;
