@@ -16,7 +16,7 @@ export const MAX_CONTROL_BYTES = 64 * 1024;
 /** The largest frame, header included, in bytes. */
 export const MAX_FRAME_BYTES = HEADER_BYTES + MAX_DATA_BYTES;
 
-/** How often a side that is held up, or at work on something long, shows that it is there, in ms. */
+/** How often a side that is held up, or busy for long, shows that it is alive, in ms. */
 export const ALIVE_INTERVAL_MS = 10_000;
 
 /** How many requests a client may have unanswered on one connection. */

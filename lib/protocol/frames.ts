@@ -3,7 +3,7 @@ import { giveBuffer, takeBuffer } from "./buffers.ts";
 import { FerryError } from "../core/errors.ts";
 import { HEADER_BYTES, MAX_CONTROL_BYTES, MAX_DATA_BYTES } from "./constants.ts";
 
-/** The kinds of frames; the numbers travel. */
+/** The kinds of frames and their numbers on the wire. */
 export const FrameKind = {
   hello: 1,
   request: 2,
@@ -63,14 +63,14 @@ export function sealFrame(buffer: Uint8Array, start: number, kind: FrameKind, le
   writeU32(buffer, start, crc32(buffer.subarray(start + 4, start + HEADER_BYTES + length)));
 }
 
-/** The first buffer of a decoder or encoder; enough for requests, so that an idle connection costs little. */
+/** The first buffer of a decoder or encoder: enough for requests, small enough for idle connections. */
 const SMALL_BUFFER_BYTES = 4096;
 
 /**
  * Cuts a stream of bytes into frames. No I/O: the owner reads into {@linkcode space}, says how much with
  * {@linkcode filled}, and takes frames with {@linkcode next} until there are none.
  *
- * Memory: 4 KiB while little arrives; one pooled buffer from the first time that is not enough until it runs empty.
+ * Memory: 4 KiB. When that is not enough, one pooled buffer until it is empty again.
  */
 export class FrameDecoder {
   #small = new Uint8Array(SMALL_BUFFER_BYTES);
@@ -78,12 +78,12 @@ export class FrameDecoder {
   #start = 0;
   #end = 0;
 
-  /** Bytes that have arrived and do not make a whole frame yet. */
+  /** Bytes of an incomplete frame. */
   get pending(): number {
     return this.#end - this.#start;
   }
 
-  /** The kind of the frame of which more than the header has arrived, and not all. */
+  /** The kind of the incomplete frame, once more than its header has arrived. */
   get arriving(): number | undefined {
     return this.pending > HEADER_BYTES ? this.#buffer[this.#start + 8] : undefined;
   }
@@ -98,7 +98,7 @@ export class FrameDecoder {
       if (this.pending + wanted > this.#buffer.length) this.#enlarge();
       else this.#compact();
     }
-    // A large frame is read to its end and no further, so that the next one starts at the front, without a copy.
+    // Read a large frame exactly to its end: the next one then starts at the front, without a copy.
     const limit = wanted > SMALL_BUFFER_BYTES ? this.#end + wanted : this.#buffer.length;
     return this.#buffer.subarray(this.#end, limit);
   }
@@ -109,7 +109,7 @@ export class FrameDecoder {
   }
 
   /**
-   * The next frame, or undefined when more bytes are needed.
+   * The next frame, or undefined if more bytes are needed.
    *
    * @throws {FerryError} `BadRequest` for an unknown kind or a length over the limit, as soon as the header is there;
    * `Corrupt` when the CRC does not match. The stream cannot be used after either.
@@ -169,9 +169,9 @@ export class FrameDecoder {
 }
 
 /**
- * Collects outgoing frames in one buffer, so that many small ones leave in one write and a large one is filled in
- * place. Until more than 4 KiB are collected the buffer is a small one, so that many connections that only greet cost
- * little; then it is taken from the pool, and given back by {@linkcode release}.
+ * Collects outgoing frames in one buffer: many small ones leave in one write, and a large one is filled in place. The
+ * buffer has 4 KiB until more is needed, so that connections cost little at first. Then it comes from the pool, and
+ * {@linkcode release} gives it back.
  */
 export class FrameEncoder {
   #buffer: Uint8Array<ArrayBuffer> | undefined;
@@ -187,7 +187,7 @@ export class FrameEncoder {
     return this.#end === 0;
   }
 
-  /** The place for a payload of up to `size` bytes, or undefined when it does not fit any more. */
+  /** The place for a payload of up to `size` bytes, or undefined if it does not fit any more. */
   reserve(size: number): Uint8Array<ArrayBuffer> | undefined {
     const start = this.#end + HEADER_BYTES;
     const end = start + size;

@@ -53,7 +53,10 @@ export interface OfferOptions extends OperationOptions {
 export interface UploadOptions extends OfferOptions {
   /** The time of last change that the file shall have, in ms since 1970; now when absent. */
   readonly mtimeMs?: number | undefined;
-  /** The permission bits that the file shall have; the place's own choice when absent or where it has none. */
+  /**
+   * The permission bits that the file shall have, less what the umask takes away, from the first byte on. When absent,
+   * those of the file that is replaced, or the usual ones.
+   */
   readonly mode?: number | undefined;
   /** How many bytes of what was kept the file begins with; none when absent. */
   readonly offset?: number | undefined;
@@ -75,7 +78,10 @@ export interface ListOptions extends OperationOptions {
 export interface MkdirOptions extends OperationOptions {
   /** Whether those above it are made, too, and all may be there already. */
   readonly parents?: boolean | undefined;
-  /** The permission bits of the directory, if it is made; the place's own choice when absent or where it has none. */
+  /**
+   * The permission bits of the directory, if it is made, less what the umask takes away; its owner gets all, to fill it.
+   * The usual ones when absent.
+   */
   readonly mode?: number | undefined;
   /** As with an upload. */
   readonly maxDepth?: number | undefined;
@@ -111,7 +117,7 @@ export interface BlockOptions extends OperationOptions {
 export interface MetadataChange {
   /** In ms since 1970. */
   readonly mtimeMs?: number | undefined;
-  /** The permission bits; ignored where the place has none. */
+  /** The permission bits, as they are, whatever the umask; ignored where the place has none. */
   readonly mode?: number | undefined;
 }
 
@@ -204,8 +210,8 @@ export interface Storage {
   /** The SHA-256 of a file's content in lower-case hex. */
   digest(path: RemotePath, options?: OperationOptions): Promise<{ sha256: string; size: number; version: string }>;
   /**
-   * Says what an earlier upload of the same owner has left of a file of the announced size, and that an upload of it
-   * would be taken now. Absent where nothing is kept.
+   * Says what an earlier upload of the same owner has left of a file of the announced size, or all of it when none is
+   * announced, and that an upload of it would be taken now. Absent where nothing is kept.
    *
    * @throws {FerryError} What `upload` would throw.
    */

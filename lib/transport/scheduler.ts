@@ -1,6 +1,6 @@
 import { setImmediate } from "node:timers";
 
-/** How long a round of the event loop may last before those who want more of it wait for their turn, in ms. */
+/** How long a round of the event loop may last before callers that want more must wait for a turn, in ms. */
 const MAX_ROUND_MS = 4;
 
 /**
@@ -17,19 +17,19 @@ const REST_INTERVAL_MS = 10;
  */
 const REST_ROUNDS = 61;
 
-/** A step that moves so many bytes is not small. */
+/** From this many bytes on, a step is large. */
 export const LARGE_BYTES = 64 * 1024;
 
-/** The rounds of the event loop are counted only while somebody asks. */
+/** Rounds of the event loop are counted only while somebody asks. */
 let round = 0;
 let roundBegan = 0;
 let restedAt = 0;
 let counting = false;
 
-/** Those who wait for the end of the round; all of them go on then. */
+/** Resolves at the end of the round. */
 let ending: PromiseWithResolvers<void> | undefined;
 
-/** Those who wait for their turn; one of them goes on in each round. */
+/** The callers that wait for a turn. Each round, one of them goes on. */
 const waiting: (() => void)[] = [];
 
 function count(): void {
@@ -62,8 +62,8 @@ function nextRound(): void {
 }
 
 /**
- * Waits until everybody whose input or output is ready has had it. Whoever waits for that with a `setImmediate` of its
- * own keeps the event loop from its rests.
+ * Waits until all input and output that is ready was handled. Use this instead of `setImmediate`, which would keep the
+ * event loop from resting.
  */
 export function endOfRound(): Promise<void> {
   ending ??= Promise.withResolvers();
@@ -72,9 +72,8 @@ export function endOfRound(): Promise<void> {
 }
 
 /**
- * Waits for a turn, for work that takes its time. Everybody whose input or output is ready comes first, then those who
- * wait here, one after another, with all that has become ready meanwhile between two of them. So the time until
- * something small is done does not grow with the number of those who want something large.
+ * Waits for a turn, for work that takes long. All input and output that is ready comes first, then the callers that wait
+ * here, one per round. So small steps do not get slower when more callers want large ones.
  */
 export function takeTurn(): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
@@ -84,14 +83,14 @@ export function takeTurn(): Promise<void> {
 }
 
 /**
- * A share of the event loop. Reads and writes that can be done at once do not let anybody else run, so that a fast peer
- * could keep the whole server to itself, and many together keep everybody else waiting; whoever works in a loop asks
- * before each step whether its turn is over. A small step is free once in a round; more only while the round is short.
+ * A share of the event loop. Reads and writes that complete at once let nobody else run: a fast peer could keep the
+ * server to itself, and many could keep all others waiting. So a loop asks before each step whether its turn is over.
+ * One small step per round is free; more are allowed only while the round is short.
  */
 export class TimeSlice {
   #round = -1;
 
-  /** Whether it is time to call `pass`. @param bytes How much the next step moves at most. */
+  /** Whether it is time to call `pass`. @param bytes The most that the next step moves. */
   isOver(bytes = 0): boolean {
     count();
     const isFree = this.#round !== round && bytes < LARGE_BYTES;

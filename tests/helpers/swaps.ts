@@ -76,8 +76,9 @@ export class SwapScene implements AsyncDisposable {
   #outside(directory = this.dir.join("outside")): string {
     return Array.from(REAL.readDirSync(directory), ({ name, isDirectory }) => {
       const path = `${directory}/${name}`;
-      if (isDirectory) return [`${path}/`, this.#outside(path)].filter(Boolean).join("\n");
-      return `${path} ${REAL.lstatSync(path).mode} ${REAL.readTextFileSync(path)}`;
+      const { mode, mtime } = REAL.lstatSync(path);
+      if (isDirectory) return [`${mode} ${path}/`, this.#outside(path)].filter(Boolean).join("\n");
+      return `${path} ${mode} ${mtime?.getTime()} ${REAL.readTextFileSync(path)}`;
     }).sort().join("\n");
   }
 
@@ -143,7 +144,7 @@ export function escapeOf(shown: unknown, { came, gone }: { came: string[]; gone:
   if (changed === undefined) return undefined;
   if (gone.length > 0) return "entry removed";
   if (changed.endsWith("/")) return "directory made";
-  return /\/\.ferry-[0-9a-f]{16}\.part \d+ $/.test(changed) ? "empty partial file" : "content changed";
+  return /\/\.ferry-[0-9a-f]{16}\.part \d+ \d+ $/.test(changed) ? "empty partial file" : "content changed";
 }
 
 /** Swaps all the time, in a thread of its own. */

@@ -355,7 +355,12 @@ Deno.test("client.ts runs one command and says what it did", async () => {
   assertEquals(await Deno.readTextFile(join(dir.served, "b.txt")), "world!");
   const stat = await run("stat", "b.txt");
   assertOutcome(stat, 0, "");
-  assertMatch(stat.stdout, /^name: b\.txt\nkind: file\nsize: 6 bytes\nchanged: .*\nversion: .+\n$/);
+  assertMatch(
+    stat.stdout,
+    /^name: b\.txt\nkind: file\nsize: 6 bytes\n(permissions: [0-7]{3}\n)?changed: .*\nversion: .+\n$/,
+  );
+  const { mode } = await Deno.stat(join(dir.here, "b.txt"));
+  if (mode !== null) assertStringIncludes(stat.stdout, `\npermissions: ${(mode & 0o777).toString(8)}\n`);
   const sum = await run("sum", "a.txt");
   assertOutcome(sum, 0, "");
   assertEquals(sum.stdout, "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824  a.txt\n");

@@ -1,12 +1,10 @@
 import type { Entry, FileMetadata } from "../../core/metadata.ts";
 import { Buffer } from "node:buffer";
-import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { join, SEPARATOR } from "@std/path";
-import { takeTurn } from "../../transport/scheduler.ts";
 import type { BlockSums } from "../../core/block_sums.ts";
 import { FerryError, toFerryError } from "../../core/errors.ts";
-import { sumBlocks } from "./sum_blocks.ts";
+import { digestOf, sumBlocks } from "./sum_blocks.ts";
 import { DirectoryReader } from "./directory_reader.ts";
 import { DirectoryUpload, offerUpload, type UploadTarget } from "./directory_upload.ts";
 import { listTree } from "./directory_list.ts";
@@ -45,9 +43,6 @@ import { added, moved } from "./watch.ts";
 
 /** How often a directory is measured anew in which something was changed meanwhile, before it is moved. */
 const MAX_MEASURES = 3;
-
-/** Bytes that are read at a time to compute a digest. */
-const DIGEST_CHUNK_BYTES = 1024 * 1024;
 
 /** Runs file operations, unless they were given up before; what they throw becomes a `FerryError`. */
 function guarded<T>(signal: AbortSignal | undefined, operation: () => T): T {
@@ -215,15 +210,8 @@ export class DirectoryStorage implements Storage {
   ): Promise<{ sha256: string; size: number; version: string }> {
     const reader = await this.read(path, options);
     try {
-      const hash = createHash("sha256");
-      const chunk = new Uint8Array(Math.min(DIGEST_CHUNK_BYTES, Math.max(1, reader.length)));
-      for (;;) {
-        const n = await reader.read(chunk);
-        if (n === null) break;
-        hash.update(chunk.subarray(0, n));
-        await takeTurn();
-      }
-      return { sha256: hash.digest("hex"), size: reader.metadata.size, version: reader.metadata.version };
+      const { size, version } = reader.metadata;
+      return { sha256: await digestOf(reader), size, version };
     } catch (error) {
       throw toFerryError(error);
     } finally {

@@ -4,7 +4,10 @@ import { takeTurn } from "../../transport/scheduler.ts";
 import { blockSizeFor, type BlockSums } from "../../core/block_sums.ts";
 import { throwIfAborted } from "../../core/unless_aborted.ts";
 import { giveBuffer, takeBuffer } from "../../protocol/buffers.ts";
-import type { BlockOptions } from "../storage.ts";
+import type { BlockOptions, Reader } from "../storage.ts";
+
+/** Bytes that are read at a time to compute a digest. */
+const DIGEST_CHUNK_BYTES = 1024 * 1024;
 
 /** Adds up the SHA-256 of each block of a stream of bytes. */
 export class BlockSummer {
@@ -65,4 +68,15 @@ export async function sumBlocks(
   } finally {
     giveBuffer(chunk);
   }
+}
+
+/** The SHA-256 in hex of what a reader gives, with turns for other work between the pieces. */
+export async function digestOf(reader: Reader): Promise<string> {
+  const hash = createHash("sha256");
+  const chunk = new Uint8Array(Math.min(DIGEST_CHUNK_BYTES, Math.max(1, reader.length)));
+  for (let n = await reader.read(chunk); n !== null; n = await reader.read(chunk)) {
+    hash.update(chunk.subarray(0, n));
+    await takeTurn();
+  }
+  return hash.digest("hex");
 }

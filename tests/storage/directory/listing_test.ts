@@ -4,7 +4,10 @@ import { makeDeep } from "../../helpers/deep.ts";
 import { assertFailsWith } from "../../helpers/failures.ts";
 import { freeBytes } from "../../helpers/hog.ts";
 import { serveTemp } from "../../helpers/served.ts";
-import { at, entriesOf } from "../../helpers/storage.ts";
+import { at, entriesOf, namesOnDisk, store } from "../../helpers/storage.ts";
+import { NOT_ON_WINDOWS } from "../../helpers/places.ts";
+import { compareUtf8, listingKey } from "../../../lib/core/listing_order.ts";
+import { ROOT } from "../../../lib/core/remote_path.ts";
 import { makeFiles } from "../../helpers/many_files.ts";
 
 Deno.test("DirectoryStorage.list() gives back the memory for names at its end, also when it is left early", async () => {
@@ -54,4 +57,45 @@ Deno.test("DirectoryStorage.list() marks a directory with a name that is too lon
   assertEquals(entries.filter(({ unreadable }) => unreadable).map(({ path }) => path), [`${deep}/e`]);
   assertEquals(entries.at(-1)?.path, `${deep}/short`);
   await assertFailsWith("InvalidPath", () => entriesOf(served.storage, `${deep}/e`));
+});
+
+Deno.test(
+  "DirectoryStorage.list() puts links where what they lead to belongs, however many there are",
+  NOT_ON_WINDOWS,
+  async () => {
+    await using served = await serveTemp();
+    await served.storage.mkdir(at("d"));
+    await store(served.storage, "f", "x");
+    const targets = ["d", "f", "nowhere"];
+    // Names of which one begins with the other, in all combinations of targets.
+    for (let i = 0; i < 300; i++) {
+      const name = `l${String(Math.floor(i / 3)).padStart(3, "0")}${["", "-", "0"][i % 3]}`;
+      await Deno.symlink(targets[(i + Math.floor(i / 9)) % 3] ?? "", served.inside(name));
+    }
+    for (const recursive of [false, true]) {
+      const entries = await entriesOf(served.storage, "", recursive);
+      assertEquals(entries.length, namesOnDisk(served.root).length);
+      const keys = entries.map(listingKey);
+      assertEquals(keys, keys.toSorted(compareUtf8));
+      assertEquals(new Set(entries.map(({ kind }) => kind)), new Set(["directory", "file", "other"]));
+    }
+  },
+);
+
+Deno.test("DirectoryStorage.list() leaves out what becomes another kind of thing meanwhile, and stays in order", async () => {
+  await using served = await serveTemp();
+  const names = Array.from({ length: 200 }, (_, i) => `n${String(i).padStart(3, "0")}`);
+  for (const name of names) await store(served.storage, name, "x");
+  await served.storage.mkdir(at("z1"));
+  await store(served.storage, "z2", "x");
+  const listed: string[] = [];
+  for await (const { path } of served.storage.list(ROOT)) {
+    listed.push(path);
+    if (listed.length !== 1) continue;
+    await Deno.remove(served.inside("z1"));
+    await Deno.writeTextFile(served.inside("z1"), "x");
+    await Deno.remove(served.inside("z2"));
+    await Deno.mkdir(served.inside("z2"));
+  }
+  assertEquals(listed, names);
 });
