@@ -119,9 +119,10 @@ export class RemoteStorage implements Storage {
     await this.#pool.ask({ command: "remove", path, recursive }, signal);
   }
 
-  async blocks(path: RemotePath, { length, signal }: BlockOptions): ReturnType<Storage["blocks"]> {
+  async blocks(path: RemotePath, { length, blockSize, signal }: BlockOptions): ReturnType<Storage["blocks"]> {
     fileOnly(path);
-    const { size, mtimeMs, version, ...fields } = await this.#pool.ask({ command: "blocks", path, length }, signal);
+    const request = { command: "blocks", path, length, blockSize } as const;
+    const { size, mtimeMs, version, ...fields } = await this.#pool.ask(request, signal);
     return { sums: decodeBlocks(fields), metadata: { kind: "file", size, mtimeMs, version } };
   }
 
