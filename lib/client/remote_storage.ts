@@ -82,8 +82,8 @@ export class RemoteStorage implements Storage {
     if (size === undefined || size > MAX_SMALL_BYTES || offset > 0 || inParts) {
       return await LargeUpload.open(this.#pool, path, options, request);
     }
-    const taken = this.#budget.take(size);
-    if (taken) await taken;
+    const waiting = this.#budget.take(size, signal);
+    if (waiting) await waiting;
     return new SmallUpload(this.#pool, this.#budget, path, size, options, request);
   }
 
