@@ -1,8 +1,8 @@
 import { cannot, FerryError } from "../core/errors.ts";
-import type { Entry, FileMetadata, Receipt } from "../core/metadata.ts";
+import type { Digest, Entry, FileMetadata, Receipt } from "../core/metadata.ts";
 import { parseRemotePath, type RemotePath, ROOT } from "../core/remote_path.ts";
-import type { Messages } from "../protocol/codec.ts";
-import type { CommandName, OkOf, Right } from "../protocol/commands.ts";
+import type { Welcome } from "../protocol/codec.ts";
+import type { CommandName, Right } from "../protocol/commands.ts";
 import { verbOf } from "../protocol/commands.ts";
 import { copyContent } from "../transfer/content.ts";
 import { localSource, localTarget } from "../transfer/local.ts";
@@ -30,7 +30,7 @@ export class Client implements AsyncDisposable {
   /** The address of the server, `host:port`. */
   readonly peer: string;
   /** What the server allows. */
-  readonly welcome: Messages["welcome"];
+  readonly welcome: Welcome;
   /** The files of the server, for all that works on storages. */
   readonly storage: RemoteStorage;
   /** Fulfilled with the reason when the connection has ended, whoever ended it. */
@@ -123,7 +123,7 @@ export class Client implements AsyncDisposable {
   }
 
   /** The SHA-256 of a file on the server, in lower-case hex, with its size in bytes and version. */
-  sum(path: string, options: CommandOptions = {}): Promise<OkOf<"sum">> {
+  sum(path: string, options: CommandOptions = {}): Promise<Digest> {
     return this.#command(() => this.storage.digest(pathOf("sum", path), options));
   }
 

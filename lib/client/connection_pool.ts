@@ -1,5 +1,5 @@
 import { FerryError, toFerryError } from "../core/errors.ts";
-import type { Messages } from "../protocol/codec.ts";
+import type { Notice, Welcome } from "../protocol/codec.ts";
 import type { CommandName, OkOf, Request, RequestOf } from "../protocol/commands.ts";
 import { unlessAborted } from "../core/unless_aborted.ts";
 import { AbortWatch } from "./abort_watch.ts";
@@ -25,13 +25,13 @@ export interface PoolOptions extends ServerOptions {
   /** How many connections requests are spread over; 1 when absent. */
   readonly connections?: number | undefined;
   /** Told of lines from the operator of the server. */
-  readonly onNotice?: ((notice: Messages["notice"]) => void) | undefined;
+  readonly onNotice?: ((notice: Notice) => void) | undefined;
   /** Told when the first connection was lost, whoever ended it. It is made again when it is needed. */
   readonly onLost?: ((reason: FerryError) => void) | undefined;
 }
 
 /** What a server allows that has not said it yet. */
-const NOTHING: Messages["welcome"] = { allows: [], window: 1 };
+const NOTHING: Welcome = { allows: [], window: 1 };
 
 /**
  * Connections to one server, opened when they are needed. Requests are spread over a fixed number of them. What would
@@ -60,7 +60,7 @@ export class ConnectionPool implements AsyncDisposable {
   #failure: FerryError | undefined;
   #welcome = NOTHING;
 
-  /** @param first A connection to begin with. */
+  /** Connects when something is asked; `first` is a connection to begin with. */
   constructor(options: PoolOptions, first?: OpenConnection) {
     this.#options = options;
     this.#regular = Array.from({ length: options.connections ?? 1 }, () => undefined);
@@ -68,22 +68,35 @@ export class ConnectionPool implements AsyncDisposable {
   }
 
   /** What the server allows; nothing before the first connection. */
-  get welcome(): Messages["welcome"] {
+  get welcome(): Welcome {
     return this.#welcome;
   }
 
-  /** The first connection, if it is open. */
+  /**
+   * The first connection, if it is open.
+   *
+   * @ignore
+   */
   get first(): Pipeline | undefined {
     return this.#regular[0];
   }
 
-  /** Opens the first connection unless it is open. @throws {FerryError} As `openConnection`. */
+  /**
+   * Opens the first connection unless it is open.
+   *
+   * @throws {FerryError} As `openConnection`.
+   * @ignore
+   */
   async connect(signal?: AbortSignal): Promise<Pipeline> {
     if (this.#failure) throw this.#failure;
     return this.#regular[0] ?? await unlessAborted(this.#openOne(0), signal);
   }
 
-  /** Makes a request that has nothing but an `ok` as its answer, and gives the fields of that. */
+  /**
+   * Makes a request that has nothing but an `ok` as its answer, and gives the fields of that.
+   *
+   * @ignore
+   */
   ask<N extends CommandName>(request: RequestOf<N> & Request, signal?: AbortSignal): Promise<OkOf<N>> {
     const { promise, resolve, reject } = Promise.withResolvers<OkOf<N>>();
     const done = (value: unknown) => resolve(value as OkOf<N>);
@@ -91,7 +104,11 @@ export class ConnectionPool implements AsyncDisposable {
     return promise;
   }
 
-  /** Sends a request over the connection that suits it best, as soon as there is one. */
+  /**
+   * Sends a request over the connection that suits it best, as soon as there is one.
+   *
+   * @ignore
+   */
   submit(request: PendingRequest): void {
     request.onSettled = this.#onSettled;
     this.#open++;
@@ -104,7 +121,11 @@ export class ConnectionPool implements AsyncDisposable {
     this.#placeWaiting();
   }
 
-  /** Gives a request up for whoever made it; see `OperationOptions.signal`. */
+  /**
+   * Gives a request up for whoever made it; see `OperationOptions.signal`.
+   *
+   * @ignore
+   */
   giveUp(request: PendingRequest, error = new FerryError("Cancelled", "cancelled")): void {
     if (request.sender) request.sender.giveUp(request, error);
     else if (!request.settled) {

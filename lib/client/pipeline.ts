@@ -1,5 +1,5 @@
 import type { Connection } from "../transport/connection.ts";
-import { decodeControl, decodeError, MESSAGES, type Messages } from "../protocol/codec.ts";
+import { decodeControl, decodeError, MESSAGES, type Notice } from "../protocol/codec.ts";
 import { okCheck } from "../protocol/commands.ts";
 import { FerryError, toFerryError } from "../core/errors.ts";
 import { type Frame, FrameKind, frameName } from "../protocol/frames.ts";
@@ -22,7 +22,7 @@ export interface PipelineOwner {
   onEnd(reason: FerryError): void;
   /** Told of requests that would have to wait behind a body that stands still; they are not sent, or given up. */
   onStall(requests: PendingRequest[]): void;
-  onNotice(notice: Messages["notice"]): void;
+  onNotice(notice: Notice): void;
 }
 
 /**

@@ -1,9 +1,9 @@
 import { FerryError } from "../core/errors.ts";
-import type { Entry, FileMetadata } from "../core/metadata.ts";
+import type { Digest, Entry, FileMetadata } from "../core/metadata.ts";
 import { type RemotePath, ROOT } from "../core/remote_path.ts";
 import { decodeBlocks } from "../protocol/block_fields.ts";
 import { MAX_DATA_BYTES } from "../protocol/constants.ts";
-import type { OkOf } from "../protocol/commands.ts";
+import type {} from "../protocol/commands.ts";
 import type {
   BlockOptions,
   Kept,
@@ -57,6 +57,7 @@ export class RemoteStorage implements Storage {
   /** Directories that are being made. */
   readonly #making = new Map<string, PendingRequest>();
 
+  /** The files of the server that these connections lead to. */
   constructor(pool: ConnectionPool) {
     this.#pool = pool;
   }
@@ -126,7 +127,7 @@ export class RemoteStorage implements Storage {
     return { sums: decodeBlocks(fields), metadata: { kind: "file", size, mtimeMs, version } };
   }
 
-  async digest(path: RemotePath, { signal }: OperationOptions = {}): Promise<OkOf<"sum">> {
+  async digest(path: RemotePath, { signal }: OperationOptions = {}): Promise<Digest> {
     fileOnly(path);
     return await this.#pool.ask({ command: "sum", path }, signal);
   }

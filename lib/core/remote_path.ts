@@ -1,13 +1,11 @@
 import { Buffer } from "node:buffer";
 import { FerryError } from "./errors.ts";
 
-declare const checked: unique symbol;
-
 /**
  * A path inside the served directory that has passed {@linkcode parseRemotePath}: relative, `/` separated, without
  * `.`, `..` or empty segments. The empty path is the served directory itself.
  */
-export type RemotePath = string & { readonly [checked]: true };
+export type RemotePath = string & { readonly isRemotePath: true };
 
 /** The served directory itself. */
 export const ROOT = "" as RemotePath;

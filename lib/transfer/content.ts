@@ -12,7 +12,9 @@ const MAX_RESTARTS = 3;
 
 /** What was transferred. */
 export interface Copied {
+  /** The source, as it was read. */
   readonly metadata: FileMetadata;
+  /** What the target has stored. */
   readonly receipt: Receipt;
 }
 

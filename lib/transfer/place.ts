@@ -4,7 +4,9 @@ import type { Storage } from "../storage/storage.ts";
 
 /** A file or directory in a storage. */
 export interface Place {
+  /** The storage that it is in. */
   readonly storage: Storage;
+  /** Its path there. */
   readonly path: RemotePath;
   /** What the user calls it, for messages; empty for what has no name, such as the served directory. */
   readonly shown: string;

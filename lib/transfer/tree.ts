@@ -18,11 +18,17 @@ export interface TreeProgress {
   entries: number;
   /** Files that were found so far; `listed` says whether these are all. */
   filesKnown: number;
+  /** Whether the listing has ended. */
   listed: boolean;
+  /** Files that were copied. */
   filesDone: number;
+  /** The bytes in the files that were found so far. */
   bytesKnown: number;
+  /** The bytes that the target has of them. */
   bytesDone: number;
+  /** Files that did not have to be copied. */
   skipped: number;
+  /** Entries that could not be copied. */
   failed: number;
   /** The file that was worked on last. */
   current: string;

@@ -35,9 +35,11 @@ Deno.test("Observer hides no change behind a flood, bounds both logs, and says h
   await using place = await observed({ json: true });
   const { observer, queue } = place;
   const flood = { ...COMMAND, path: "\u202e".repeat(60_000) };
-  for (let i = 0; i < 50_000; i++) {
+  const many = 50_000;
+  for (let i = 1; i <= many; i++) {
     observer.onEvent(flood);
-    if (i % 100 === 0) await queue.drained();
+    // Not at the end: what a wait gives back is used up again before what follows.
+    if (i % 100 === 0 && i <= many - 100) await queue.drained();
   }
   const other = { ...COMMAND, peer: "192.0.2.99:1" };
   observer.onEvent(other);
@@ -58,12 +60,12 @@ Deno.test("Observer hides no change behind a flood, bounds both logs, and says h
   const last = records.at(-1);
   assertEquals(last.address, "192.0.2.1");
   const written = records.filter(({ command, address }) => command === "stat" && address === PEER).length;
-  assertEquals(last.leftOut, 50_000 + 2 - written);
+  assertEquals(last.leftOut, many + 2 - written);
   const log = place.log();
   assert(sizeOf(log.join("\n")) < 2 * BURST_BYTES);
   const { event, network, lines } = JSON.parse(log.at(-1) ?? "");
   const logged = log.filter((line) => line.includes(PEER)).length;
-  assertEquals([event, network, lines], ["leftOut", "192.0.2.1", 50_000 + 4 - logged]);
+  assertEquals([event, network, lines], ["leftOut", "192.0.2.1", many + 4 - logged]);
 });
 
 Deno.test("Observer writes failed logins into the audit log only, and no flood of them fills it or hides a change", async () => {
