@@ -56,7 +56,7 @@ export class SmallUpload implements Upload, AnswerHandler {
     this.#path = path;
     this.#options = options;
     this.#after = after;
-    this.#bytes = new Uint8Array(size);
+    this.#bytes = budget.space(size);
   }
 
   write(bytes: Uint8Array): void {
