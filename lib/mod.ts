@@ -1,24 +1,63 @@
 /**
- * Ferry as a library: serve a directory, or talk to a server.
+ * Ferry as a library: serve a directory or another storage, talk to a server, and copy between any two storages.
  *
  * @module
  */
 export { type Client, connect, type ConnectOptions } from "./client/client.ts";
+export type { CommandOptions, PutOptions, TransferOptions } from "./client/command_options.ts";
+export type { ServerOptions } from "./client/connect.ts";
 export { ConnectionPool, type PoolOptions } from "./client/connection_pool.ts";
 export { RemoteStorage } from "./client/remote_storage.ts";
-export type { CommandOptions, PutOptions, TransferOptions } from "./client/command_options.ts";
-export { serve, type ServeOptions } from "./server/server.ts";
-export { Secret } from "./auth/secret.ts";
+
+export { type FerryServer, serve, type ServeOptions } from "./server/server.ts";
+export type { CloseEvent, CommandEvent, LoginEvent, ServerEvent, WarningEvent } from "./access/events.ts";
+export { DEFAULT_LIMITS, type Limits } from "./access/limits.ts";
+export type { OperationRecord } from "./access/operation.ts";
 export type { Policy, Role } from "./access/policy.ts";
-export type { FerryServer } from "./server/server.ts";
-export type { ServerEvent } from "./access/events.ts";
-export { ERROR_CODES, type ErrorCode, FerryError } from "./core/errors.ts";
-export type { Entry, FileMetadata, Receipt } from "./core/metadata.ts";
-export type { Storage } from "./storage/storage.ts";
-export { copyContent } from "./transfer/content.ts";
-export { copyFile } from "./transfer/copy.ts";
+
+export { createIdentity } from "./auth/certificate.ts";
+export { Secret } from "./auth/secret.ts";
+export { decodeTicket, encodeTicket, isTicket, type Ticket } from "./auth/ticket.ts";
+export { RateLimit } from "./transport/rate_limit.ts";
+export { certificateDer, certificatePem, type Identity } from "./transport/tls.ts";
+
+export { type Copied, copyContent } from "./transfer/content.ts";
+export type { ContentOptions, Known } from "./transfer/content_options.ts";
+export { copyFile, type CopyOptions, type Outcome } from "./transfer/copy.ts";
 export { listAgain } from "./transfer/listing.ts";
 export { localSource, localTarget } from "./transfer/local.ts";
-export { Retry } from "./transfer/retry.ts";
-export { readToStream, storeStream } from "./transfer/streams.ts";
-export { copyTree } from "./transfer/tree.ts";
+export type { Place, Verb } from "./transfer/place.ts";
+export { type Attempts, Retry, type RetryOptions } from "./transfer/retry.ts";
+export { readToStream, type StoreOptions, storeStream, type StreamOptions } from "./transfer/streams.ts";
+export { copyTree, type TreeOptions, type TreeProgress } from "./transfer/tree.ts";
+export type { DirectoryMetadata } from "./transfer/tree_directories.ts";
+
+export { DirectoryStorage } from "./storage/directory/directory_storage.ts";
+export type {
+  BlockOptions,
+  ByteSink,
+  Fill,
+  Kept,
+  ListOptions,
+  MetadataChange,
+  MkdirOptions,
+  OfferOptions,
+  OperationOptions,
+  Reader,
+  ReadOptions,
+  RemoveOptions,
+  RenameOptions,
+  Storage,
+  SweepOptions,
+  Upload,
+  UploadOptions,
+  UploadPart,
+} from "./storage/storage.ts";
+
+export type { BlockSums } from "./core/block_sums.ts";
+export { ERROR_CODES, type ErrorCode, FerryError } from "./core/errors.ts";
+export { compareUtf8, listingKey } from "./core/listing_order.ts";
+export type { Digest, Entry, FileMetadata, Receipt } from "./core/metadata.ts";
+export { parseRemotePath, type RemotePath, ROOT } from "./core/remote_path.ts";
+export type { Notice, Welcome } from "./protocol/codec.ts";
+export { type Right, RIGHTS } from "./protocol/commands.ts";

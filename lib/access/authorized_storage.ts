@@ -1,6 +1,6 @@
 import type { BlockSums } from "../core/block_sums.ts";
 import { FerryError } from "../core/errors.ts";
-import type { Entry, FileMetadata } from "../core/metadata.ts";
+import type { Digest, Entry, FileMetadata } from "../core/metadata.ts";
 import type { RemotePath } from "../core/remote_path.ts";
 import type { CommandName, Right } from "../protocol/commands.ts";
 import type {
@@ -169,7 +169,7 @@ export class AuthorizedStorage implements Storage {
   digest(
     path: RemotePath,
     options: OperationOptions = {},
-  ): Promise<{ sha256: string; size: number; version: string }> {
+  ): Promise<Digest> {
     return this.#run("sum", { path, signal: options.signal }, () => this.#place.digest(path, options));
   }
 

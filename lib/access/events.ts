@@ -13,16 +13,21 @@ export type ServerEvent =
 
 /** Something that the operator may have to see to. */
 export interface WarningEvent {
+  /** Tells the events apart. */
   readonly event: "warning";
   /** Whose doing it is, where a peer has caused it. */
   readonly peer?: string;
+  /** What has happened, in words. */
   readonly message: string;
 }
 
 /** A command was answered. */
 export interface CommandEvent extends OperationRecord {
+  /** Tells the events apart. */
   readonly event: "command";
+  /** The number of the connection, counted from 1. */
   readonly session: number;
+  /** Its address, `host:port`. */
   readonly peer: string;
   /** What the client may do here. */
   readonly role: Role;
@@ -30,18 +35,27 @@ export interface CommandEvent extends OperationRecord {
 
 /** A client was not let in, since it has not shown that it knows a secret. */
 export interface LoginEvent {
+  /** Tells the events apart. */
   readonly event: "login";
+  /** The number of the connection, counted from 1. */
   readonly session: number;
+  /** Its address, `host:port`. */
   readonly peer: string;
+  /** How long it took to refuse, in ms. */
   readonly durationMs: number;
+  /** The code of the error that it was given. */
   readonly outcome: ErrorCode;
 }
 
 /** A connection has ended. */
 export interface CloseEvent {
+  /** Tells the events apart. */
   readonly event: "close";
+  /** The number of the connection, counted from 1. */
   readonly session: number;
+  /** Its address, `host:port`. */
   readonly peer: string;
+  /** How long it lasted, in ms. */
   readonly durationMs: number;
   /** Why, when it was not the orderly end. */
   readonly reason?: string | undefined;

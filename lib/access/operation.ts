@@ -13,11 +13,13 @@ export interface Subject {
 export interface OperationRecord {
   /** The command of the protocol that asks for it, whoever has asked. */
   readonly command: string;
+  /** What it was about; the new name is in `to`. */
   readonly path?: string | undefined;
   /** The new name, for `rename`. */
   readonly to?: string | undefined;
   /** Bytes of file content that were moved. */
   readonly bytes: number;
+  /** How long it took, in ms. */
   readonly durationMs: number;
   /** `ok`, or the code of the error. */
   readonly outcome: "ok" | ErrorCode;

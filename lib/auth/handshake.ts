@@ -1,4 +1,4 @@
-import { decodeControl, decodeError, MESSAGES, type Messages } from "../protocol/codec.ts";
+import { decodeControl, decodeError, MESSAGES, type Welcome } from "../protocol/codec.ts";
 import { FerryError } from "../core/errors.ts";
 import { type Frame, FrameKind } from "../protocol/frames.ts";
 import { PROTOCOL_VERSION } from "../protocol/constants.ts";
@@ -102,7 +102,7 @@ export async function greetClient(
  * @throws {FerryError} `Unauthorized` when the server does not know the secret, does not ask for one, or refuses ours;
  * `Unsupported`; `BadRequest`; `Disconnected`.
  */
-export async function greetServer(connection: Connection, credentials: Credentials): Promise<Messages["welcome"]> {
+export async function greetServer(connection: Connection, credentials: Credentials): Promise<Welcome> {
   const { secret, certificate } = credentials;
   const frame = await connection.receive();
   if (frame?.kind === FrameKind.disconnect) throw decodeError(frame.payload);
@@ -132,7 +132,7 @@ async function receiveWelcome(
   connection: Connection,
   secret: Secret | undefined,
   transcript: Transcript,
-): Promise<Messages["welcome"]> {
+): Promise<Welcome> {
   const frame = await connection.receive();
   if (frame?.kind === FrameKind.disconnect) throw decodeError(frame.payload);
   if (frame?.kind !== FrameKind.ok) throw notExpected(frame);

@@ -7,9 +7,11 @@ import { decodeBase32, encodeBase32, Secret, SECRET_BYTES } from "./secret.ts";
 export interface Ticket {
   /** Host names and IP addresses (IPv6 without brackets) of the server, the most promising first; one to eight. */
   readonly addresses: readonly string[];
+  /** The port, the same at all of them. */
   readonly port: number;
   /** The certificate (DER) that the server must have. */
   readonly certificate?: Uint8Array | undefined;
+  /** The secret that lets a client in. */
   readonly secret: Secret;
 }
 

@@ -1,16 +1,17 @@
 import { cannot, FerryError } from "../core/errors.ts";
-import type { Entry, FileMetadata, Receipt } from "../core/metadata.ts";
+import type { Digest, Entry, FileMetadata, Receipt } from "../core/metadata.ts";
 import { parseRemotePath, type RemotePath, ROOT } from "../core/remote_path.ts";
-import type { Messages } from "../protocol/codec.ts";
-import type { CommandName, OkOf, Right } from "../protocol/commands.ts";
+import type { Welcome } from "../protocol/codec.ts";
+import type { CommandName, Right } from "../protocol/commands.ts";
 import { verbOf } from "../protocol/commands.ts";
 import { copyContent } from "../transfer/content.ts";
 import { localSource, localTarget } from "../transfer/local.ts";
 import type { Place } from "../transfer/place.ts";
 import { readToStream, storeStream } from "../transfer/streams.ts";
+import { closeSoon } from "./close_soon.ts";
 import type { CommandOptions, PutOptions, TransferOptions } from "./command_options.ts";
-import { openConnection } from "./connect.ts";
-import { closeSoon, ConnectionPool, type PoolOptions } from "./connection_pool.ts";
+import { type OpenConnection, openConnection } from "./connect.ts";
+import { ConnectionPool, type PoolOptions } from "./connection_pool.ts";
 import type { Pipeline } from "./pipeline.ts";
 import { RemoteStorage } from "./remote_storage.ts";
 
@@ -29,7 +30,7 @@ export class Client implements AsyncDisposable {
   /** The address of the server, `host:port`. */
   readonly peer: string;
   /** What the server allows. */
-  readonly welcome: Messages["welcome"];
+  readonly welcome: Welcome;
   /** The files of the server, for all that works on storages. */
   readonly storage: RemoteStorage;
   /** Fulfilled with the reason when the connection has ended, whoever ended it. */
@@ -43,18 +44,16 @@ export class Client implements AsyncDisposable {
   #isClosing = false;
   #idle: PromiseWithResolvers<void> | undefined;
 
-  /** Use {@linkcode connect}. */
-  constructor(pool: ConnectionPool, own: Pipeline) {
-    this.peer = own.peer;
-    this.welcome = pool.welcome;
-    this.storage = new RemoteStorage(pool);
-    this.ended = own.ended;
-    this.#pool = pool;
-    this.#own = own;
-    void own.ended.then((reason) => {
-      pool.fail(reason);
-      this.#ending.abort(reason);
-    });
+  /** Use {@linkcode connect}. @param first The connection that the session lives with. */
+  constructor(options: ConnectOptions, first: OpenConnection) {
+    this.#pool = new ConnectionPool({ ...options, onLost: (reason) => this.#pool.fail(reason) }, first);
+    if (!this.#pool.first) throw new TypeError("a pool begins with the connection that it is given");
+    this.#own = this.#pool.first;
+    this.peer = first.connection.peer;
+    this.welcome = first.welcome;
+    this.storage = new RemoteStorage(this.#pool);
+    this.ended = this.#own.ended;
+    void this.ended.then((reason) => this.#ending.abort(reason));
   }
 
   /** Whether the server lets this session do that. */
@@ -124,7 +123,7 @@ export class Client implements AsyncDisposable {
   }
 
   /** The SHA-256 of a file on the server, in lower-case hex, with its size in bytes and version. */
-  sum(path: string, options: CommandOptions = {}): Promise<OkOf<"sum">> {
+  sum(path: string, options: CommandOptions = {}): Promise<Digest> {
     return this.#command(() => this.storage.digest(pathOf("sum", path), options));
   }
 
@@ -162,7 +161,7 @@ export class Client implements AsyncDisposable {
 
   /** Ends the session as `close` does, but what is under way for 2 s more is given up. Never throws. */
   [Symbol.asyncDispose](): Promise<void> {
-    return closeSoon(this, this.#pool);
+    return closeSoon(() => this.close(), (late) => this.#pool.fail(late));
   }
 
   /** Runs a command that may make several requests; `close` waits for its end. */
@@ -258,6 +257,5 @@ async function* failed(error: unknown): AsyncGenerator<never> {
  * end does not trust the other; `Unsupported` when it speaks another version; `Cancelled`.
  */
 export async function connect(options: ConnectOptions): Promise<Client> {
-  const pool = new ConnectionPool(options, await openConnection(options, options.signal));
-  return new Client(pool, await pool.connect());
+  return new Client(options, await openConnection(options, options.signal));
 }

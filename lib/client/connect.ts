@@ -1,7 +1,7 @@
 import { greetServer } from "../auth/handshake.ts";
 import type { Secret } from "../auth/secret.ts";
 import { FerryError, toFerryError } from "../core/errors.ts";
-import type { Messages } from "../protocol/codec.ts";
+import type { Welcome } from "../protocol/codec.ts";
 import { formatAddress, isLoopback } from "../transport/address.ts";
 import { Connection } from "../transport/connection.ts";
 import type { RateLimit } from "../transport/rate_limit.ts";
@@ -12,7 +12,9 @@ const CONNECT_TIMEOUT_MS = 10_000;
 
 /** Where and how to connect. */
 export interface ServerOptions {
+  /** The name or address of the server. */
   readonly hostname: string;
+  /** The port that it listens on. */
   readonly port: number;
   /** Other names and addresses of the same server, tried in turn when nobody answers. */
   readonly otherHostnames?: readonly string[] | undefined;
@@ -33,7 +35,7 @@ export interface ServerOptions {
 export interface OpenConnection {
   readonly connection: Connection;
   /** What the server allows. */
-  readonly welcome: Messages["welcome"];
+  readonly welcome: Welcome;
 }
 
 /**

@@ -1,8 +1,9 @@
 import { FerryError, toFerryError } from "../core/errors.ts";
-import type { Messages } from "../protocol/codec.ts";
+import type { Notice, Welcome } from "../protocol/codec.ts";
 import type { CommandName, OkOf, Request, RequestOf } from "../protocol/commands.ts";
 import { unlessAborted } from "../core/unless_aborted.ts";
 import { AbortWatch } from "./abort_watch.ts";
+import { closeSoon } from "./close_soon.ts";
 import { type OpenConnection, openConnection, type ServerOptions } from "./connect.ts";
 import { PendingRequest, type RequestSender } from "./pending_request.ts";
 import { Pipeline } from "./pipeline.ts";
@@ -19,21 +20,18 @@ const MAX_STUCK_MS = 60_000;
 /** A further connection that has done nothing for so long is closed, in ms. */
 const IDLE_MS = 30_000;
 
-/** How long what is under way may take when a pool is disposed of, in ms. */
-const DISPOSE_TIMEOUT_MS = 2_000;
-
 /** How a pool connects. */
 export interface PoolOptions extends ServerOptions {
   /** How many connections requests are spread over; 1 when absent. */
   readonly connections?: number | undefined;
   /** Told of lines from the operator of the server. */
-  readonly onNotice?: ((notice: Messages["notice"]) => void) | undefined;
+  readonly onNotice?: ((notice: Notice) => void) | undefined;
   /** Told when the first connection was lost, whoever ended it. It is made again when it is needed. */
   readonly onLost?: ((reason: FerryError) => void) | undefined;
 }
 
 /** What a server allows that has not said it yet. */
-const NOTHING: Messages["welcome"] = { allows: [], window: 1 };
+const NOTHING: Welcome = { allows: [], window: 1 };
 
 /**
  * Connections to one server, opened when they are needed. Requests are spread over a fixed number of them. What would
@@ -62,7 +60,7 @@ export class ConnectionPool implements AsyncDisposable {
   #failure: FerryError | undefined;
   #welcome = NOTHING;
 
-  /** @param first A connection to begin with. */
+  /** Connects when something is asked; `first` is a connection to begin with. */
   constructor(options: PoolOptions, first?: OpenConnection) {
     this.#options = options;
     this.#regular = Array.from({ length: options.connections ?? 1 }, () => undefined);
@@ -70,22 +68,35 @@ export class ConnectionPool implements AsyncDisposable {
   }
 
   /** What the server allows; nothing before the first connection. */
-  get welcome(): Messages["welcome"] {
+  get welcome(): Welcome {
     return this.#welcome;
   }
 
-  /** The first connection, if it is open. */
+  /**
+   * The first connection, if it is open.
+   *
+   * @ignore
+   */
   get first(): Pipeline | undefined {
     return this.#regular[0];
   }
 
-  /** Opens the first connection unless it is open. @throws {FerryError} As `openConnection`. */
+  /**
+   * Opens the first connection unless it is open.
+   *
+   * @throws {FerryError} As `openConnection`.
+   * @ignore
+   */
   async connect(signal?: AbortSignal): Promise<Pipeline> {
     if (this.#failure) throw this.#failure;
     return this.#regular[0] ?? await unlessAborted(this.#openOne(0), signal);
   }
 
-  /** Makes a request that has nothing but an `ok` as its answer, and gives the fields of that. */
+  /**
+   * Makes a request that has nothing but an `ok` as its answer, and gives the fields of that.
+   *
+   * @ignore
+   */
   ask<N extends CommandName>(request: RequestOf<N> & Request, signal?: AbortSignal): Promise<OkOf<N>> {
     const { promise, resolve, reject } = Promise.withResolvers<OkOf<N>>();
     const done = (value: unknown) => resolve(value as OkOf<N>);
@@ -93,7 +104,11 @@ export class ConnectionPool implements AsyncDisposable {
     return promise;
   }
 
-  /** Sends a request over the connection that suits it best, as soon as there is one. */
+  /**
+   * Sends a request over the connection that suits it best, as soon as there is one.
+   *
+   * @ignore
+   */
   submit(request: PendingRequest): void {
     request.onSettled = this.#onSettled;
     this.#open++;
@@ -106,7 +121,11 @@ export class ConnectionPool implements AsyncDisposable {
     this.#placeWaiting();
   }
 
-  /** Gives a request up for whoever made it; see `OperationOptions.signal`. */
+  /**
+   * Gives a request up for whoever made it; see `OperationOptions.signal`.
+   *
+   * @ignore
+   */
   giveUp(request: PendingRequest, error = new FerryError("Cancelled", "cancelled")): void {
     if (request.sender) request.sender.giveUp(request, error);
     else if (!request.settled) {
@@ -125,14 +144,14 @@ export class ConnectionPool implements AsyncDisposable {
     if (this.#failure) throw this.#failure;
     this.#ending.abort();
     await Promise.allSettled(this.#opening.values());
-    const results = await Promise.allSettled([...this.#pipelines()].map((pipeline) => pipeline.close()));
+    const results = await Promise.allSettled(this.#pipelines().map((pipeline) => pipeline.close()));
     this.fail(new FerryError("Disconnected", "the connection was closed"));
     for (const result of results) if (result.status === "rejected") throw result.reason;
   }
 
   /** Ends all sessions as `close` does, but what is under way for 2 s more is given up. Never throws. */
   [Symbol.asyncDispose](): Promise<void> {
-    return closeSoon(this, this);
+    return closeSoon(() => this.close(), (late) => this.fail(late));
   }
 
   /** Closes all connections; what is under way and what is asked later fails with `error`. Only the first call counts. */
@@ -146,9 +165,8 @@ export class ConnectionPool implements AsyncDisposable {
     for (const pipeline of this.#pipelines()) pipeline.fail(error);
   }
 
-  *#pipelines(): Generator<Pipeline> {
-    for (const pipeline of this.#regular) if (pipeline) yield pipeline;
-    yield* this.#further;
+  #pipelines(): Pipeline[] {
+    return [...this.#regular, ...this.#further].filter((pipeline) => pipeline !== undefined);
   }
 
   #settled(request: PendingRequest): void {
@@ -167,24 +185,12 @@ export class ConnectionPool implements AsyncDisposable {
     const { after, isApart } = request.options;
     if (after && !after.settled) return after.sender?.accepts(request) ? after.sender : undefined;
     if (!isApart) {
-      const best = this.#leastBusy(this.#regular, request);
+      const best = leastBusy(this.#regular, request, this.#turn++);
       // While one of them is not open, no request waits behind another.
       if (best && (best.load === 0 || !this.#regular.includes(undefined))) return best;
       if (this.#regular.includes(undefined)) return "regular";
     }
-    return this.#leastBusy(this.#further, request) ?? "further";
-  }
-
-  /** The connection with the fewest requests among those that would take one, in turn where several have as many. */
-  #leastBusy(among: readonly (Pipeline | undefined)[], request: PendingRequest): Pipeline | undefined {
-    let best: Pipeline | undefined;
-    this.#turn++;
-    for (let i = 0; i < among.length; i++) {
-      const each = among[(this.#turn + i) % among.length];
-      if (!each?.accepts(request)) continue;
-      if (!best || each.load < best.load) best = each;
-    }
-    return best;
+    return leastBusy(this.#further, request, 0) ?? "further";
   }
 
   /** Sends what waits, as far as there are connections for it, and opens those that are missing. */
@@ -220,11 +226,8 @@ export class ConnectionPool implements AsyncDisposable {
   }
 
   #openOne(place: number | "further"): Promise<Pipeline> {
-    let opening = this.#opening.get(place);
-    if (!opening) {
-      opening = this.#connectTo(place);
-      this.#opening.set(place, opening);
-    }
+    const opening = this.#opening.get(place) ?? this.#connectTo(place);
+    this.#opening.set(place, opening);
     return opening;
   }
 
@@ -254,10 +257,10 @@ export class ConnectionPool implements AsyncDisposable {
       onNotice: (notice) => {
         if (place === 0) this.#options.onNotice?.(notice);
       },
+      onEnd: (reason) => this.#lost(place, pipeline, reason),
     });
     if (place === "further") this.#further.push(pipeline);
     else this.#regular[place] = pipeline;
-    void pipeline.ended.then((reason) => this.#lost(place, pipeline, reason));
     this.#watchIdle();
     this.#placeWaiting();
     return pipeline;
@@ -296,7 +299,7 @@ export class ConnectionPool implements AsyncDisposable {
     const counts = new Map(this.#further.map((pipeline) => [pipeline, pipeline.count]));
     this.#idleTimer = setTimeout(() => {
       this.#idleTimer = undefined;
-      for (const pipeline of [...this.#further]) {
+      for (const pipeline of this.#further) {
         // That it ends in another way than in order is no failure of anybody.
         if (pipeline.load === 0 && counts.get(pipeline) === pipeline.count) pipeline.close().catch(() => {});
       }
@@ -306,15 +309,20 @@ export class ConnectionPool implements AsyncDisposable {
   }
 }
 
-/** Closes what uses a pool, but what is under way for 2 s more is given up. Never throws. */
-export async function closeSoon(user: { close(): Promise<void> }, pool: ConnectionPool): Promise<void> {
-  const late = new FerryError("Disconnected", "the client was disposed of");
-  const deadline = setTimeout(() => pool.fail(late), DISPOSE_TIMEOUT_MS);
-  try {
-    await user.close();
-  } catch {
-    // It has ended already.
-  } finally {
-    clearTimeout(deadline);
+/**
+ * The connection with the fewest requests among those that would take one.
+ *
+ * @param turn Which one it is where several have as many.
+ */
+function leastBusy(
+  among: readonly (Pipeline | undefined)[],
+  request: PendingRequest,
+  turn: number,
+): Pipeline | undefined {
+  let best: Pipeline | undefined;
+  for (let i = 0; i < among.length; i++) {
+    const each = among[(turn + i) % among.length];
+    if (each?.accepts(request) && (!best || each.load < best.load)) best = each;
   }
+  return best;
 }

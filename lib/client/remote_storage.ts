@@ -1,9 +1,9 @@
 import { FerryError } from "../core/errors.ts";
-import type { Entry, FileMetadata } from "../core/metadata.ts";
+import type { Digest, Entry, FileMetadata } from "../core/metadata.ts";
 import { type RemotePath, ROOT } from "../core/remote_path.ts";
 import { decodeBlocks } from "../protocol/block_fields.ts";
 import { MAX_DATA_BYTES } from "../protocol/constants.ts";
-import type { OkOf } from "../protocol/commands.ts";
+import type {} from "../protocol/commands.ts";
 import type {
   BlockOptions,
   Kept,
@@ -57,6 +57,7 @@ export class RemoteStorage implements Storage {
   /** Directories that are being made. */
   readonly #making = new Map<string, PendingRequest>();
 
+  /** The files of the server that these connections lead to. */
   constructor(pool: ConnectionPool) {
     this.#pool = pool;
   }
@@ -82,8 +83,8 @@ export class RemoteStorage implements Storage {
     if (size === undefined || size > MAX_SMALL_BYTES || offset > 0 || inParts) {
       return await LargeUpload.open(this.#pool, path, options, request);
     }
-    const taken = this.#budget.take(size);
-    if (taken) await taken;
+    const waiting = this.#budget.take(size, signal);
+    if (waiting) await waiting;
     return new SmallUpload(this.#pool, this.#budget, path, size, options, request);
   }
 
@@ -119,13 +120,14 @@ export class RemoteStorage implements Storage {
     await this.#pool.ask({ command: "remove", path, recursive }, signal);
   }
 
-  async blocks(path: RemotePath, { length, signal }: BlockOptions): ReturnType<Storage["blocks"]> {
+  async blocks(path: RemotePath, { length, blockSize, signal }: BlockOptions): ReturnType<Storage["blocks"]> {
     fileOnly(path);
-    const { size, mtimeMs, version, ...fields } = await this.#pool.ask({ command: "blocks", path, length }, signal);
+    const request = { command: "blocks", path, length, blockSize } as const;
+    const { size, mtimeMs, version, ...fields } = await this.#pool.ask(request, signal);
     return { sums: decodeBlocks(fields), metadata: { kind: "file", size, mtimeMs, version } };
   }
 
-  async digest(path: RemotePath, { signal }: OperationOptions = {}): Promise<OkOf<"sum">> {
+  async digest(path: RemotePath, { signal }: OperationOptions = {}): Promise<Digest> {
     fileOnly(path);
     return await this.#pool.ask({ command: "sum", path }, signal);
   }

@@ -11,8 +11,11 @@ export const HASH_BYTES = 32;
 
 /** The SHA-256 of each block of the first `covered` bytes of a file, one after the other; the last block may be shorter. */
 export interface BlockSums {
+  /** How many bytes the blocks have in all. */
   readonly covered: number;
+  /** The size of a block, in bytes. */
   readonly blockSize: number;
+  /** The hashes, 32 bytes each. */
   readonly hashes: Uint8Array<ArrayBuffer>;
 }
 

@@ -31,11 +31,16 @@ export type ErrorCode = typeof ERROR_CODES[number];
 
 /** A failure that users understand: a code for programs, a sentence for people, and the path concerned. */
 export class FerryError extends Error {
+  /** Tells it from other errors. */
   override readonly name = "FerryError";
+  /** The kind of failure, for programs. */
   readonly code: ErrorCode;
+  /** The remote or local path concerned. */
   readonly path: string | undefined;
 
   /**
+   * A failure for users.
+   *
    * @param code The kind of failure.
    * @param message What happened and, where it helps, what to do. Either a whole sentence or a bare reason for {@linkcode cannot}.
    * @param options `path`: the remote or local path concerned; `cause`: the value that was caught.

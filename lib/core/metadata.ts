@@ -1,5 +1,6 @@
 /** What is known of a file or directory. */
 export interface FileMetadata {
+  /** What a link leads to decides. */
   readonly kind: "file" | "directory";
   /** In bytes; 0 for a directory. */
   readonly size: number;
@@ -29,13 +30,25 @@ export interface Entry {
   readonly unreadable?: boolean | undefined;
 }
 
+/** The hash of a file's content, and of which content. */
+export interface Digest {
+  /** In lower-case hex. */
+  readonly sha256: string;
+  /** In bytes. */
+  readonly size: number;
+  /** Changes with the content. */
+  readonly version: string;
+}
+
 /** What a place says of a file that it has stored. */
 export interface Receipt {
+  /** The path that it has in the place. */
   readonly path: string;
   /** In bytes. */
   readonly size: number;
   /** The time of last change, in ms since 1970. */
   readonly mtimeMs: number;
+  /** Changes with the content. */
   readonly version: string;
   /** Whether it was synced to the disk before. */
   readonly durable: boolean;

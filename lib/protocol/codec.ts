@@ -28,6 +28,24 @@ const ENTRY = {
   unreadable: optional(flag),
 } satisfies FieldsOf<Entry>;
 
+/** What a server allows a session. */
+export interface Welcome {
+  /** What the session may do: rights, of which later versions may have others. */
+  readonly allows: readonly string[];
+  /** How many requests may be unanswered. */
+  readonly window: number;
+  /** The server's own proof (Base64) that it knows the secret. */
+  readonly proof?: string | undefined;
+}
+
+/** A line for the person at the other end. */
+export interface Notice {
+  /** What it says; anything, also what a terminal would obey. */
+  readonly text: string;
+  /** Whether the server is shutting down, or somebody has something to say. */
+  readonly reason: "message" | "shutdown";
+}
+
 /** The payloads of control frames other than requests and `ok`, whose fields are in the command table. */
 export const MESSAGES = {
   /** The server's first frame: the versions it speaks, and random bytes (Base64) when it wants a proof. */
@@ -43,7 +61,7 @@ export const MESSAGES = {
    * The server's answer to the client's hello: what this session may do (see `RIGHTS`; later versions may have others),
    * how much at once, and the server's own proof.
    */
-  welcome: object({ allows: listOf(text), window: count, proof: optional(text) }),
+  welcome: object({ allows: listOf(text), window: count, proof: optional(text) } satisfies FieldsOf<Welcome>),
   /** Answers `get`: the metadata of the file. */
   readyToSend: object({ size: count, mtimeMs: time, mode: optional(permissions), version: text }),
   /** Answers a shared `put`: the name under which other connections may send parts. */
@@ -55,7 +73,7 @@ export const MESSAGES = {
   /** Gives a request up: the how-manieth of those that the client has sent on this connection, counted from 1. */
   cancel: object({ request: count }),
   /** A line for the person at the other end. */
-  notice: object({ text, reason: oneOf("message", "shutdown") }),
+  notice: object({ text, reason: oneOf("message", "shutdown") } satisfies FieldsOf<Notice>),
   /** Part of a listing. */
   entries: listOf(object(ENTRY)),
 };

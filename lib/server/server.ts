@@ -109,7 +109,11 @@ export class FerryServer implements AsyncDisposable {
     this.#accepting = acceptAll(listener, (conn) => this.#open(conn), warn);
   }
 
-  /** The sessions that are open now. */
+  /**
+   * The sessions that are open now.
+   *
+   * @ignore
+   */
   get sessions(): readonly Session[] {
     return [...this.#sessions.keys()];
   }

@@ -1,7 +1,7 @@
 import type { BlockSums } from "../core/block_sums.ts";
 import type { FerryError } from "../core/errors.ts";
 import type { Fill } from "../core/fill.ts";
-import type { Entry, FileMetadata, Receipt } from "../core/metadata.ts";
+import type { Digest, Entry, FileMetadata, Receipt } from "../core/metadata.ts";
 import type { RemotePath } from "../core/remote_path.ts";
 
 export type { Fill };
@@ -123,6 +123,7 @@ export interface MetadataChange {
 
 /** A file open for reading. Small or fast calls answer at once, others with a promise. */
 export interface Reader {
+  /** What is known of the file. */
   readonly metadata: FileMetadata;
   /** How many bytes this reader will give in all. */
   readonly length: number;
@@ -140,6 +141,7 @@ export interface Reader {
   next?(): Promise<Uint8Array | null> | Uint8Array | null;
   /** Fulfilled with the reason when it fails, for somebody who waits for something else just then. */
   readonly failure?: Promise<FerryError>;
+  /** Gives up what was not read. */
   close(): void;
 }
 
@@ -160,6 +162,7 @@ export interface ByteSink {
 export interface UploadPart extends ByteSink {
   /** Counts the part as received. Without it, it is as if nothing had been written. */
   finish(): Promise<void> | void;
+  /** Ends the part, finished or not. */
   close(): void;
 }
 
@@ -194,12 +197,19 @@ export interface Upload extends ByteSink {
  * it missing takes the slower way.
  */
 export interface Storage {
+  /** What is known of a file or directory; of what a link leads to. */
   stat(path: RemotePath, options?: OperationOptions): Promise<FileMetadata>;
   /** The entries of a directory, sorted by `listingKey`: the bytes of the whole path, a directory's with a `/` at its end. */
   list(path: RemotePath, options?: ListOptions): AsyncIterable<Entry>;
+  /** Opens a file for reading. */
   read(path: RemotePath, options?: ReadOptions): Promise<Reader>;
-  /** @throws {FerryError} `Changed` when what was kept is in another state by now. */
+  /**
+   * Begins to store a file.
+   *
+   * @throws {FerryError} `Changed` when what was kept is in another state by now.
+   */
   upload(path: RemotePath, options?: UploadOptions): Promise<Upload>;
+  /** Makes a directory. */
   mkdir(path: RemotePath, options?: MkdirOptions): Promise<void>;
   /** Gives something another path, never onto what exists. Nothing comes to lie so deep that it could not be used. */
   rename(path: RemotePath, to: RemotePath, options?: RenameOptions): Promise<void>;
@@ -208,7 +218,7 @@ export interface Storage {
   /** The sums of the blocks at the beginning of a file. */
   blocks(path: RemotePath, options: BlockOptions): Promise<{ sums: BlockSums; metadata: FileMetadata }>;
   /** The SHA-256 of a file's content in lower-case hex. */
-  digest(path: RemotePath, options?: OperationOptions): Promise<{ sha256: string; size: number; version: string }>;
+  digest(path: RemotePath, options?: OperationOptions): Promise<Digest>;
   /**
    * Says what an earlier upload of the same owner has left of a file of the announced size, or all of it when none is
    * announced, and that an upload of it would be taken now. Absent where nothing is kept.

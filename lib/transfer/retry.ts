@@ -40,6 +40,7 @@ export class Retry {
   #losses = 0;
   #pausing: Promise<void> | undefined;
 
+  /** For the operations of one transfer. */
   constructor({ retries = DEFAULT_RETRIES, closing }: RetryOptions = {}) {
     this.#retries = retries;
     this.#closing = closing;

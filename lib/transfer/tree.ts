@@ -1,11 +1,11 @@
 import { Condition } from "../core/condition.ts";
 import { FerryError, toFerryError } from "../core/errors.ts";
 import type { Entry } from "../core/metadata.ts";
-import { parseRemotePath } from "../core/remote_path.ts";
+import { joinPaths, parseRemotePath } from "../core/remote_path.ts";
 import { REQUEST_WINDOW } from "../protocol/constants.ts";
 import { copyFile, type CopyOptions, type Outcome } from "./copy.ts";
 import { unreadable } from "./listing.ts";
-import { failureOf, joinPaths, type Place, placeIn } from "./place.ts";
+import { failureOf, type Place, placeIn } from "./place.ts";
 import { type DirectoryMetadata, TreeDirectories, type TreeDirectory } from "./tree_directories.ts";
 import { Turns } from "./turns.ts";
 
@@ -18,11 +18,17 @@ export interface TreeProgress {
   entries: number;
   /** Files that were found so far; `listed` says whether these are all. */
   filesKnown: number;
+  /** Whether the listing has ended. */
   listed: boolean;
+  /** Files that were copied. */
   filesDone: number;
+  /** The bytes in the files that were found so far. */
   bytesKnown: number;
+  /** The bytes that the target has of them. */
   bytesDone: number;
+  /** Files that did not have to be copied. */
   skipped: number;
+  /** Entries that could not be copied. */
   failed: number;
   /** The file that was worked on last. */
   current: string;

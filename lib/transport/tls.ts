@@ -15,7 +15,9 @@ export const ALPN_PROTOCOL = "ferry/1";
 
 /** What a server shows to prove who it is. Both are PEM; the key is secret. */
 export interface Identity {
+  /** The certificate, or a chain that begins with it. */
   readonly certificate: string;
+  /** The private key of the certificate. */
   readonly key: string;
 }
 

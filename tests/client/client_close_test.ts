@@ -129,24 +129,6 @@ Deno.test("get() to a stream whose write() waits for the same client works", asy
   });
 });
 
-Deno.test("get() to a stream that waits for the same client holds the server up, however large the file is", async () => {
-  await using served = await Served.with();
-  await Deno.writeFile(served.join("huge"), new Uint8Array(0));
-  await Deno.truncate(served.join("huge"), 200 * 1024 * 1024);
-  await using client = await served.connect();
-  const before = Deno.memoryUsage().rss;
-  let received = 0;
-  const target = new WritableStream<Uint8Array>({
-    async write() {
-      assertEquals((await client.stat()).kind, "directory");
-    },
-  });
-  const onProgress = (moved: number) => received = moved;
-  assertEquals((await within(client.get("huge", target, { onProgress }), "the file", 20_000)).size, received);
-  assertLess(Deno.memoryUsage().rss - before, 100 * 1024 * 1024);
-  assertEquals(served.events.of("open").length, 2);
-});
-
 Deno.test("get() to a slow stream goes on while others wait behind it", async () => {
   const content = bytes(3_000_000);
   await using served = await Served.with({ "f": content });

@@ -1,56 +1,12 @@
-import { setImmediate } from "node:timers/promises";
 import { assert, assertEquals, assertLess, assertStringIncludes } from "@std/assert";
-import { connect, ConnectionPool, type Entry, listAgain, RemoteStorage, Retry } from "../../lib/mod.ts";
+import { connect, ConnectionPool, listAgain, RemoteStorage, Retry } from "../../lib/mod.ts";
 import { ROOT } from "../../lib/core/remote_path.ts";
-import { FrameKind } from "../../lib/protocol/frames.ts";
-import { concat, frameBytes } from "../helpers/frames.ts";
 import { Collector, failsWith, FakeServer, type Kind, namesIn, type RawPeer, within } from "../helpers/raw.ts";
 import { tempDir } from "../helpers/temp.ts";
 import { transferTree } from "../helpers/trees.ts";
+import { file, flood, flooding, growth } from "../helpers/floods.ts";
 
 const MIB = 1024 * 1024;
-
-function file(path: string): Entry {
-  return { path, kind: "file", size: 1, mtimeMs: 0 };
-}
-
-function encode(kind: Kind, value: unknown): Uint8Array {
-  return frameBytes(FrameKind[kind], JSON.stringify(value));
-}
-
-/** Many frames of one kind in one piece. */
-function flood(kind: Kind, value: unknown): Uint8Array {
-  const one = encode(kind, value);
-  return concat(...Array<Uint8Array>(Math.ceil(256 * 1024 / one.length)).fill(one));
-}
-
-/** A server that answers the first request with one piece after the other, without end; it counts their bytes. */
-function flooding(next: () => Uint8Array): { server: FakeServer; sent: () => number } {
-  let sent = 0;
-  const server = FakeServer.welcoming(async (peer) => {
-    await peer.receive();
-    for (;;) {
-      const piece = next();
-      await peer.sendBytes(piece);
-      sent += piece.length;
-    }
-  });
-  return { server, sent: () => sent };
-}
-
-/** Pieces of a listing without end, with names of 200 characters in order. */
-function endlessListing(): () => Uint8Array {
-  let i = 0;
-  const name = () => String(i++).padStart(12, "0") + "n".repeat(188);
-  return () =>
-    concat(...Array.from({ length: 8 }, () => encode("entries", Array.from({ length: 150 }, () => file(name())))));
-}
-
-/** How many bytes of memory are in use more than at the beginning. */
-function growth(): () => number {
-  const before = Deno.memoryUsage().rss;
-  return () => Deno.memoryUsage().rss - before;
-}
 
 Deno.test("endless frames that nobody asked for end with an error at once", async (t) => {
   const READY = { size: 5, mtimeMs: 0, version: "v" };
@@ -74,81 +30,6 @@ Deno.test("endless frames that nobody asked for end with an error at once", asyn
     assertLess(sent(), 32 * MIB);
     assertLess(grown(), 100 * MIB);
   });
-});
-
-Deno.test("endless notices and signs of life cost no memory, and leave the client to its user", async (t) => {
-  const floods: Record<string, [piece: Uint8Array, bytes: number]> = {
-    "notices": [flood("notice", { text: "x".repeat(1000), reason: "message" }), 64 * MIB],
-    // They are small, so that each byte takes longer.
-    "signs of life": [concat(...Array<Uint8Array>(30_000).fill(frameBytes(FrameKind.alive))), 8 * MIB],
-  };
-  for (const [what, [piece, bytes]] of Object.entries(floods)) {
-    await t.step(what, async () => {
-      const { server, sent } = flooding(() => piece);
-      await using _server = server;
-      const grown = growth();
-      await using client = await connect(server.address);
-      const stop = new AbortController();
-      const stat = client.stat("a", { signal: stop.signal }).then(() => "ok", ({ code }) => code);
-      let slowest = 0;
-      const start = performance.now();
-      while (sent() < bytes) {
-        assertLess(performance.now() - start, 30_000);
-        const began = performance.now();
-        await new Promise((resolve) => setTimeout(resolve));
-        slowest = Math.max(slowest, performance.now() - began);
-      }
-      assertLess(grown(), 100 * MIB);
-      // The user's own signals come through.
-      assertLess(slowest, 500);
-      stop.abort();
-      assertEquals(await within(stat), "Cancelled");
-    });
-  }
-});
-
-Deno.test("dir() of a listing without end holds the server up, and can be cancelled", async () => {
-  const { server, sent } = flooding(endlessListing());
-  await using _server = server;
-  const grown = growth();
-  await using client = await connect(server.address);
-  const stop = new AbortController();
-  const entries = client.dir(undefined, { signal: stop.signal });
-  await within(entries.next());
-  for (let last = -1; last !== sent();) {
-    last = sent();
-    for (let i = 0; i < 200; i++) await setImmediate();
-  }
-  // What the sockets' buffers hold, and little more.
-  assertLess(sent(), 24 * MIB);
-  assertLess(grown(), 100 * MIB);
-  stop.abort();
-  await failsWith(Array.fromAsync(entries), "Cancelled");
-});
-
-Deno.test("dir() of a listing without end holds the server up, too, when another command is made, which goes elsewhere", async () => {
-  let connections = 0;
-  let sent = 0;
-  const next = endlessListing();
-  await using server = FakeServer.welcoming(async (peer) => {
-    const isFirst = ++connections === 1;
-    await peer.receive();
-    if (!isFirst) await peer.sendAll(["ok", { kind: "file", size: 1, mtimeMs: 0, version: "v" }]);
-    for (; isFirst; sent++) await peer.sendBytes(next());
-    await peer.receive();
-  });
-  const grown = growth();
-  await using client = await connect(server.address);
-  const entries = client.dir();
-  await within(entries.next());
-  assertEquals((await within(client.stat("a"))).size, 1);
-  for (let last = -1; last !== sent;) {
-    last = sent;
-    for (let i = 0; i < 200; i++) await setImmediate();
-  }
-  assertLess(grown(), 100 * MIB);
-  assertEquals(connections, 2);
-  await entries.return?.();
 });
 
 /** Answers every `get` with one byte, and the listing with `entries`; counts the requests for each path. */

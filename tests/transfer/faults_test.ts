@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertGreater, assertLess } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { type Client, connect, FerryError } from "../../lib/mod.ts";
 import { createIdentity } from "../../lib/auth/certificate.ts";
 import { FaultProxy, type Faults } from "../helpers/proxy.ts";
@@ -7,6 +7,7 @@ import { assertFile, Collector, failsWith, namesIn, Served, within } from "../he
 import { type TempDir, tempDir } from "../helpers/temp.ts";
 
 type Transfer = "get" | "put";
+
 type Way = "toServer" | "toClient";
 
 const TRANSFERS: readonly Transfer[] = ["get", "put"];
@@ -224,19 +225,4 @@ Deno.test("connect() says what it is when a bit of the encryption's greeting was
   };
   // In the certificate and what proves it, all of which is encrypted already.
   await Promise.all([250, 300, 400, 500, 600, 650, 700].map(attempt));
-});
-
-Deno.test("get() started many times at once over a line with delays does not wait for each in turn", async () => {
-  const files = Object.fromEntries(Array.from({ length: 100 }, (_, i) => [`f${i}`, bytes(100, i)]));
-  await using served = await Served.with(files);
-  await using local = await tempDir();
-  const delayMs = 20;
-  await using proxy = await FaultProxy.to(served.address, { toServer: { delayMs }, toClient: { delayMs } });
-  await using client = await connect(proxy.address);
-  const began = performance.now();
-  await Promise.all(Object.keys(files).map((name) => client.get(name, local.join(name))));
-  const took = performance.now() - began;
-  assertGreater(took, 2 * delayMs - 1);
-  assertLess(took, 100 * 2 * delayMs / 4);
-  for (const [name, content] of Object.entries(files)) await assertFile(local.join(name), content);
 });

@@ -1,16 +1,11 @@
-import { assert, assertEquals } from "@std/assert";
+import { assertEquals } from "@std/assert";
 import { connect } from "../../lib/mod.ts";
-import { FrameKind } from "../../lib/protocol/frames.ts";
-import { concat, frameBytes } from "../helpers/frames.ts";
+import { concat } from "../helpers/frames.ts";
 import { failsWith, FakeServer, RawPeer, within } from "../helpers/raw.ts";
 import { asked, CONTENT, FACTS, fieldsOf, flipped, MIB } from "../helpers/resuming.ts";
-import { at } from "../helpers/storage.ts";
 import { tempDir } from "../helpers/temp.ts";
 
 const SIZE = CONTENT.length;
-
-/** A name that fills a frame. */
-const LONG_NAME = { upload: "n".repeat(60_000) };
 
 const WRONG = await fieldsOf(flipped(flipped(CONTENT.subarray(0, 2 * MIB), 0), MIB));
 const MANY = await fieldsOf(CONTENT);
@@ -118,23 +113,4 @@ Deno.test("put() fails when the server is content before the end of the body", a
   await Deno.writeFile(local.join("f"), CONTENT);
   await using client = await connect(server.address);
   await failsWith(client.put(local.join("f"), "f"), "BadRequest");
-});
-
-Deno.test("an upload in parts fails when the server names the upload twice, and holds nothing of what comes after", async () => {
-  const named = Promise.withResolvers<void>();
-  await using server = FakeServer.welcoming(async (peer) => {
-    await peer.receive();
-    await peer.send("ready", { upload: "name" });
-    await named.promise;
-    const many = concat(...Array.from({ length: 100 }, () => frameBytes(FrameKind.ready, JSON.stringify(LONG_NAME))));
-    for (let i = 0; i < 50; i++) await peer.sendBytes(many);
-    await peer.receive();
-  });
-  await using client = await connect(server.address);
-  const before = Deno.memoryUsage().rss;
-  const upload = await within(client.storage.upload(at("f"), { size: SIZE, inParts: true }));
-  named.resolve();
-  await failsWith(upload.commit(), "BadRequest");
-  // 50 times 100 names of 60,000 bytes are 300 MB.
-  assert(Deno.memoryUsage().rss - before < 150 * MIB, `${(Deno.memoryUsage().rss - before) / MIB} MiB more`);
 });

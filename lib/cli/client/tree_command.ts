@@ -1,9 +1,10 @@
 import { FerryError } from "../../core/errors.ts";
 import type { Entry } from "../../core/metadata.ts";
-import { printable, quote } from "../../core/text.ts";
+import { quote } from "../../core/text.ts";
 import type { Place } from "../../transfer/place.ts";
 import { copyTree, type TreeOptions } from "../../transfer/tree.ts";
 import { copyOptions } from "./flags.ts";
+import { explain } from "../terminal/explain.ts";
 import { bytes, took } from "../terminal/format.ts";
 import type { Transfer } from "./invocation.ts";
 import { TreeProgressLine } from "./progress.ts";
@@ -44,7 +45,7 @@ export async function transferTree(
     onFailure(_path, error) {
       first ??= error;
       line.clear();
-      shell.output.inform(printable(error.message));
+      shell.output.inform(explain(error).message);
     },
     onPlan: (path) => shell.output.print(`${verb} ${quote(path)}\n`),
   });

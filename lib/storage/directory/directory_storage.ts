@@ -1,4 +1,4 @@
-import type { Entry, FileMetadata } from "../../core/metadata.ts";
+import type { Digest, Entry, FileMetadata } from "../../core/metadata.ts";
 import { Buffer } from "node:buffer";
 import { existsSync } from "node:fs";
 import { join, SEPARATOR } from "@std/path";
@@ -74,6 +74,8 @@ export class DirectoryStorage implements Storage {
   }
 
   /**
+   * Opens a directory.
+   *
    * @param root The directory to serve; it must exist.
    * @throws {FerryError} `NotFound`, `NotADirectory`, `Refused`.
    */
@@ -207,7 +209,7 @@ export class DirectoryStorage implements Storage {
   async digest(
     path: RemotePath,
     options: OperationOptions = {},
-  ): Promise<{ sha256: string; size: number; version: string }> {
+  ): Promise<Digest> {
     const reader = await this.read(path, options);
     try {
       const { size, version } = reader.metadata;
