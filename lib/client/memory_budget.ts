@@ -1,3 +1,5 @@
+import { unlessAborted } from "../core/unless_aborted.ts";
+
 /** How long those who have taken memory may do nothing before the next may begin all the same, in ms. */
 const STALL_MS = 50;
 
@@ -21,15 +23,9 @@ export class MemoryBudget {
   }
 
   /** Takes memory, at once if there is enough. */
-  take(bytes: number): Promise<void> | void {
-    if (this.#waiters.length === 0 && bytes <= this.#left) {
-      this.#left -= bytes;
-      return;
-    }
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#waiters.push({ bytes, grant: resolve });
-    this.#watch();
-    return promise;
+  take(bytes: number, signal: AbortSignal | undefined): Promise<void> | void {
+    if (this.#waiters.length > 0 || bytes > this.#left) return this.#wait(bytes, signal);
+    this.#left -= bytes;
   }
 
   /** Gives back what was taken. */
@@ -38,6 +34,18 @@ export class MemoryBudget {
     if (this.#waiters.length === 0) return;
     for (let next = this.#waiters[0]; next && next.bytes <= this.#left; next = this.#waiters[0]) this.#grant();
     this.#watch();
+  }
+
+  async #wait(bytes: number, signal: AbortSignal | undefined): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#waiters.push({ bytes, grant: resolve });
+    this.#watch();
+    try {
+      await unlessAborted(promise, signal);
+    } catch (error) {
+      void promise.then(() => this.give(bytes));
+      throw error;
+    }
   }
 
   #grant(): void {

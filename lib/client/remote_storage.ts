@@ -83,8 +83,8 @@ export class RemoteStorage implements Storage {
     if (size === undefined || size > MAX_SMALL_BYTES || offset > 0 || inParts) {
       return await LargeUpload.open(this.#pool, path, options, request);
     }
-    const taken = this.#budget.take(size);
-    if (taken) await taken;
+    const waiting = this.#budget.take(size, signal);
+    if (waiting) await waiting;
     return new SmallUpload(this.#pool, this.#budget, path, size, options, request);
   }
 
@@ -120,9 +120,10 @@ export class RemoteStorage implements Storage {
     await this.#pool.ask({ command: "remove", path, recursive }, signal);
   }
 
-  async blocks(path: RemotePath, { length, signal }: BlockOptions): ReturnType<Storage["blocks"]> {
+  async blocks(path: RemotePath, { length, blockSize, signal }: BlockOptions): ReturnType<Storage["blocks"]> {
     fileOnly(path);
-    const { size, mtimeMs, version, ...fields } = await this.#pool.ask({ command: "blocks", path, length }, signal);
+    const request = { command: "blocks", path, length, blockSize } as const;
+    const { size, mtimeMs, version, ...fields } = await this.#pool.ask(request, signal);
     return { sums: decodeBlocks(fields), metadata: { kind: "file", size, mtimeMs, version } };
   }
 

@@ -22,6 +22,20 @@ function checkReceipt(value: unknown, path: RemotePath, size: number | undefined
   throw cannot("put", path, new FerryError("Corrupt", "the server's receipt is about something else"));
 }
 
+/** Files up to a quarter of this are collected in one array of this size; to make one for each takes longer than to fill it. */
+const SHARED_BYTES = 64 * 1024;
+
+let shared = new Uint8Array(0);
+
+/** An array of a size, which others do not use. */
+function arrayOf(size: number): Uint8Array<ArrayBuffer> {
+  if (size > SHARED_BYTES / 4) return new Uint8Array(size);
+  if (shared.length < size) shared = new Uint8Array(SHARED_BYTES);
+  const array = shared.subarray(0, size);
+  shared = shared.subarray(size);
+  return array;
+}
+
 /** A small file: collected, and sent with its request in one piece at `commit`, so that nothing is waited for. */
 export class SmallUpload implements Upload {
   readonly #pool: ConnectionPool;
@@ -48,7 +62,7 @@ export class SmallUpload implements Upload {
     this.#path = path;
     this.#request = putRequest(path, options);
     this.#options = requestOptions;
-    this.#bytes = new Uint8Array(size);
+    this.#bytes = arrayOf(size);
   }
 
   write(bytes: Uint8Array): void {

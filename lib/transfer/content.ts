@@ -43,8 +43,11 @@ class Content implements Blame {
   }
 
   async copy(): Promise<Copied> {
+    const { known, resume = true } = this.#options;
+    // What would be saved of a small file is less than it costs to ask.
+    const mayResume = resume && (known === undefined || known.size > PIECE_BYTES);
     try {
-      for (let restarts = 0; restarts < MAX_RESTARTS; restarts++) {
+      for (let restarts = 0; mayResume && restarts < MAX_RESTARTS; restarts++) {
         const copied = await this.#resume();
         if (copied) return copied;
       }
@@ -68,10 +71,9 @@ class Content implements Blame {
 
   /** Asks the target what it has kept, and compares that with the source. */
   async #start(): Promise<Start> {
-    const { known, overwrite, resume = true, signal } = this.#options;
+    const { known, overwrite, signal } = this.#options;
     const { storage, path } = this.#target;
-    // What would be saved of a small file is less than it costs to ask.
-    if (!storage.offer || !resume || known && known.size <= PIECE_BYTES) return BEGINNING;
+    if (!storage.offer) return BEGINNING;
     this.isSource = false;
     const { sums, state: kept } = await storage.offer(path, { size: known?.size, overwrite, signal });
     const { covered: length, blockSize } = sums;
@@ -83,8 +85,10 @@ class Content implements Blame {
   }
 
   async #copyFrom(start: Start): Promise<Copied> {
-    const whole = await this.#statIfSplit();
-    const leave = await this.#options.turn?.();
+    const { connections = 1, turn } = this.#options;
+    const whole = connections > 1 ? await this.#statIfSplit() : undefined;
+    const taken = turn?.();
+    const leave = taken instanceof Promise ? await taken : taken;
     try {
       return whole ? await this.#copyInRanges(start, whole) : await this.#copyInOne(start, leave);
     } finally {
@@ -94,10 +98,8 @@ class Content implements Blame {
 
   /** The metadata of the source, if it is to be transferred in ranges. */
   async #statIfSplit(): Promise<FileMetadata | undefined> {
-    const { connections = 1, signal } = this.#options;
-    if (connections === 1) return undefined;
     this.isSource = true;
-    const metadata = await this.#source.storage.stat(this.#source.path, { signal });
+    const metadata = await this.#source.storage.stat(this.#source.path, { signal: this.#options.signal });
     return metadata.kind === "file" && metadata.size >= MIN_SPLIT_BYTES ? metadata : undefined;
   }
 

@@ -1,11 +1,11 @@
 import { Condition } from "../core/condition.ts";
 import { FerryError, toFerryError } from "../core/errors.ts";
 import type { Entry } from "../core/metadata.ts";
-import { parseRemotePath } from "../core/remote_path.ts";
+import { joinPaths, parseRemotePath } from "../core/remote_path.ts";
 import { REQUEST_WINDOW } from "../protocol/constants.ts";
 import { copyFile, type CopyOptions, type Outcome } from "./copy.ts";
 import { unreadable } from "./listing.ts";
-import { failureOf, joinPaths, type Place, placeIn } from "./place.ts";
+import { failureOf, type Place, placeIn } from "./place.ts";
 import { type DirectoryMetadata, TreeDirectories, type TreeDirectory } from "./tree_directories.ts";
 import { Turns } from "./turns.ts";
 

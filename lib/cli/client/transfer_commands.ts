@@ -2,13 +2,13 @@ import { ensureDir } from "@std/fs/ensure-dir";
 import { basename, join, resolve, SEPARATOR } from "@std/path";
 import { cannot, FerryError } from "../../core/errors.ts";
 import type { Entry, FileMetadata } from "../../core/metadata.ts";
-import { parseRemotePath, type RemotePath, ROOT } from "../../core/remote_path.ts";
+import { parseRemotePath, pathIn, type RemotePath, ROOT } from "../../core/remote_path.ts";
 import { quote } from "../../core/text.ts";
 import { DirectoryStorage } from "../../storage/directory/directory_storage.ts";
 import { copyFile } from "../../transfer/copy.ts";
 import { listAgain } from "../../transfer/listing.ts";
 import { localSource, localTarget } from "../../transfer/local.ts";
-import { joinPaths, type Place } from "../../transfer/place.ts";
+import type { Place } from "../../transfer/place.ts";
 import { readToStream, storeStream } from "../../transfer/streams.ts";
 import type { TreeOptions } from "../../transfer/tree.ts";
 import { explain } from "../terminal/explain.ts";
@@ -224,7 +224,7 @@ async function putOne(transfer: Transfer, shown: string, { remote, into, names }
   const source = localSource(shown);
   const name = basename(resolve(shown));
   names?.add(name);
-  const target = remotePlace(transfer, into ? parseRemotePath(joinPaths(remote, name)) : remote);
+  const target = remotePlace(transfer, into ? pathIn(remote, parseRemotePath(name)) : remote);
   const metadata = await source.storage.stat(source.path).catch((error) =>
     Promise.reject(cannot("read", shown, error))
   );
