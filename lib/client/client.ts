@@ -8,9 +8,10 @@ import { copyContent } from "../transfer/content.ts";
 import { localSource, localTarget } from "../transfer/local.ts";
 import type { Place } from "../transfer/place.ts";
 import { readToStream, storeStream } from "../transfer/streams.ts";
+import { closeSoon } from "./close_soon.ts";
 import type { CommandOptions, PutOptions, TransferOptions } from "./command_options.ts";
-import { openConnection } from "./connect.ts";
-import { closeSoon, ConnectionPool, type PoolOptions } from "./connection_pool.ts";
+import { type OpenConnection, openConnection } from "./connect.ts";
+import { ConnectionPool, type PoolOptions } from "./connection_pool.ts";
 import type { Pipeline } from "./pipeline.ts";
 import { RemoteStorage } from "./remote_storage.ts";
 
@@ -43,18 +44,16 @@ export class Client implements AsyncDisposable {
   #isClosing = false;
   #idle: PromiseWithResolvers<void> | undefined;
 
-  /** Use {@linkcode connect}. */
-  constructor(pool: ConnectionPool, own: Pipeline) {
-    this.peer = own.peer;
-    this.welcome = pool.welcome;
-    this.storage = new RemoteStorage(pool);
-    this.ended = own.ended;
-    this.#pool = pool;
-    this.#own = own;
-    void own.ended.then((reason) => {
-      pool.fail(reason);
-      this.#ending.abort(reason);
-    });
+  /** Use {@linkcode connect}. @param first The connection that the session lives with. */
+  constructor(options: ConnectOptions, first: OpenConnection) {
+    this.#pool = new ConnectionPool({ ...options, onLost: (reason) => this.#pool.fail(reason) }, first);
+    if (!this.#pool.first) throw new TypeError("a pool begins with the connection that it is given");
+    this.#own = this.#pool.first;
+    this.peer = first.connection.peer;
+    this.welcome = first.welcome;
+    this.storage = new RemoteStorage(this.#pool);
+    this.ended = this.#own.ended;
+    void this.ended.then((reason) => this.#ending.abort(reason));
   }
 
   /** Whether the server lets this session do that. */
@@ -162,7 +161,7 @@ export class Client implements AsyncDisposable {
 
   /** Ends the session as `close` does, but what is under way for 2 s more is given up. Never throws. */
   [Symbol.asyncDispose](): Promise<void> {
-    return closeSoon(this, this.#pool);
+    return closeSoon(() => this.close(), (late) => this.#pool.fail(late));
   }
 
   /** Runs a command that may make several requests; `close` waits for its end. */
@@ -258,6 +257,5 @@ async function* failed(error: unknown): AsyncGenerator<never> {
  * end does not trust the other; `Unsupported` when it speaks another version; `Cancelled`.
  */
 export async function connect(options: ConnectOptions): Promise<Client> {
-  const pool = new ConnectionPool(options, await openConnection(options, options.signal));
-  return new Client(pool, await pool.connect());
+  return new Client(options, await openConnection(options, options.signal));
 }

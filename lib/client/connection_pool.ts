@@ -3,6 +3,7 @@ import type { Notice, Welcome } from "../protocol/codec.ts";
 import type { CommandName, OkOf, Request, RequestOf } from "../protocol/commands.ts";
 import { unlessAborted } from "../core/unless_aborted.ts";
 import { AbortWatch } from "./abort_watch.ts";
+import { closeSoon } from "./close_soon.ts";
 import { type OpenConnection, openConnection, type ServerOptions } from "./connect.ts";
 import { PendingRequest, type RequestSender } from "./pending_request.ts";
 import { Pipeline } from "./pipeline.ts";
@@ -18,9 +19,6 @@ const MAX_STUCK_MS = 60_000;
 
 /** A further connection that has done nothing for so long is closed, in ms. */
 const IDLE_MS = 30_000;
-
-/** How long what is under way may take when a pool is disposed of, in ms. */
-const DISPOSE_TIMEOUT_MS = 2_000;
 
 /** How a pool connects. */
 export interface PoolOptions extends ServerOptions {
@@ -146,14 +144,14 @@ export class ConnectionPool implements AsyncDisposable {
     if (this.#failure) throw this.#failure;
     this.#ending.abort();
     await Promise.allSettled(this.#opening.values());
-    const results = await Promise.allSettled([...this.#pipelines()].map((pipeline) => pipeline.close()));
+    const results = await Promise.allSettled(this.#pipelines().map((pipeline) => pipeline.close()));
     this.fail(new FerryError("Disconnected", "the connection was closed"));
     for (const result of results) if (result.status === "rejected") throw result.reason;
   }
 
   /** Ends all sessions as `close` does, but what is under way for 2 s more is given up. Never throws. */
   [Symbol.asyncDispose](): Promise<void> {
-    return closeSoon(this, this);
+    return closeSoon(() => this.close(), (late) => this.fail(late));
   }
 
   /** Closes all connections; what is under way and what is asked later fails with `error`. Only the first call counts. */
@@ -167,9 +165,8 @@ export class ConnectionPool implements AsyncDisposable {
     for (const pipeline of this.#pipelines()) pipeline.fail(error);
   }
 
-  *#pipelines(): Generator<Pipeline> {
-    for (const pipeline of this.#regular) if (pipeline) yield pipeline;
-    yield* this.#further;
+  #pipelines(): Pipeline[] {
+    return [...this.#regular, ...this.#further].filter((pipeline) => pipeline !== undefined);
   }
 
   #settled(request: PendingRequest): void {
@@ -188,24 +185,12 @@ export class ConnectionPool implements AsyncDisposable {
     const { after, isApart } = request.options;
     if (after && !after.settled) return after.sender?.accepts(request) ? after.sender : undefined;
     if (!isApart) {
-      const best = this.#leastBusy(this.#regular, request);
+      const best = leastBusy(this.#regular, request, this.#turn++);
       // While one of them is not open, no request waits behind another.
       if (best && (best.load === 0 || !this.#regular.includes(undefined))) return best;
       if (this.#regular.includes(undefined)) return "regular";
     }
-    return this.#leastBusy(this.#further, request) ?? "further";
-  }
-
-  /** The connection with the fewest requests among those that would take one, in turn where several have as many. */
-  #leastBusy(among: readonly (Pipeline | undefined)[], request: PendingRequest): Pipeline | undefined {
-    let best: Pipeline | undefined;
-    this.#turn++;
-    for (let i = 0; i < among.length; i++) {
-      const each = among[(this.#turn + i) % among.length];
-      if (!each?.accepts(request)) continue;
-      if (!best || each.load < best.load) best = each;
-    }
-    return best;
+    return leastBusy(this.#further, request, 0) ?? "further";
   }
 
   /** Sends what waits, as far as there are connections for it, and opens those that are missing. */
@@ -241,11 +226,8 @@ export class ConnectionPool implements AsyncDisposable {
   }
 
   #openOne(place: number | "further"): Promise<Pipeline> {
-    let opening = this.#opening.get(place);
-    if (!opening) {
-      opening = this.#connectTo(place);
-      this.#opening.set(place, opening);
-    }
+    const opening = this.#opening.get(place) ?? this.#connectTo(place);
+    this.#opening.set(place, opening);
     return opening;
   }
 
@@ -275,10 +257,10 @@ export class ConnectionPool implements AsyncDisposable {
       onNotice: (notice) => {
         if (place === 0) this.#options.onNotice?.(notice);
       },
+      onEnd: (reason) => this.#lost(place, pipeline, reason),
     });
     if (place === "further") this.#further.push(pipeline);
     else this.#regular[place] = pipeline;
-    void pipeline.ended.then((reason) => this.#lost(place, pipeline, reason));
     this.#watchIdle();
     this.#placeWaiting();
     return pipeline;
@@ -317,7 +299,7 @@ export class ConnectionPool implements AsyncDisposable {
     const counts = new Map(this.#further.map((pipeline) => [pipeline, pipeline.count]));
     this.#idleTimer = setTimeout(() => {
       this.#idleTimer = undefined;
-      for (const pipeline of [...this.#further]) {
+      for (const pipeline of this.#further) {
         // That it ends in another way than in order is no failure of anybody.
         if (pipeline.load === 0 && counts.get(pipeline) === pipeline.count) pipeline.close().catch(() => {});
       }
@@ -327,15 +309,20 @@ export class ConnectionPool implements AsyncDisposable {
   }
 }
 
-/** Closes what uses a pool, but what is under way for 2 s more is given up. Never throws. */
-export async function closeSoon(user: { close(): Promise<void> }, pool: ConnectionPool): Promise<void> {
-  const late = new FerryError("Disconnected", "the client was disposed of");
-  const deadline = setTimeout(() => pool.fail(late), DISPOSE_TIMEOUT_MS);
-  try {
-    await user.close();
-  } catch {
-    // It has ended already.
-  } finally {
-    clearTimeout(deadline);
+/**
+ * The connection with the fewest requests among those that would take one.
+ *
+ * @param turn Which one it is where several have as many.
+ */
+function leastBusy(
+  among: readonly (Pipeline | undefined)[],
+  request: PendingRequest,
+  turn: number,
+): Pipeline | undefined {
+  let best: Pipeline | undefined;
+  for (let i = 0; i < among.length; i++) {
+    const each = among[(turn + i) % among.length];
+    if (each?.accepts(request) && (!best || each.load < best.load)) best = each;
   }
+  return best;
 }

@@ -16,8 +16,10 @@ const CLOSE_TIMEOUT_MS = 2_000;
 
 /** Whoever has several pipelines to choose from. */
 export interface PipelineOwner {
-  /** Told when a pipeline may take what it did not take before, and when it has ended. */
+  /** Told when a pipeline may take what it did not take before. */
   onChange(): void;
+  /** Told when the connection has ended, before those who wait for something on it. */
+  onEnd(reason: FerryError): void;
   /** Told of requests that would have to wait behind a body that stands still; they are not sent, or given up. */
   onStall(requests: PendingRequest[]): void;
   onNotice(notice: Notice): void;
@@ -59,10 +61,6 @@ export class Pipeline implements RequestSender {
       (seconds) => this.fail(new FerryError("Timeout", `the server has not said anything for ${seconds} s`)),
     );
     void this.#receiveAll();
-  }
-
-  get peer(): string {
-    return this.#connection.peer;
   }
 
   /** Fulfilled with the reason when the connection has ended. */
@@ -123,13 +121,13 @@ export class Pipeline implements RequestSender {
     this.#heartbeat.stop();
     this.#stall.stop();
     this.#connection.close();
+    this.#owner.onEnd(error);
     for (const request of [...this.#pending.splice(0), ...this.#queue.waiting.splice(0)]) {
       request.lose(error);
       request.leave();
     }
     this.#queue.stop();
     this.#ended.resolve(error);
-    this.#owner.onChange();
   }
 
   /**

@@ -73,7 +73,7 @@ export class RemoteReader implements Reader, AnswerHandler {
   close(): void {
     this.#arrived = undefined;
     this.#letGo();
-    this.#pool.giveUp(this.#request);
+    if (!this.#request.settled) this.#pool.giveUp(this.#request);
   }
 
   ready(value: unknown): void {

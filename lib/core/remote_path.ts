@@ -48,12 +48,14 @@ export function isLonger(text: string, maxBytes: number): boolean {
   return text.length * 3 > maxBytes && Buffer.byteLength(text) > maxBytes;
 }
 
+const TOO_LONG = `it is longer than ${MAX_PATH_BYTES} bytes`;
+
 function whyNot(path: string, windows: boolean): string | undefined {
   if (path === "") return "the name is empty";
   if (path.includes("\0")) return "it contains a NUL character";
   if (!path.isWellFormed()) return "it is not well-formed Unicode";
   if (path.startsWith("/")) return "it must be relative to the served directory";
-  if (isLonger(path, MAX_PATH_BYTES)) return `it is longer than ${MAX_PATH_BYTES} bytes`;
+  if (isLonger(path, MAX_PATH_BYTES)) return TOO_LONG;
   for (const name of path.split("/")) {
     if (name === "") return "it contains an empty name";
     if (name === "." || name === "..") return `it contains "${name}"`;
@@ -64,6 +66,22 @@ function whyNot(path: string, windows: boolean): string | undefined {
     }
   }
   return undefined;
+}
+
+/** Joins two paths, either of which may be empty. */
+export function joinPaths(directory: string, path: string): string {
+  return directory === "" || path === "" ? directory + path : `${directory}/${path}`;
+}
+
+/**
+ * The path of something in a directory.
+ *
+ * @throws {FerryError} `InvalidPath` when it is too long.
+ */
+export function pathIn(directory: RemotePath, path: RemotePath): RemotePath {
+  const joined = joinPaths(directory, path);
+  if (isLonger(joined, MAX_PATH_BYTES)) throw new FerryError("InvalidPath", TOO_LONG);
+  return joined as RemotePath;
 }
 
 /**

@@ -37,8 +37,8 @@ export class RequestBody {
   /** What came before the handler had begun. */
   readonly #kept: Uint8Array[] = [];
   #hasBegun = false;
-  /** The end came before the handler had begun, so that the receiving loop has gone on since. */
-  #endedEarly = false;
+  /** Something has come behind it, so that a cancel that came with it has most likely been seen. */
+  #isFollowed = false;
   /** What `next` has given of it last. */
   #given: Uint8Array | undefined;
   /** What was delivered and not yet taken; null is the end. */
@@ -74,9 +74,13 @@ export class RequestBody {
 
   /** Says that the body is complete and had `size` bytes; a body that had not fails. */
   end(size: number): void {
-    this.#endedEarly = !this.#hasBegun;
     if (size === this.#size) this.#offer(null);
     else this.fail(new FerryError("Corrupt", `${this.#size} bytes arrived of ${size} that were sent`));
+  }
+
+  /** Says that another frame has come behind its end. */
+  follow(): void {
+    this.#isFollowed = true;
   }
 
   /** Says that the body will not be completed, or not be used; the handler's `next` throws `error`. */
@@ -102,7 +106,7 @@ export class RequestBody {
     if (this.#given) return this.#given;
     const bytes = await this.#take();
     if (bytes) return bytes;
-    if (!this.#endedEarly) await endOfRound();
+    if (!this.#isFollowed) await endOfRound();
     if (this.#failure) throw this.#failure;
     return null;
   }

@@ -31,6 +31,8 @@ export class RequestQueue {
   readonly #ahead = new ReadAhead(MAX_AHEAD_BYTES);
   /** The request that is being answered. */
   #current: Job | undefined;
+  /** The body that ended with the last frame. */
+  #ended: RequestBody | undefined;
   /** How many requests have come. */
   #received = 0;
   /** The body that is being received; "ignored" after a request that was not understood. */
@@ -59,6 +61,8 @@ export class RequestQueue {
    */
   async accept({ kind, payload }: Frame): Promise<void> {
     const { body } = this;
+    this.#ended?.follow();
+    this.#ended = undefined;
     switch (kind) {
       case FrameKind.request:
         return await this.#enqueue(payload);
@@ -124,6 +128,7 @@ export class RequestQueue {
 
   #endBody(size: number): void {
     if (this.#body === undefined) throw new FerryError("BadRequest", "end was not expected here");
+    this.#ended = this.body;
     this.body?.end(size);
     this.#body = undefined;
   }

@@ -43,8 +43,11 @@ class Content implements Blame {
   }
 
   async copy(): Promise<Copied> {
+    const { known, resume = true } = this.#options;
+    // What would be saved of a small file is less than it costs to ask.
+    const mayResume = resume && (known === undefined || known.size > PIECE_BYTES);
     try {
-      for (let restarts = 0; restarts < MAX_RESTARTS; restarts++) {
+      for (let restarts = 0; mayResume && restarts < MAX_RESTARTS; restarts++) {
         const copied = await this.#resume();
         if (copied) return copied;
       }
@@ -68,10 +71,9 @@ class Content implements Blame {
 
   /** Asks the target what it has kept, and compares that with the source. */
   async #start(): Promise<Start> {
-    const { known, overwrite, resume = true, signal } = this.#options;
+    const { known, overwrite, signal } = this.#options;
     const { storage, path } = this.#target;
-    // What would be saved of a small file is less than it costs to ask.
-    if (!storage.offer || !resume || known && known.size <= PIECE_BYTES) return BEGINNING;
+    if (!storage.offer) return BEGINNING;
     this.isSource = false;
     const { sums, state: kept } = await storage.offer(path, { size: known?.size, overwrite, signal });
     const { covered: length, blockSize } = sums;
@@ -83,8 +85,10 @@ class Content implements Blame {
   }
 
   async #copyFrom(start: Start): Promise<Copied> {
-    const whole = await this.#statIfSplit();
-    const leave = await this.#options.turn?.();
+    const { connections = 1, turn } = this.#options;
+    const whole = connections > 1 ? await this.#statIfSplit() : undefined;
+    const taken = turn?.();
+    const leave = taken instanceof Promise ? await taken : taken;
     try {
       return whole ? await this.#copyInRanges(start, whole) : await this.#copyInOne(start, leave);
     } finally {
@@ -94,69 +98,65 @@ class Content implements Blame {
 
   /** The metadata of the source, if it is to be transferred in ranges. */
   async #statIfSplit(): Promise<FileMetadata | undefined> {
-    const { connections = 1, signal } = this.#options;
-    if (connections === 1) return undefined;
     this.isSource = true;
-    const metadata = await this.#source.storage.stat(this.#source.path, { signal });
+    const metadata = await this.#source.storage.stat(this.#source.path, { signal: this.#options.signal });
     return metadata.kind === "file" && metadata.size >= MIN_SPLIT_BYTES ? metadata : undefined;
   }
 
   /** @param leave Called when everything was read. */
   async #copyInOne(start: Start, leave: (() => void) | undefined): Promise<Copied> {
     const reader = await this.#read(start);
+    const { metadata } = reader;
     let isOpen = true;
-    const close = () => {
-      if (isOpen) reader.close();
-      isOpen = false;
-      leave?.();
-    };
+    let upload: Upload | undefined;
     try {
-      const upload = await this.#open(reader.metadata, start, false);
-      return await this.#fill(upload, reader.metadata, () => this.#pour(reader, upload, start), close);
+      upload = await this.#open(metadata, start, false);
+      await this.#pour(reader, upload, start);
+      this.isSource = false;
+      const committing = upload.commit();
+      isOpen = false;
+      reader.close();
+      leave?.();
+      return { metadata, receipt: await committing };
+    } catch (error) {
+      await giveUp(upload);
+      throw error;
     } finally {
-      close();
+      if (isOpen) reader.close();
     }
   }
 
   async #copyInRanges(start: Start, metadata: FileMetadata): Promise<Copied> {
-    const { offset = 0 } = start;
-    const rest = { offset, size: metadata.size, version: (start.metadata ?? metadata).version };
-    const upload = await this.#open(metadata, start, true);
-    return await this.#fill(upload, metadata, async () => {
-      if (upload.openPart) return await copyRanges(this.#source, this.#target, upload, rest, this.#options);
-      const reader = await this.#read({ ...start, metadata });
-      try {
-        await this.#pour(reader, upload, start);
-      } finally {
-        reader.close();
-      }
-    });
-  }
-
-  /** Has an upload filled, and puts the file in place. @param sent Called when everything was sent. */
-  async #fill(upload: Upload, metadata: FileMetadata, fill: () => Promise<void>, sent?: () => void): Promise<Copied> {
+    const { version } = start.metadata ?? metadata;
+    const rest = { offset: start.offset ?? 0, size: metadata.size, version };
+    let upload: Upload | undefined;
     try {
-      await fill();
+      upload = await this.#open(metadata, start, true);
+      if (upload.openPart) await copyRanges(this.#source, this.#target, upload, rest, this.#options);
+      else await this.#pourAll(upload, { ...start, metadata });
       this.isSource = false;
-      const committing = upload.commit();
-      sent?.();
-      return { metadata, receipt: await committing };
+      return { metadata, receipt: await upload.commit() };
     } catch (error) {
-      // What it has failed with says more than what its end may fail with.
-      await upload.abort().catch(() => {});
+      await giveUp(upload);
       throw error;
     }
   }
 
-  async #read({ offset, metadata }: Start): Promise<Reader> {
+  async #pourAll(upload: Upload, start: Start): Promise<void> {
+    const reader = await this.#read(start);
+    try {
+      await this.#pour(reader, upload, start);
+    } finally {
+      reader.close();
+    }
+  }
+
+  #read(start: Start): Promise<Reader> {
     this.isSource = true;
+    const { offset, metadata } = start;
     const { storage, path } = this.#source;
-    const { signal } = this.#options;
-    const reader = await storage.read(path, { offset, ifVersion: metadata?.version, signal });
-    const { size, mtimeMs } = reader.metadata;
-    if (!metadata || size === metadata.size && mtimeMs === metadata.mtimeMs) return reader;
-    reader.close();
-    throw new FerryError("Corrupt", "the same version of it had another size or time before");
+    const reading = storage.read(path, { offset, ifVersion: metadata?.version, signal: this.#options.signal });
+    return metadata ? reading.then((reader) => requireSame(reader, metadata)) : reading;
   }
 
   #open(metadata: FileMetadata, { offset, kept }: Start, inParts: boolean): Promise<Upload> {
@@ -167,13 +167,25 @@ class Content implements Blame {
     return this.#target.storage.upload(this.#target.path, options);
   }
 
-  async #pour(reader: Reader, upload: Upload, { offset = 0 }: Start): Promise<void> {
+  #pour(reader: Reader, upload: Upload, { offset = 0 }: Start): Promise<void> {
     const { signal, onProgress } = this.#options;
     const { size } = reader.metadata;
     onProgress?.(offset, size);
     const onMoved = (moved: number) => onProgress?.(offset + moved, size);
-    await pump(reader, upload, { blame: this, signal, onMoved });
+    return pump(reader, upload, { blame: this, signal, onMoved });
   }
+}
+
+/** Closes what is not the file that was compared. */
+function requireSame(reader: Reader, { size, mtimeMs }: FileMetadata): Reader {
+  if (reader.metadata.size === size && reader.metadata.mtimeMs === mtimeMs) return reader;
+  reader.close();
+  throw new FerryError("Corrupt", "the same version of it had another size or time before");
+}
+
+/** Ends an upload. What it was given up for says more than what this may fail with. */
+async function giveUp(upload: Upload | undefined): Promise<void> {
+  await upload?.abort().catch(() => {});
 }
 
 /**

@@ -27,5 +27,5 @@ export interface ContentOptions extends OperationOptions {
   /** Told how many bytes the target has and how many there are in all. Must not throw. */
   readonly onProgress?: ((moved: number, total: number) => void) | undefined;
   /** Waits for the turn to send; what it gives is called when all is sent, or given up. */
-  readonly turn?: (() => Promise<() => void>) | undefined;
+  readonly turn?: (() => Promise<() => void> | (() => void)) | undefined;
 }

@@ -1,5 +1,5 @@
 import { cannot, type FerryError } from "../core/errors.ts";
-import { parseRemotePath, type RemotePath, ROOT } from "../core/remote_path.ts";
+import { joinPaths, pathIn, type RemotePath } from "../core/remote_path.ts";
 import type { Storage } from "../storage/storage.ts";
 
 /** A file or directory in a storage. */
@@ -32,13 +32,7 @@ export function failureOf(error: unknown, { isSource }: Blame, shown: string, ve
   return cannot(isSource ? SIDES[verb].source : SIDES[verb].target, shown, error);
 }
 
-/** Joins two paths, either of which may be empty. */
-export function joinPaths(directory: string, path: string): string {
-  return directory === "" || path === "" ? directory + path : `${directory}/${path}`;
-}
-
 /** What has a path in a directory. */
 export function placeIn({ storage, path: directory, shown }: Place, path: RemotePath): Place {
-  const joined = directory === ROOT ? path : parseRemotePath(joinPaths(directory, path));
-  return { storage, path: joined, shown: joinPaths(shown, path) };
+  return { storage, path: pathIn(directory, path), shown: joinPaths(shown, path) };
 }

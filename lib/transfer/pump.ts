@@ -16,7 +16,7 @@ export interface PumpOptions {
 }
 
 /** Moves the next piece, which has at most `most` bytes where we choose; gives its size, or null at the end. */
-type Step = (most: number) => Promise<number | null>;
+type Step = (most: number) => Promise<number | null> | number | null;
 
 /** Takes what should be nothing. */
 const SCRATCH = new Uint8Array(1);
@@ -39,7 +39,9 @@ export async function pump(reader: Reader, sink: ByteSink, options: PumpOptions)
       throwIfAborted(signal);
       const left = reader.length - moved;
       // At the end the reader looks whether the file is still what it was.
-      const n = left > 0 || reader.next ? await step(Math.min(left, PIECE_BYTES)) : await read(SCRATCH);
+      const moving = left > 0 || reader.next ? step(Math.min(left, PIECE_BYTES)) : read(SCRATCH);
+      // Small files are many, and most often there is nothing to wait for.
+      const n = moving instanceof Promise ? await moving : moving;
       if (n === null && left === 0) return;
       if (n === null || left <= 0) throw new FerryError("Changed", "it changed while it was read; try again");
       onMoved(moved += n);
@@ -51,23 +53,28 @@ export async function pump(reader: Reader, sink: ByteSink, options: PumpOptions)
 
 /** Gives the sink the reader's own bytes. */
 function handing(reader: Reader, sink: ByteSink, blame: Blame): Step {
-  return async () => {
-    blame.isSource = true;
-    const given = reader.next?.() ?? null;
-    const bytes = given instanceof Promise ? await given : given;
+  const hand = (bytes: Uint8Array | null) => {
     blame.isSource = false;
     if (bytes === null) return null;
     const writing = sink.write(bytes);
-    if (writing) await writing;
-    return bytes.length;
+    return writing ? writing.then(() => bytes.length) : bytes.length;
+  };
+  return () => {
+    blame.isSource = true;
+    const given = reader.next?.() ?? null;
+    return given instanceof Promise ? given.then(hand) : hand(given);
   };
 }
 
 /** Has the reader fill a space of the sink's own, or else `carrier`. */
 function filling(read: Fill, sink: ByteSink, blame: Blame, carrier: Uint8Array<ArrayBuffer> | undefined): Step {
+  if (!carrier) {
+    return (most) => {
+      blame.isSource = false;
+      return sink.fill?.(most, read) ?? null;
+    };
+  }
   return async (most) => {
-    blame.isSource = false;
-    if (!carrier) return await sink.fill?.(most, read) ?? null;
     const space = carrier.subarray(0, most);
     const n = await read(space);
     blame.isSource = false;

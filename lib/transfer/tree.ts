@@ -1,11 +1,11 @@
 import { Condition } from "../core/condition.ts";
 import { FerryError, toFerryError } from "../core/errors.ts";
 import type { Entry } from "../core/metadata.ts";
-import { parseRemotePath } from "../core/remote_path.ts";
+import { joinPaths, parseRemotePath } from "../core/remote_path.ts";
 import { REQUEST_WINDOW } from "../protocol/constants.ts";
 import { copyFile, type CopyOptions, type Outcome } from "./copy.ts";
 import { unreadable } from "./listing.ts";
-import { failureOf, joinPaths, type Place, placeIn } from "./place.ts";
+import { failureOf, type Place, placeIn } from "./place.ts";
 import { type DirectoryMetadata, TreeDirectories, type TreeDirectory } from "./tree_directories.ts";
 import { Turns } from "./turns.ts";
 
@@ -50,6 +50,11 @@ export interface TreeOptions extends Omit<CopyOptions, "known" | "onProgress" | 
   readonly onFailure?: ((path: string, error: FerryError) => void) | undefined;
   /** Told of each file that would be copied, with `dryRun`. */
   readonly onPlan?: ((path: string) => Promise<void>) | undefined;
+}
+
+/** The bits of a directory of which something is missing, so that a later attempt can add it. */
+function withOwner(mode: number | undefined): number | undefined {
+  return mode === undefined ? undefined : mode | 0o700;
 }
 
 /** The copy of the entries of one tree, many at a time. A failure concerns one entry; the others go on. */
@@ -148,7 +153,7 @@ class TreeCopy {
       const shown = joinPaths(this.#source.shown, path);
       throw failureOf(new FerryError("NotAFile", reason), { isSource: true }, shown, verb);
     }
-    await this.#directories.enter(path, entry).making;
+    await this.#directories.enter(path, entry.unreadable ? { ...entry, mode: withOwner(entry.mode) } : entry).making;
     if (entry.unreadable) throw this.#unreadable(entry);
   }
 

@@ -8,9 +8,15 @@ export class Turns {
   }
 
   /** Waits for a turn. @returns To be called when it is over; only the first call counts. */
-  async take(): Promise<() => void> {
-    if (this.#free > 0) this.#free--;
-    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  take(): Promise<() => void> | (() => void) {
+    if (this.#free === 0) {
+      return new Promise<void>((resolve) => this.#waiting.push(resolve)).then(() => this.#begin());
+    }
+    this.#free--;
+    return this.#begin();
+  }
+
+  #begin(): () => void {
     let isOver = false;
     return () => {
       if (isOver) return;

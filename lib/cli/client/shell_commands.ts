@@ -2,15 +2,17 @@ import { resolve } from "@std/path";
 import type { Entry } from "../../core/metadata.ts";
 import { COMMANDS as PROTOCOL, isCommandName } from "../../protocol/commands.ts";
 import { cannot, FerryError } from "../../core/errors.ts";
+import { joinPaths } from "../../core/remote_path.ts";
 import { printable } from "../../core/text.ts";
 import { unreadable } from "../../transfer/listing.ts";
-import { joinPaths } from "../../transfer/place.ts";
 import { describeFlags, type FlagName, parseFlags } from "./flags.ts";
 import { Columns, localTime } from "../terminal/format.ts";
 import type { Invocation } from "./invocation.ts";
 import { UsageError } from "../terminal/usage.ts";
 import type { Shell } from "./shell.ts";
-import { get, isLocalDirectory, put } from "./transfer_commands.ts";
+import { get } from "./get_command.ts";
+import { isLocalDirectory } from "./local_directory.ts";
+import { put } from "./put_command.ts";
 
 /** What kind of names an argument of a command is, for completion. */
 export type ArgumentKind = "remote" | "local" | "none";

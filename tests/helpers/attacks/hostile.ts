@@ -2,7 +2,6 @@ import { connect, type Socket } from "node:net";
 import { setImmediate } from "node:timers/promises";
 import { connect as connectTls } from "node:tls";
 import { Client } from "../../../lib/client/client.ts";
-import { ConnectionPool } from "../../../lib/client/connection_pool.ts";
 import { ALPN_PROTOCOL } from "../../../lib/transport/tls.ts";
 import { type ByteConn, Connection } from "../../../lib/transport/connection.ts";
 import { greetServer } from "../../../lib/auth/handshake.ts";
@@ -92,12 +91,7 @@ export class Hostile implements ByteConn {
       secret: secret ?? ticket?.secret,
       certificate: ticket?.certificate,
     });
-    const client = () => {
-      const pool = new ConnectionPool(target, { connection, welcome });
-      if (!pool.first) throw new TypeError("the connection was lost at once");
-      return new Client(pool, pool.first);
-    };
-    return { conn, client };
+    return { conn, client: () => new Client(target, { connection, welcome }) };
   }
 
   async read(into: Uint8Array): Promise<number | null> {
