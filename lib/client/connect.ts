@@ -1,6 +1,6 @@
 import { greetServer } from "../auth/handshake.ts";
 import type { Secret } from "../auth/secret.ts";
-import { FerryError, toFerryError } from "../core/errors.ts";
+import { FerryError, ownWords, toFerryError } from "../core/errors.ts";
 import type { Welcome } from "../protocol/codec.ts";
 import { formatAddress, isLoopback } from "../transport/address.ts";
 import { Connection } from "../transport/connection.ts";
@@ -115,6 +115,5 @@ function unreachable(where: string, thrown: unknown): FerryError {
     const final = code === "Unsupported" || code === "Unauthorized";
     return new FerryError(final ? code : "Unreachable", `Cannot connect to ${where}: ${message}`);
   }
-  const reason = thrown instanceof Error ? thrown.message : String(thrown);
-  return new FerryError("Unreachable", `Cannot connect to ${where}: ${reason}`, { cause: thrown });
+  return new FerryError("Unreachable", `Cannot connect to ${where}: ${ownWords(thrown)}`, { cause: thrown });
 }

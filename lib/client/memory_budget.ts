@@ -1,5 +1,8 @@
 import { unlessAborted } from "../core/unless_aborted.ts";
 
+/** Memory is taken from the system in pieces of this size, in bytes: to collect many small ones as garbage takes longer. */
+const SLAB_BYTES = 256 * 1024;
+
 /** How long those who have taken memory may do nothing before the next may begin all the same, in ms. */
 const STALL_MS = 50;
 
@@ -15,6 +18,9 @@ interface Waiter {
 export class MemoryBudget {
   #left: number;
   readonly #waiters: Waiter[] = [];
+  #slab = new Uint8Array(0);
+  /** How much of the slab was given out. */
+  #used = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   /** @param bytes How much there is in all. */
@@ -26,6 +32,17 @@ export class MemoryBudget {
   take(bytes: number, signal: AbortSignal | undefined): Promise<void> | void {
     if (this.#waiters.length > 0 || bytes > this.#left) return this.#wait(bytes, signal);
     this.#left -= bytes;
+  }
+
+  /** An array for what was taken, not to be touched when that was given back. */
+  space(bytes: number): Uint8Array<ArrayBuffer> {
+    if (bytes > SLAB_BYTES / 4) return new Uint8Array(bytes);
+    if (this.#used + bytes > this.#slab.length) {
+      this.#slab = new Uint8Array(SLAB_BYTES);
+      this.#used = 0;
+    }
+    this.#used += bytes;
+    return this.#slab.subarray(this.#used - bytes, this.#used);
   }
 
   /** Gives back what was taken. */

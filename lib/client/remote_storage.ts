@@ -1,6 +1,7 @@
 import { FerryError } from "../core/errors.ts";
 import type { Digest, Entry, FileMetadata } from "../core/metadata.ts";
 import { type RemotePath, ROOT } from "../core/remote_path.ts";
+import { throwIfAborted } from "../core/unless_aborted.ts";
 import { decodeBlocks } from "../protocol/block_fields.ts";
 import { MAX_DATA_BYTES } from "../protocol/constants.ts";
 import type {} from "../protocol/commands.ts";
@@ -78,14 +79,14 @@ export class RemoteStorage implements Storage {
   async upload(path: RemotePath, options: UploadOptions = {}): Promise<Upload> {
     fileOnly(path);
     const { size, offset = 0, inParts, signal } = options;
-    if (signal?.aborted) throw new FerryError("Cancelled", "cancelled");
-    const request = { signal, after: this.#makingFor(path) };
+    throwIfAborted(signal);
+    const after = this.#makingFor(path);
     if (size === undefined || size > MAX_SMALL_BYTES || offset > 0 || inParts) {
-      return await LargeUpload.open(this.#pool, path, options, request);
+      return await LargeUpload.open(this.#pool, path, options, after);
     }
     const waiting = this.#budget.take(size, signal);
     if (waiting) await waiting;
-    return new SmallUpload(this.#pool, this.#budget, path, size, options, request);
+    return new SmallUpload(this.#pool, this.#budget, path, size, options, after);
   }
 
   async mkdir(path: RemotePath, { parents, mode, signal }: MkdirOptions = {}): Promise<void> {

@@ -1,68 +1,62 @@
 import type { Receipt } from "../core/metadata.ts";
 import type { RemotePath } from "../core/remote_path.ts";
 import { cannot, FerryError } from "../core/errors.ts";
+import { throwIfAborted } from "../core/unless_aborted.ts";
 import { MESSAGES } from "../protocol/codec.ts";
 import type { RequestOf } from "../protocol/commands.ts";
 import type { Fill, Upload, UploadOptions, UploadPart } from "../storage/storage.ts";
 import type { ConnectionPool } from "./connection_pool.ts";
 import type { MemoryBudget } from "./memory_budget.ts";
 import { hasEnded, OutgoingBody, tooLittle, tooMuch } from "./outgoing_body.ts";
-import { PendingRequest, type RequestOptions } from "./pending_request.ts";
+import { type AnswerHandler, PendingRequest } from "./pending_request.ts";
 
 /** The request for an upload. */
-export function putRequest(path: RemotePath, options: UploadOptions): RequestOf<"put"> {
+function putRequest(path: RemotePath, options: UploadOptions): RequestOf<"put"> {
   const { size, mtimeMs, mode, overwrite, durable, offset, kept, inParts: shared } = options;
   return { command: "put", path, size, mtimeMs, mode, overwrite, durable, offset, kept, shared };
 }
 
-/** The receipt, if it is about what was sent. */
-function checkReceipt(value: unknown, path: RemotePath, size: number | undefined): Receipt {
+/** Whether a receipt is about what was sent. */
+function isAbout(value: unknown, path: RemotePath, size: number | undefined): value is Receipt {
   const receipt = value as Receipt;
-  if (receipt.path === path && (size === undefined || receipt.size === size)) return receipt;
-  throw cannot("put", path, new FerryError("Corrupt", "the server's receipt is about something else"));
+  return receipt.path === path && (size === undefined || receipt.size === size);
 }
 
-/** Files up to a quarter of this are collected in one array of this size; to make one for each takes longer than to fill it. */
-const SHARED_BYTES = 64 * 1024;
-
-let shared = new Uint8Array(0);
-
-/** An array of a size, which others do not use. */
-function arrayOf(size: number): Uint8Array<ArrayBuffer> {
-  if (size > SHARED_BYTES / 4) return new Uint8Array(size);
-  if (shared.length < size) shared = new Uint8Array(SHARED_BYTES);
-  const array = shared.subarray(0, size);
-  shared = shared.subarray(size);
-  return array;
+function wrongReceipt(path: RemotePath): FerryError {
+  return cannot("put", path, new FerryError("Corrupt", "the server's receipt is about something else"));
 }
 
 /** A small file: collected, and sent with its request in one piece at `commit`, so that nothing is waited for. */
-export class SmallUpload implements Upload {
+export class SmallUpload implements Upload, AnswerHandler {
   readonly #pool: ConnectionPool;
   readonly #budget: MemoryBudget;
-  readonly #request: RequestOf<"put">;
-  readonly #options: RequestOptions;
   readonly #path: RemotePath;
+  readonly #options: UploadOptions;
+  readonly #after: PendingRequest | undefined;
   readonly #bytes: Uint8Array<ArrayBuffer>;
+  readonly #receipt = Promise.withResolvers<Receipt>();
   #length = 0;
   #failure: FerryError | undefined;
   #isOver = false;
 
-  /** @param size What was taken of the budget, which it gives back. */
+  /**
+   * @param size What was taken of the budget, which it gives back.
+   * @param after What must have come to the server before.
+   */
   constructor(
     pool: ConnectionPool,
     budget: MemoryBudget,
     path: RemotePath,
     size: number,
     options: UploadOptions,
-    requestOptions: RequestOptions,
+    after: PendingRequest | undefined,
   ) {
     this.#pool = pool;
     this.#budget = budget;
     this.#path = path;
-    this.#request = putRequest(path, options);
-    this.#options = requestOptions;
-    this.#bytes = arrayOf(size);
+    this.#options = options;
+    this.#after = after;
+    this.#bytes = budget.space(size);
   }
 
   write(bytes: Uint8Array): void {
@@ -83,28 +77,13 @@ export class SmallUpload implements Upload {
   }
 
   commit(): Promise<Receipt> {
-    return new Promise((resolve, reject) => {
-      if (this.#length < this.#bytes.length) {
-        this.#failure ??= tooLittle(this.#length, this.#bytes.length);
-      }
-      if (this.#failure || this.#isOver) return reject(this.#failure ?? hasEnded());
-      this.#isOver = true;
-      const handler = {
-        done: (value: unknown) => {
-          this.#budget.give(this.#bytes.length);
-          try {
-            resolve(checkReceipt(value, this.#path, this.#bytes.length));
-          } catch (error) {
-            reject(error);
-          }
-        },
-        failed: (error: FerryError) => {
-          this.#budget.give(this.#bytes.length);
-          reject(error);
-        },
-      };
-      this.#pool.submit(new PendingRequest(this.#request, handler, { ...this.#options, piece: this.#bytes }));
-    });
+    const piece = this.#bytes;
+    if (this.#length < piece.length) this.#failure ??= tooLittle(this.#length, piece.length);
+    if (this.#failure || this.#isOver) return Promise.reject(this.#failure ?? hasEnded());
+    this.#isOver = true;
+    const options = { signal: this.#options.signal, after: this.#after, piece };
+    this.#pool.submit(new PendingRequest(putRequest(this.#path, this.#options), this, options));
+    return this.#receipt.promise;
   }
 
   abort(): Promise<void> {
@@ -113,9 +92,20 @@ export class SmallUpload implements Upload {
     return Promise.resolve();
   }
 
+  done(value: unknown): void {
+    this.#budget.give(this.#bytes.length);
+    if (isAbout(value, this.#path, this.#bytes.length)) this.#receipt.resolve(value);
+    else this.#receipt.reject(wrongReceipt(this.#path));
+  }
+
+  failed(error: FerryError): void {
+    this.#budget.give(this.#bytes.length);
+    this.#receipt.reject(error);
+  }
+
   #check(length: number): void {
     if (this.#isOver) throw hasEnded();
-    if (this.#options.signal?.aborted) throw new FerryError("Cancelled", "cancelled");
+    throwIfAborted(this.#options.signal);
     if (length > this.#bytes.length - this.#length) this.#failure ??= tooMuch();
     if (this.#failure) throw this.#failure;
   }
@@ -146,12 +136,12 @@ export class LargeUpload implements Upload {
     pool: ConnectionPool,
     path: RemotePath,
     options: UploadOptions,
-    requestOptions: RequestOptions,
+    after: PendingRequest | undefined,
   ): Promise<LargeUpload> {
     const { size, offset = 0, inParts = false, signal } = options;
     const announced = size === undefined || inParts ? undefined : size - offset;
-    const own = { ...requestOptions, isApart: inParts };
-    const body = new OutgoingBody(pool, putRequest(path, options), announced, own, inParts);
+    const how = { signal, after, isApart: inParts };
+    const body = new OutgoingBody(pool, putRequest(path, options), announced, how, inParts);
     const upload = new LargeUpload(path, options, body);
     const ready = await body.open();
     if (!inParts) return upload;
@@ -176,7 +166,9 @@ export class LargeUpload implements Upload {
     this.#isOver = true;
     const { size, offset = 0, inParts } = this.#options;
     const value = await this.#body.complete();
-    return checkReceipt(value, this.#path, size ?? (inParts ? undefined : offset + this.#body.size));
+    const whole = size ?? (inParts ? undefined : offset + this.#body.size);
+    if (isAbout(value, this.#path, whole)) return value;
+    throw wrongReceipt(this.#path);
   }
 
   async abort(): Promise<void> {

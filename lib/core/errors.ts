@@ -1,4 +1,4 @@
-import { quote } from "./text.ts";
+import { printable, quote } from "./text.ts";
 
 /** All codes of a `FerryError`. The last two arise only on the client and are never sent. */
 export const ERROR_CODES = [
@@ -76,23 +76,9 @@ const BY_ERRNO = new Map<string, [ErrorCode, string]>(Object.entries({
   EXDEV: ["Refused", "the two places are on different file systems"],
 }));
 
-/**
- * Some system errors get no `code` from Deno, only a number in the message: `File too large (os error 27)`. Deno does not
- * document the message. If it changes, those few errors become `Internal`.
- */
-const OS_ERROR = /\(os error (\d+)\)/;
-
-/** The ones that mean something to clients, by system. Windows has other numbers. */
-const ERRNO_BY_NUMBER: Readonly<Record<string, Readonly<Record<string, string>>>> = {
-  linux: { 27: "EFBIG", 116: "ESTALE", 122: "EDQUOT" },
-  darwin: { 27: "EFBIG", 70: "ESTALE", 69: "EDQUOT" },
-};
-
-/** The system's name for an error, if it has one. */
-function errnoOf(thrown: unknown): string | undefined {
-  if (!(thrown instanceof Error)) return undefined;
-  if ("code" in thrown && thrown.code !== undefined) return String(thrown.code);
-  return ERRNO_BY_NUMBER[Deno.build.os]?.[OS_ERROR.exec(thrown.message)?.[1] ?? ""];
+/** The system's name for an error, if Deno gives it one. Some have none (EFBIG, EDQUOT and ESTALE): they are `Internal`. */
+function errnoOf(thrown: unknown): string {
+  return thrown instanceof Error && "code" in thrown ? String(thrown.code) : "";
 }
 
 /** Codes and reasons for Deno's error classes, for errors without an errno. The first match wins. */
@@ -120,7 +106,7 @@ const BY_CLASS: [new (message?: string) => Error, ErrorCode, string][] = [
  */
 export function toFerryError(thrown: unknown): FerryError {
   if (thrown instanceof FerryError) return thrown;
-  const errno = BY_ERRNO.get(errnoOf(thrown) ?? "");
+  const errno = BY_ERRNO.get(errnoOf(thrown));
   if (errno) return new FerryError(errno[0], errno[1], { cause: thrown });
   if (thrown instanceof Error && thrown.name === "AbortError") {
     // The reason given to `abort()`, if the aborted call passes it on.
@@ -133,14 +119,21 @@ export function toFerryError(thrown: unknown): FerryError {
   return new FerryError("Internal", "an unexpected error happened", { cause: thrown });
 }
 
-/** No valid path is longer, in UTF-16 code units. Of a longer one, the beginning is enough to recognise it. */
-const MAX_PATH_CHARS = 4096;
+/** Of a text that is too long to be of use, so much is enough to recognise it, in UTF-16 code units. */
 const ENOUGH_CHARS = 256;
 
-/** A path in quotes. Far too long paths are cut first, so that escaping them costs little. */
-function quotePath(path: string): string {
-  return quote(path.length > MAX_PATH_CHARS ? `${path.slice(0, ENOUGH_CHARS).toWellFormed()}…` : path);
+/** The beginning of a text that is longer than `maxChars`. Cut before it is escaped, which then costs little. */
+function cut(text: string, maxChars: number): string {
+  return text.length > maxChars ? `${text.slice(0, ENOUGH_CHARS).toWellFormed()}…` : text;
 }
+
+/** What Deno says about a failure, safe to print. It may name paths: it is for the user of this computer only. */
+export function ownWords(thrown: unknown): string {
+  return printable(cut(thrown instanceof Error ? thrown.message : String(thrown), ENOUGH_CHARS));
+}
+
+/** No valid path is longer, in UTF-16 code units. */
+const MAX_PATH_CHARS = 4096;
 
 /**
  * The whole sentence for a failure: `Cannot get "a.txt": no such file or directory`.
@@ -154,6 +147,6 @@ export function cannot(verb: string, path: string | undefined, thrown: unknown):
   const error = toFerryError(thrown);
   const { code, message, cause } = error;
   if (error.path !== undefined || message.startsWith("Cannot ")) return error;
-  const subject = path === undefined ? "" : ` ${quotePath(path)}`;
+  const subject = path === undefined ? "" : ` ${quote(cut(path, MAX_PATH_CHARS))}`;
   return new FerryError(code, `Cannot ${verb}${subject}: ${message}`, { path, cause });
 }

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { FerryError, toFerryError } from "../core/errors.ts";
+import { FerryError, ownWords, toFerryError } from "../core/errors.ts";
 import { formatAddress } from "../transport/address.ts";
 import { TimeSlice } from "../transport/scheduler.ts";
 
@@ -24,8 +24,7 @@ export function listen(hostname: string, port: number): Deno.TcpListener {
     if (error instanceof Deno.errors.AddrInUse) {
       throw new FerryError("Unreachable", `Cannot listen on ${where}: the port is in use; choose another with --port`);
     }
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new FerryError("Unreachable", `Cannot listen on ${where}: ${reason}`, { cause: error });
+    throw new FerryError("Unreachable", `Cannot listen on ${where}: ${ownWords(error)}`, { cause: error });
   }
 }
 

@@ -106,59 +106,57 @@ class Content implements Blame {
   /** @param leave Called when everything was read. */
   async #copyInOne(start: Start, leave: (() => void) | undefined): Promise<Copied> {
     const reader = await this.#read(start);
+    const { metadata } = reader;
     let isOpen = true;
-    const close = () => {
-      if (isOpen) reader.close();
-      isOpen = false;
-      leave?.();
-    };
+    let upload: Upload | undefined;
     try {
-      const upload = await this.#open(reader.metadata, start, false);
-      return await this.#fill(upload, reader.metadata, () => this.#pour(reader, upload, start), close);
+      upload = await this.#open(metadata, start, false);
+      await this.#pour(reader, upload, start);
+      this.isSource = false;
+      const committing = upload.commit();
+      isOpen = false;
+      reader.close();
+      leave?.();
+      return { metadata, receipt: await committing };
+    } catch (error) {
+      await giveUp(upload);
+      throw error;
     } finally {
-      close();
+      if (isOpen) reader.close();
     }
   }
 
   async #copyInRanges(start: Start, metadata: FileMetadata): Promise<Copied> {
-    const { offset = 0 } = start;
-    const rest = { offset, size: metadata.size, version: (start.metadata ?? metadata).version };
-    const upload = await this.#open(metadata, start, true);
-    return await this.#fill(upload, metadata, async () => {
-      if (upload.openPart) return await copyRanges(this.#source, this.#target, upload, rest, this.#options);
-      const reader = await this.#read({ ...start, metadata });
-      try {
-        await this.#pour(reader, upload, start);
-      } finally {
-        reader.close();
-      }
-    });
-  }
-
-  /** Has an upload filled, and puts the file in place. @param sent Called when everything was sent. */
-  async #fill(upload: Upload, metadata: FileMetadata, fill: () => Promise<void>, sent?: () => void): Promise<Copied> {
+    const { version } = start.metadata ?? metadata;
+    const rest = { offset: start.offset ?? 0, size: metadata.size, version };
+    let upload: Upload | undefined;
     try {
-      await fill();
+      upload = await this.#open(metadata, start, true);
+      if (upload.openPart) await copyRanges(this.#source, this.#target, upload, rest, this.#options);
+      else await this.#pourAll(upload, { ...start, metadata });
       this.isSource = false;
-      const committing = upload.commit();
-      sent?.();
-      return { metadata, receipt: await committing };
+      return { metadata, receipt: await upload.commit() };
     } catch (error) {
-      // What it has failed with says more than what its end may fail with.
-      await upload.abort().catch(() => {});
+      await giveUp(upload);
       throw error;
     }
   }
 
-  async #read({ offset, metadata }: Start): Promise<Reader> {
+  async #pourAll(upload: Upload, start: Start): Promise<void> {
+    const reader = await this.#read(start);
+    try {
+      await this.#pour(reader, upload, start);
+    } finally {
+      reader.close();
+    }
+  }
+
+  #read(start: Start): Promise<Reader> {
     this.isSource = true;
+    const { offset, metadata } = start;
     const { storage, path } = this.#source;
-    const { signal } = this.#options;
-    const reader = await storage.read(path, { offset, ifVersion: metadata?.version, signal });
-    const { size, mtimeMs } = reader.metadata;
-    if (!metadata || size === metadata.size && mtimeMs === metadata.mtimeMs) return reader;
-    reader.close();
-    throw new FerryError("Corrupt", "the same version of it had another size or time before");
+    const reading = storage.read(path, { offset, ifVersion: metadata?.version, signal: this.#options.signal });
+    return metadata ? reading.then((reader) => requireSame(reader, metadata)) : reading;
   }
 
   #open(metadata: FileMetadata, { offset, kept }: Start, inParts: boolean): Promise<Upload> {
@@ -169,13 +167,25 @@ class Content implements Blame {
     return this.#target.storage.upload(this.#target.path, options);
   }
 
-  async #pour(reader: Reader, upload: Upload, { offset = 0 }: Start): Promise<void> {
+  #pour(reader: Reader, upload: Upload, { offset = 0 }: Start): Promise<void> {
     const { signal, onProgress } = this.#options;
     const { size } = reader.metadata;
     onProgress?.(offset, size);
     const onMoved = (moved: number) => onProgress?.(offset + moved, size);
-    await pump(reader, upload, { blame: this, signal, onMoved });
+    return pump(reader, upload, { blame: this, signal, onMoved });
   }
+}
+
+/** Closes what is not the file that was compared. */
+function requireSame(reader: Reader, { size, mtimeMs }: FileMetadata): Reader {
+  if (reader.metadata.size === size && reader.metadata.mtimeMs === mtimeMs) return reader;
+  reader.close();
+  throw new FerryError("Corrupt", "the same version of it had another size or time before");
+}
+
+/** Ends an upload. What it was given up for says more than what this may fail with. */
+async function giveUp(upload: Upload | undefined): Promise<void> {
+  await upload?.abort().catch(() => {});
 }
 
 /**

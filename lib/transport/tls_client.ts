@@ -1,7 +1,8 @@
-import { FerryError, toFerryError } from "../core/errors.ts";
+import type { X509Certificate } from "node:crypto";
+import { FerryError, ownWords, toFerryError } from "../core/errors.ts";
 import { closeQuietly } from "./connection.ts";
 import { peerCertificate } from "./deno_internals.ts";
-import { ALPN_PROTOCOL, certificateDer, INTERNAL_NAME, parseCertificate } from "./tls.ts";
+import { ALPN_PROTOCOL, INTERNAL_NAME, parseCertificate } from "./tls.ts";
 
 /** A connection to a server that has been authenticated by its certificate. */
 export interface SecureLink {
@@ -19,18 +20,17 @@ export interface SecureLink {
  *
  * @param certificate PEM, valid for {@linkcode INTERNAL_NAME}, not an authority's.
  * @param signal Ends the attempt; use `AbortSignal.timeout` for a deadline.
- * @throws {FerryError} `Unauthorized` when the server has another certificate or it has expired; `Unsupported` when it
- * does not speak Ferry's protocol over TLS; `BadRequest` when `certificate` is damaged; `Timeout`, `Cancelled` or
- * `Disconnected`.
+ * @throws {FerryError} `Unauthorized` when the handshake fails: the server has another certificate, it has expired, or
+ * the server does not speak Ferry's protocol over TLS; `Unsupported` when it takes part without naming that protocol;
+ * `BadRequest` when `certificate` is damaged; `Timeout`, `Cancelled` or `Disconnected`.
  */
 export async function connectPinned(
   conn: Deno.TcpConn,
   certificate: string,
   signal?: AbortSignal,
 ): Promise<SecureLink> {
-  const link = await secure(conn, { hostname: INTERNAL_NAME, caCerts: [certificate] }, "ticket", signal);
-  const pinned = certificateDer(certificate);
-  if (link.certificate.length === pinned.length && link.certificate.every((byte, i) => byte === pinned[i])) return link;
+  const link = await secure(conn, { hostname: INTERNAL_NAME, ca: certificate, isPinned: true, signal });
+  if (parseCertificate(certificate).raw.equals(link.certificate)) return link;
   closeQuietly(link.conn);
   throw new FerryError("Unauthorized", NOT_THE_TICKETS);
 }
@@ -49,24 +49,29 @@ export async function connectTls(
   hostname: string,
   { ca, signal }: { ca?: string | undefined; signal?: AbortSignal | undefined } = {},
 ): Promise<SecureLink> {
-  return await secure(conn, { hostname, caCerts: ca === undefined ? [] : [ca] }, "authority", signal);
+  return await secure(conn, { hostname, ca, isPinned: false, signal });
 }
 
-async function secure(
-  tcp: Deno.TcpConn,
-  options: { hostname: string; caCerts: string[] },
-  view: View,
-  signal: AbortSignal | undefined,
-): Promise<SecureLink> {
+interface Expected {
+  readonly hostname: string;
+  /** PEM of what is trusted besides the authorities of Deno and its environment. */
+  readonly ca: string | undefined;
+  /** Whether `ca` is the server's own certificate, from a ticket. */
+  readonly isPinned: boolean;
+  readonly signal: AbortSignal | undefined;
+}
+
+async function secure(tcp: Deno.TcpConn, { hostname, ca, isPinned, signal }: Expected): Promise<SecureLink> {
   let conn: Deno.Conn = tcp;
   const abort = () => closeQuietly(conn);
   try {
     signal?.throwIfAborted();
     signal?.addEventListener("abort", abort);
     // Deno silently ignores text without a certificate in it.
-    options.caCerts.forEach(parseCertificate);
+    if (ca !== undefined) parseCertificate(ca);
     tcp.setNoDelay(true); // A TlsConn has no way to say it.
-    const tls = await Deno.startTls(tcp, { ...options, alpnProtocols: [ALPN_PROTOCOL] });
+    const caCerts = ca === undefined ? [] : [ca];
+    const tls = await Deno.startTls(tcp, { hostname, caCerts, alpnProtocols: [ALPN_PROTOCOL] });
     conn = tls;
     signal?.throwIfAborted();
     const { alpnProtocol } = await tls.handshake();
@@ -75,7 +80,9 @@ async function secure(
   } catch (error) {
     closeQuietly(conn);
     if (signal?.aborted) throw interrupted(signal);
-    throw explain(error, view);
+    if (error instanceof TypeError) throw new FerryError("BadRequest", "this is not a host name", { cause: error });
+    if (error instanceof Deno.errors.InvalidData) throw refused(error, isPinned ? ca : undefined);
+    throw toFerryError(error);
   } finally {
     signal?.removeEventListener("abort", abort);
   }
@@ -88,49 +95,30 @@ function interrupted(signal: AbortSignal): FerryError {
     : new FerryError("Cancelled", "cancelled");
 }
 
-/** What the server's certificate is checked against. */
-type View = "ticket" | "authority";
-
 const NOT_FERRY = `the server does not speak ${ALPN_PROTOCOL}`;
-const EXPIRED = "the server's certificate has expired, or this computer's clock is wrong";
 const NOT_THE_TICKETS =
-  "the server's certificate is not the one in the ticket: the server has a new one, or somebody " +
+  "the server did not show the ticket's certificate: it has a new one, or does not speak Ferry over TLS, or somebody " +
   "is in the middle; ask its owner for a new ticket";
 const NOT_TRUSTED =
-  "no authority that this computer trusts has issued the server's certificate; --ca FILE names another one";
+  "the server did not show a certificate that is valid now, for this host name, not an authority's own, and from an " +
+  "authority that this computer trusts (--ca FILE names another one); or it does not speak Ferry over TLS";
 
-/**
- * Reasons by the text of an `InvalidData` error, which is all that tells one from another; the first match counts. The
- * texts are those of rustls and webpki, and Deno does not promise them. When one changes, the user is told a more general
- * reason; whether the server is accepted does not depend on them.
- */
-const REASONS: readonly (readonly [RegExp, FerryError["code"], string, View?])[] = [
-  [/certificate expired|not valid yet/, "Unauthorized", EXPIRED],
-  [/not valid for name/, "Unauthorized", "the server's certificate is for another host name", "authority"],
-  [
-    /CaUsedAsEndEntity/,
-    "Unauthorized",
-    "the server's certificate is that of an authority; it needs one with CA:FALSE",
-    "authority",
-  ],
-  [/^invalid peer certificate/, "Unauthorized", NOT_THE_TICKETS, "ticket"],
-  [/^invalid peer certificate/, "Unauthorized", NOT_TRUSTED, "authority"],
-  [/NoApplicationProtocol/, "Unsupported", NOT_FERRY],
-  [/InvalidContentType|corrupt message/, "Unsupported", "the server does not speak TLS"],
-  [/received fatal alert/, "Disconnected", "the server refused the encryption"],
-];
+/** A failed handshake. Deno tells one reason from another only in words that it does not promise. */
+function refused(error: Error, pinned: string | undefined): FerryError {
+  const reason = pinned === undefined ? NOT_TRUSTED : untimely(parseCertificate(pinned)) ?? NOT_THE_TICKETS;
+  return new FerryError("Unauthorized", `${reason} (${ownWords(error)})`, { cause: error });
+}
 
-const UNKNOWN_REASON = [
-  /(?:)/,
-  "Corrupt",
-  "the encryption failed: the server's certificate is not good, or something was changed on the way",
-] as const;
+/** Says that a ticket's certificate is not valid now. */
+function untimely({ validFromDate, validToDate }: X509Certificate): string | undefined {
+  const now = new Date();
+  const hint = "ask the server's owner for a new ticket, unless this computer's clock is wrong";
+  if (now > validToDate) return `the ticket's certificate has expired on ${day(validToDate)}; ${hint}`;
+  if (now < validFromDate) return `the ticket's certificate is not valid before ${day(validFromDate)}; ${hint}`;
+  return undefined;
+}
 
-/** What a failed handshake means. */
-function explain(error: unknown, view: View): FerryError {
-  if (error instanceof TypeError) return new FerryError("BadRequest", "this is not a host name", { cause: error });
-  if (!(error instanceof Deno.errors.InvalidData)) return toFerryError(error);
-  const match = REASONS.find(([text, , , only]) => text.test(error.message) && (only ?? view) === view);
-  const [, code, reason] = match ?? UNKNOWN_REASON;
-  return new FerryError(code, reason, { cause: error });
+/** The day in UTC: `2026-11-21`. */
+function day(date: Date): string {
+  return date.toISOString().slice(0, 10);
 }

@@ -343,17 +343,17 @@ Deno.test(
     const authority = new Authority();
     const ca = places.write("ca", authority.certificate);
     const other = places.write("other", new Authority("Test authority").certificate);
-    const cases: [hosts: string[], days: number, options: string[], message: string][] = [
-      [["127.0.0.1"], 30, [], "--ca FILE names another one"],
-      [["127.0.0.1"], 30, ["--ca", other], "--ca FILE names another one"],
-      [["ferry.example", "127.0.0.2"], 30, ["--ca", ca], "the server's certificate is for another host name"],
-      [["127.0.0.1"], -1, ["--ca", ca], "the server's certificate has expired"],
+    const cases: [hosts: string[], days: number, options: string[]][] = [
+      [["127.0.0.1"], 30, []],
+      [["127.0.0.1"], 30, ["--ca", other]],
+      [["ferry.example", "127.0.0.2"], 30, ["--ca", ca]],
+      [["127.0.0.1"], -1, ["--ca", ca]],
     ];
-    for (const [hosts, days, options, message] of cases) {
+    for (const [hosts, days, options] of cases) {
       await using server = await startCertified(places, authority.issue(hosts, days));
       const [ticket = ""] = await ticketsOf(server, 1);
       const outcome = await runClient([...options, ticket, "get", "a.txt", "-"]);
-      assertRefused(outcome, 4, message);
+      assertRefused(outcome, 4, "the server did not show a certificate that is valid now, for this host name, ");
       await server.stderr.until("did not complete the encryption");
       assert(!server.stderr.text.includes("connected"), "nothing was said over it");
       assertWithout(decodeTicket(ticket).secret, [outcome.stderr, server.stderr.text]);
@@ -449,11 +449,11 @@ Deno.test("connect() uses no secret without encryption where others can listen",
   const accepted = listener.accept();
   const secured = failsWith(
     connect({ hostname: REACHABLE ?? "", port, secret: Secret.create(), tls: {} }),
-    "Unsupported",
+    "Unauthorized",
   );
   using peer = new RawPeer(await within(accepted, "the connection") as Deno.TcpConn);
   await peer.send("hello", { ferry: [1], nonce: new Uint8Array(32).toBase64() });
-  assertStringIncludes((await secured).message, "does not speak TLS");
+  assertStringIncludes((await secured).message, "it does not speak Ferry over TLS");
 });
 
 Deno.test("client.ts asks for the secret at a terminal, and does not show it", NO_TERMINAL, async () => {

@@ -185,7 +185,7 @@ Deno.test(
     const secretRefused = await restarted(wrongSecret);
     assertRefused(secretRefused, 4, /the secret is wrong or missing/);
     const certificateRefused = await restarted(undefined);
-    assertRefused(certificateRefused, 4, /not the one in the ticket/);
+    assertRefused(certificateRefused, 4, /the server did not show the ticket's certificate/);
     for (const { stderr } of [secretRefused, certificateRefused]) {
       for (const form of [...formsOf(ticket), file.secret]) assert(!stderr.includes(form), stderr);
     }

@@ -67,6 +67,8 @@ Deno.test("copyTree() makes each directory once, ahead of what is in it, and wai
     mkdir: async (...args: Parameters<Storage["mkdir"]>) => {
       made.push(args[0]);
       await asked.promise;
+      // As over another connection, files come before it, and have to come again.
+      await new Promise((resolve) => setTimeout(resolve, 20));
       await target.mkdir(...args);
     },
     upload: (...args: Parameters<Storage["upload"]>) => {

@@ -10,7 +10,9 @@ import { Columns, localTime } from "../terminal/format.ts";
 import type { Invocation } from "./invocation.ts";
 import { UsageError } from "../terminal/usage.ts";
 import type { Shell } from "./shell.ts";
-import { get, isLocalDirectory, put } from "./transfer_commands.ts";
+import { get } from "./get_command.ts";
+import { isLocalDirectory } from "./local_directory.ts";
+import { put } from "./put_command.ts";
 
 /** What kind of names an argument of a command is, for completion. */
 export type ArgumentKind = "remote" | "local" | "none";

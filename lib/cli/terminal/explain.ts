@@ -1,4 +1,4 @@
-import { type FerryError, toFerryError } from "../../core/errors.ts";
+import { type FerryError, ownWords, toFerryError } from "../../core/errors.ts";
 import { printable } from "../../core/text.ts";
 import { maySee, valueOf } from "./environment.ts";
 import { Exit, exitCode } from "./exit.ts";
@@ -8,7 +8,7 @@ const DEBUG = "FERRY_DEBUG";
 
 /**
  * The message and the exit code for a failure. With FERRY_DEBUG=1 the message includes the stack and all causes;
- * without it, an unexpected error says how to get them.
+ * without it, an unexpected error only has the beginning of its cause, and says how to get more.
  */
 export function explain(thrown: unknown): { message: string; code: number } {
   if (thrown instanceof UsageError) return { message: printable(thrown.message), code: Exit.usage };
@@ -19,5 +19,7 @@ export function explain(thrown: unknown): { message: string; code: number } {
 function details(error: FerryError): string {
   if (valueOf(DEBUG) === "1") return Deno.inspect(error).split("\n").map((line) => `\n  ${printable(line)}`).join("");
   if (error.code !== "Internal" || error.cause === undefined) return "";
-  return ` (to see the cause, set ${DEBUG}=1${maySee(DEBUG) ? "" : ` and add --allow-env=${DEBUG}`})`;
+  return ` (${ownWords(error.cause)}; to see more, set ${DEBUG}=1${
+    maySee(DEBUG) ? "" : ` and add --allow-env=${DEBUG}`
+  })`;
 }

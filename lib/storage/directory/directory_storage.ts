@@ -1,6 +1,5 @@
 import type { Digest, Entry, FileMetadata } from "../../core/metadata.ts";
 import { Buffer } from "node:buffer";
-import { existsSync } from "node:fs";
 import { join, SEPARATOR } from "@std/path";
 import type { BlockSums } from "../../core/block_sums.ts";
 import { FerryError, toFerryError } from "../../core/errors.ts";
@@ -15,7 +14,6 @@ import { Locator } from "./locator.ts";
 import { again, isInPlace, isSameFile, lstatOrNothing } from "./lookup.ts";
 import { Measure } from "./measure.ts";
 import { removeWithLeftovers } from "./leftovers.ts";
-import { temporaryName } from "./temporary_file.ts";
 import { MAX_SYSTEM_PATH_BYTES, type RemotePath, ROOT } from "../../core/remote_path.ts";
 import { throwIfAborted } from "../../core/unless_aborted.ts";
 import { PinnedDirectory } from "./pinned_directory.ts";
@@ -193,17 +191,6 @@ export class DirectoryStorage implements Storage {
     } catch (error) {
       throw toFerryError(error);
     }
-  }
-
-  /** How many bytes an interrupted upload of `path` has left; 0 when there is nothing to resume. */
-  keptBytes(path: RemotePath): number {
-    return guarded(undefined, () => {
-      const { directory, name } = this.#locator.locate(path);
-      const partial = join(directory, temporaryName(name));
-      // Most often there is none, and this is the cheap way to find out.
-      const info = existsSync(partial) ? lstatOrNothing(partial) : undefined;
-      return info?.isFile ? info.size : 0;
-    });
   }
 
   async digest(

@@ -21,9 +21,12 @@ function unexpected(): FerryError {
   return cannot("get", "a.txt", new RangeError("the reason\u001b[2J"));
 }
 
-Deno.test("explain() says how to see the cause of an unexpected error, and shows none of it", () => {
+Deno.test("explain() shows the beginning of what caused an unexpected error, safe to print, and says how to see more", () => {
   const { message, code } = debugging("", () => explain(unexpected()));
-  assertEquals([message, code], [`${UNEXPECTED} (to see the cause, set FERRY_DEBUG=1)`, 1]);
+  assertEquals([message, code], [`${UNEXPECTED} (the reason\\u{1b}[2J; to see more, set FERRY_DEBUG=1)`, 1]);
+  const long = cannot("get", "a.txt", new RangeError("x".repeat(1e6)));
+  const cut = debugging("", () => explain(long)).message;
+  assertEquals(cut, `${UNEXPECTED} (${"x".repeat(256)}…; to see more, set FERRY_DEBUG=1)`);
 });
 
 Deno.test("explain() shows stack and cause with FERRY_DEBUG=1, nothing of it raw", () => {

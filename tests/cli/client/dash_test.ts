@@ -1,0 +1,23 @@
+import { assertStringIncludes } from "@std/assert";
+import { scene } from "../../helpers/scene.ts";
+
+for (
+  const words of [
+    "get f - --retries 3",
+    "get f - --connections 2",
+    "get f - --durable",
+    "get f - --no-clobber",
+    "get f - --verify",
+    "get -r f -",
+    "put - f --retries 3",
+    "put - f --connections 2",
+    "put - f --checksum",
+    "put -r - f",
+  ]
+) {
+  Deno.test(`${words} is refused, since it would do nothing`, async () => {
+    await using place = await scene({ f: "there" }, {});
+    const { news } = await place.run(words, 2);
+    assertStringIncludes(news, "- cannot be combined with --");
+  });
+}
