@@ -148,7 +148,8 @@ class TreeCopy {
       const shown = joinPaths(this.#source.shown, path);
       throw failureOf(new FerryError("NotAFile", reason), { isSource: true }, shown, verb);
     }
-    await this.#directories.enter(path, entry).making;
+    // Somebody who could not list it here should be able to use it there.
+    await this.#directories.enter(path, entry.unreadable ? undefined : entry).making;
     if (entry.unreadable) throw this.#unreadable(entry);
   }
 
@@ -176,13 +177,14 @@ class TreeCopy {
       this.#options.onStep?.(progress);
     };
     const options = { ...this.#fileOptions, known, onProgress };
-    // To wait for the directory would cost a round trip. It may come later than the file, over another connection.
+    // To wait for the directory would cost a round trip. It may come, or let us write, later than the file.
     const mayBeEarly = !directory.isSettled;
     let outcome: Outcome;
     try {
       outcome = await copyFile(source, target, options);
     } catch (error) {
-      if (!mayBeEarly || !(error instanceof FerryError && error.code === "NotFound")) throw error;
+      const isEarly = error instanceof FerryError && (error.code === "NotFound" || error.code === "Refused");
+      if (!mayBeEarly || !isEarly) throw error;
       await directory.making;
       outcome = await copyFile(source, target, options);
     }
