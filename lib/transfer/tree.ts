@@ -52,6 +52,11 @@ export interface TreeOptions extends Omit<CopyOptions, "known" | "onProgress" | 
   readonly onPlan?: ((path: string) => Promise<void>) | undefined;
 }
 
+/** The bits of a directory of which something is missing, so that a later attempt can add it. */
+function withOwner(mode: number | undefined): number | undefined {
+  return mode === undefined ? undefined : mode | 0o700;
+}
+
 /** The copy of the entries of one tree, many at a time. A failure concerns one entry; the others go on. */
 class TreeCopy {
   readonly progress: TreeProgress = {
@@ -148,8 +153,7 @@ class TreeCopy {
       const shown = joinPaths(this.#source.shown, path);
       throw failureOf(new FerryError("NotAFile", reason), { isSource: true }, shown, verb);
     }
-    // Somebody who could not list it here should be able to use it there.
-    await this.#directories.enter(path, entry.unreadable ? undefined : entry).making;
+    await this.#directories.enter(path, entry.unreadable ? { ...entry, mode: withOwner(entry.mode) } : entry).making;
     if (entry.unreadable) throw this.#unreadable(entry);
   }
 
