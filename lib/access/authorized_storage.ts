@@ -2,7 +2,14 @@ import { FerryError } from "../core/errors.ts";
 import type { Entry } from "../core/metadata.ts";
 import type { RemotePath } from "../core/remote_path.ts";
 import type { CommandName, Right } from "../protocol/commands.ts";
-import type { ListOptions, OperationOptions, ReadOptions, Storage, Upload, UploadOptions } from "../storage/storage.ts";
+import type {
+  OperationOptions,
+  ReadOptions,
+  RecursiveOptions,
+  Storage,
+  Upload,
+  UploadOptions,
+} from "../storage/storage.ts";
 import { AuthorizedPart, AuthorizedReader, AuthorizedUpload, requireSize } from "./authorized_transfer.ts";
 import type { Limits } from "./limits.ts";
 import { Operation, type OperationRecord, type Subject } from "./operation.ts";
@@ -77,7 +84,7 @@ export class AuthorizedStorage implements Storage {
     this.#run("remove", { path, signal: options?.signal }, () => this.#place.remove(path, options));
 
   /** The operation ends with the listing. */
-  async *list(path: RemotePath, options: ListOptions = {}): AsyncGenerator<Entry> {
+  async *list(path: RemotePath, options: RecursiveOptions = {}): AsyncGenerator<Entry> {
     const operation = this.#begin("dir", { path, signal: options.signal });
     try {
       this.require("dir");
