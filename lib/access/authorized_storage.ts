@@ -5,12 +5,11 @@ import type { RemotePath } from "../core/remote_path.ts";
 import type { CommandName, Right } from "../protocol/commands.ts";
 import type {
   BlockOptions,
-  ListOptions,
+  DepthOptions,
   MkdirOptions,
   OperationOptions,
   ReadOptions,
-  RemoveOptions,
-  RenameOptions,
+  RecursiveOptions,
   Storage,
   Upload,
   UploadOptions,
@@ -85,7 +84,7 @@ export class AuthorizedStorage implements Storage {
   }
 
   /** The operation ends with the listing. */
-  async *list(path: RemotePath, options: ListOptions = {}): AsyncGenerator<Entry> {
+  async *list(path: RemotePath, options: RecursiveOptions = {}): AsyncGenerator<Entry> {
     const operation = this.#begin("dir", { path, signal: options.signal });
     try {
       this.require("dir");
@@ -152,13 +151,13 @@ export class AuthorizedStorage implements Storage {
     );
   }
 
-  rename(path: RemotePath, to: RemotePath, options: RenameOptions = {}): Promise<void> {
+  rename(path: RemotePath, to: RemotePath, options: DepthOptions = {}): Promise<void> {
     const { depth: maxDepth } = this.#authority.limits;
     const subject = { path, to, signal: options.signal };
     return this.#run("rename", subject, () => this.#place.rename(path, to, { ...options, maxDepth }));
   }
 
-  remove(path: RemotePath, options: RemoveOptions = {}): Promise<void> {
+  remove(path: RemotePath, options: RecursiveOptions = {}): Promise<void> {
     return this.#run("remove", { path, signal: options.signal }, () => this.#place.remove(path, options));
   }
 

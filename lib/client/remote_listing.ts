@@ -2,7 +2,7 @@ import { Condition } from "../core/condition.ts";
 import type { Entry } from "../core/metadata.ts";
 import { FerryError } from "../core/errors.ts";
 import { parseRemotePath, type RemotePath, ROOT } from "../core/remote_path.ts";
-import type { ListOptions } from "../storage/storage.ts";
+import type { RecursiveOptions } from "../storage/storage.ts";
 import type { ConnectionPool } from "./connection_pool.ts";
 import { type AnswerHandler, PendingRequest, type Wait } from "./pending_request.ts";
 
@@ -70,7 +70,7 @@ class ArrivingListing implements AnswerHandler {
 export async function* remoteListing(
   pool: ConnectionPool,
   path: RemotePath,
-  { recursive, signal }: ListOptions,
+  { recursive, signal }: RecursiveOptions,
 ): AsyncGenerator<Entry> {
   const listing = new ArrivingListing();
   const request = { command: "dir", path: path === ROOT ? undefined : path, recursive } as const;

@@ -7,16 +7,15 @@ import { MAX_DATA_BYTES } from "../protocol/constants.ts";
 import type {} from "../protocol/commands.ts";
 import type {
   BlockOptions,
+  DepthOptions,
   Kept,
-  ListOptions,
   MetadataChange,
   MkdirOptions,
   OfferOptions,
   OperationOptions,
   Reader,
   ReadOptions,
-  RemoveOptions,
-  RenameOptions,
+  RecursiveOptions,
   Storage,
   Upload,
   UploadOptions,
@@ -67,7 +66,7 @@ export class RemoteStorage implements Storage {
     return this.#pool.ask({ command: "stat", path: path === ROOT ? undefined : path }, signal);
   }
 
-  list(path: RemotePath, options: ListOptions = {}): AsyncGenerator<Entry> {
+  list(path: RemotePath, options: RecursiveOptions = {}): AsyncGenerator<Entry> {
     return remoteListing(this.#pool, path, options);
   }
 
@@ -111,12 +110,12 @@ export class RemoteStorage implements Storage {
     await this.#pool.ask({ command: "set", path, mtimeMs, mode }, signal);
   }
 
-  async rename(path: RemotePath, to: RemotePath, { signal }: RenameOptions = {}): Promise<void> {
+  async rename(path: RemotePath, to: RemotePath, { signal }: DepthOptions = {}): Promise<void> {
     for (const each of [path, to]) refuseRoot(each, "Refused", "the served directory stays where it is");
     await this.#pool.ask({ command: "rename", path, to }, signal);
   }
 
-  async remove(path: RemotePath, { recursive, signal }: RemoveOptions = {}): Promise<void> {
+  async remove(path: RemotePath, { recursive, signal }: RecursiveOptions = {}): Promise<void> {
     refuseRoot(path, "Refused", "the served directory stays");
     await this.#pool.ask({ command: "remove", path, recursive }, signal);
   }

@@ -1,16 +1,27 @@
-import { endOfRound } from "../transport/scheduler.ts";
+import { Condition } from "../core/condition.ts";
 import { FerryError } from "../core/errors.ts";
 
 /** What each piece that is kept costs besides its bytes, at most. In bytes. */
 const PIECE_OVERHEAD_BYTES = 256;
 
-/** The room in which a connection keeps what has come before it is its turn. */
+/** How far the loop that receives is ahead of the handlers; the requests of one connection share it. */
 export class ReadAhead {
+  /** Notified when one of the two may go on. */
+  readonly changed = new Condition();
+  /** Whether everything that has come was looked at, or there is no room for more of it. */
+  isSettled = true;
   #left: number;
 
-  /** @param bytes How much it may keep. */
+  /** @param bytes How much may be kept of what has come before it is its turn. */
   constructor(bytes: number) {
     this.#left = bytes;
+  }
+
+  /** Says that the loop that receives has nothing to look at now, or no room for it. */
+  settle(): void {
+    if (this.isSettled) return;
+    this.isSettled = true;
+    this.changed.notifyAll();
   }
 
   /** A copy of bytes for later, unless there is no room for it. */
@@ -34,21 +45,15 @@ export class ReadAhead {
  */
 export class RequestBody {
   readonly #ahead: ReadAhead;
-  /** What came before the handler had begun. */
-  readonly #kept: Uint8Array[] = [];
+  /** What has come and is not used up; `next` has given the first of it when `#isInUse`. */
+  readonly #pieces: Uint8Array[] = [];
+  #isInUse = false;
+  /** The piece for which `deliver` waits; the others are kept copies. */
+  #lent: Uint8Array | undefined;
   #hasBegun = false;
-  /** Something has come behind it, so that a cancel that came with it has most likely been seen. */
-  #isFollowed = false;
-  /** What `next` has given of it last. */
-  #given: Uint8Array | undefined;
-  /** What was delivered and not yet taken; null is the end. */
-  #offered: Uint8Array | null | undefined;
-  /** Lets the receiving loop go on. */
-  #release: (() => void) | undefined;
-  /** The handler that waits for more. */
-  #waiting: PromiseWithResolvers<Uint8Array | null> | undefined;
+  #isComplete = false;
+  #isDiscarded = false;
   #failure: FerryError | undefined;
-  #discarding = false;
   #size = 0;
 
   constructor(ahead: ReadAhead) {
@@ -57,94 +62,75 @@ export class RequestBody {
 
   /** Whether the next bytes are wanted now, or none are wanted any more, but must come all the same. */
   get isAwaited(): boolean {
-    return this.#waiting !== undefined || this.#discarding;
+    return this.#isDiscarded || this.#hasBegun && this.#pieces.length === 0;
   }
 
   /** Hands bytes over; resolves when they are no longer needed. */
   async deliver(bytes: Uint8Array): Promise<void> {
     this.#size += bytes.length;
-    if (this.#discarding || this.#failure) return;
-    const early = this.#hasBegun ? undefined : this.#ahead.keep(bytes);
-    if (early) return void this.#kept.push(early);
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#release = resolve;
-    this.#offer(bytes);
-    await promise;
+    if (this.#isDiscarded || this.#failure) return;
+    const copy = this.#hasBegun ? undefined : this.#ahead.keep(bytes);
+    this.#pieces.push(copy ?? bytes);
+    if (copy) return;
+    this.#lent = bytes;
+    this.#ahead.isSettled = true;
+    this.#ahead.changed.notifyAll();
+    while (this.#lent === bytes) await this.#ahead.changed.next;
+    this.#ahead.isSettled = false;
   }
 
-  /** Says that the body is complete and had `size` bytes; a body that had not fails. */
+  /**
+   * Says that the body is complete and had `size` bytes; a body that had not fails. The handler hears of the end when the
+   * loop that receives has settled.
+   */
   end(size: number): void {
-    if (size === this.#size) this.#offer(null);
-    else this.fail(new FerryError("Corrupt", `${this.#size} bytes arrived of ${size} that were sent`));
-  }
-
-  /** Says that another frame has come behind its end. */
-  follow(): void {
-    this.#isFollowed = true;
+    this.#isComplete = true;
+    if (size !== this.#size) {
+      this.fail(new FerryError("Corrupt", `${this.#size} bytes arrived of ${size} that were sent`));
+    }
   }
 
   /** Says that the body will not be completed, or not be used; the handler's `next` throws `error`. */
   fail(error: FerryError): void {
     this.#failure ??= error;
-    this.#dropKept();
-    this.#waiting?.reject(error);
-    this.#waiting = undefined;
-    this.#letGo();
+    this.#drop();
   }
 
   /**
-   * The next bytes, valid until the next call, or null at the end. Before the end it lets the loop that receives look at
-   * what has come behind the body.
+   * The next bytes, valid until the next call, or null at the end. Before the end everything that has come behind the body
+   * is looked at, as far as there is room for it.
    *
    * @throws {FerryError} What `fail` was given, also when that came behind the body.
    */
   async next(): Promise<Uint8Array | null> {
     this.#hasBegun = true;
-    this.#forget();
+    if (this.#isInUse) this.#shift();
+    while (!this.#failure && this.#pieces.length === 0 && !(this.#isComplete && this.#ahead.isSettled)) {
+      await this.#ahead.changed.next;
+    }
     if (this.#failure) throw this.#failure;
-    this.#given = this.#kept.shift();
-    if (this.#given) return this.#given;
-    const bytes = await this.#take();
-    if (bytes) return bytes;
-    if (!this.#isFollowed) await endOfRound();
-    if (this.#failure) throw this.#failure;
-    return null;
+    const piece = this.#pieces[0];
+    this.#isInUse = piece !== undefined;
+    return piece ?? null;
   }
 
   /** Ignores whatever still comes. The handler calls it when it has finished, with or without success. */
   discard(): void {
-    this.#discarding = true;
-    this.#forget();
-    this.#dropKept();
-    this.#letGo();
+    this.#isDiscarded = true;
+    this.#drop();
   }
 
-  #take(): Promise<Uint8Array | null> | Uint8Array | null {
-    const offered = this.#offered;
-    this.#offered = undefined;
-    if (offered !== undefined) return offered;
-    this.#letGo();
-    this.#waiting = Promise.withResolvers();
-    return this.#waiting.promise;
+  #drop(): void {
+    while (this.#pieces.length > 0) this.#shift();
+    this.#ahead.changed.notifyAll();
   }
 
-  #forget(): void {
-    if (this.#given) this.#ahead.forget(this.#given);
-    this.#given = undefined;
-  }
-
-  #dropKept(): void {
-    for (const bytes of this.#kept.splice(0)) this.#ahead.forget(bytes);
-  }
-
-  #offer(bytes: Uint8Array | null): void {
-    if (this.#waiting) this.#waiting.resolve(bytes);
-    else this.#offered = bytes;
-    this.#waiting = undefined;
-  }
-
-  #letGo(): void {
-    this.#release?.();
-    this.#release = undefined;
+  /** Takes the first piece away. */
+  #shift(): void {
+    const piece = this.#pieces.shift();
+    this.#isInUse = false;
+    if (piece && piece !== this.#lent) return this.#ahead.forget(piece);
+    this.#lent = undefined;
+    this.#ahead.changed.notifyAll();
   }
 }

@@ -1,4 +1,3 @@
-import { Condition } from "../core/condition.ts";
 import { decodeControl, decodeRequest, MESSAGES } from "../protocol/codec.ts";
 import { COMMANDS, type Request } from "../protocol/commands.ts";
 import { FerryError, toFerryError } from "../core/errors.ts";
@@ -23,16 +22,14 @@ const MAX_AHEAD_BYTES = 1024 * 1024;
 
 /** What a client has sent and the server has not answered: requests in their order, and the body that is arriving. */
 export class RequestQueue {
+  readonly #ahead = new ReadAhead(MAX_AHEAD_BYTES);
   /** Notified when there is something new, or room. */
-  readonly changed = new Condition();
+  readonly changed = this.#ahead.changed;
   readonly #maxUnanswered: number;
   readonly #queue: Job[] = [];
   #queuedBytes = 0;
-  readonly #ahead = new ReadAhead(MAX_AHEAD_BYTES);
   /** The request that is being answered. */
   #current: Job | undefined;
-  /** The body that ended with the last frame. */
-  #ended: RequestBody | undefined;
   /** How many requests have come. */
   #received = 0;
   /** The body that is being received; "ignored" after a request that was not understood. */
@@ -54,6 +51,11 @@ export class RequestQueue {
     return this.#body instanceof RequestBody ? this.#body : undefined;
   }
 
+  /** Says that every frame that has come was accepted, so that a body that has ended counts as complete. */
+  settle(): void {
+    this.#ahead.settle();
+  }
+
   /**
    * Takes a frame; resolves when the next one may come.
    *
@@ -61,8 +63,7 @@ export class RequestQueue {
    */
   async accept({ kind, payload }: Frame): Promise<void> {
     const { body } = this;
-    this.#ended?.follow();
-    this.#ended = undefined;
+    this.#ahead.isSettled = false;
     switch (kind) {
       case FrameKind.request:
         return await this.#enqueue(payload);
@@ -123,12 +124,15 @@ export class RequestQueue {
     }
     this.#queuedBytes += job.size;
     this.changed.notifyAll();
-    while (this.#queuedBytes > MAX_QUEUED_BYTES && this.#queue.length > 1 && !this.#isClosed) await this.changed.next;
+    while (this.#queuedBytes > MAX_QUEUED_BYTES && this.#queue.length > 1 && !this.#isClosed) {
+      this.settle();
+      await this.changed.next;
+      this.#ahead.isSettled = false;
+    }
   }
 
   #endBody(size: number): void {
     if (this.#body === undefined) throw new FerryError("BadRequest", "end was not expected here");
-    this.#ended = this.body;
     this.body?.end(size);
     this.#body = undefined;
   }

@@ -221,8 +221,9 @@ export class Session {
   }
 
   async #receiveAll(): Promise<void> {
+    const onEmpty = () => this.#requests.settle();
     for (;;) {
-      const frame = await this.#connection.receive();
+      const frame = await this.#connection.receive(onEmpty);
       if (!frame) return;
       if (!this.#closing) await this.#requests.accept(frame);
     }

@@ -17,6 +17,18 @@ export interface OperationOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** What to list, remove or sweep. */
+export interface RecursiveOptions extends OperationOptions {
+  /** Whether what is in the directories below belongs to it, too. */
+  readonly recursive?: boolean | undefined;
+}
+
+/** How deep what is made may lie; with a directory that is renamed, all that is in it, too. */
+export interface DepthOptions extends OperationOptions {
+  /** The most names that its path may have, counted from the root and with links followed; any number when absent. */
+  readonly maxDepth?: number | undefined;
+}
+
 /** How to read a file. */
 export interface ReadOptions extends OperationOptions {
   /** The first byte wanted; 0 when absent. */
@@ -28,7 +40,7 @@ export interface ReadOptions extends OperationOptions {
 }
 
 /** What is to be stored, as far as it is known before. */
-export interface OfferOptions extends OperationOptions {
+export interface OfferOptions extends DepthOptions {
   /** The size that the file must have in the end, in bytes; unknown when absent, so that all that was kept counts. */
   readonly size?: number | undefined;
   /** Whether a file of that name is replaced (the default) or the upload fails with `AlreadyExists`. */
@@ -45,8 +57,6 @@ export interface OfferOptions extends OperationOptions {
   readonly wholeBlocks?: boolean | undefined;
   /** How much of the disk must stay free, in bytes; nothing when absent. */
   readonly keepFree?: number | undefined;
-  /** The most names that its path may have, counted from the root and with links followed; any number when absent. */
-  readonly maxDepth?: number | undefined;
 }
 
 /** How to store a file. */
@@ -68,14 +78,8 @@ export interface UploadOptions extends OfferOptions {
   readonly durable?: boolean | undefined;
 }
 
-/** What to list. */
-export interface ListOptions extends OperationOptions {
-  /** Whether what is in the directories below is listed, too. */
-  readonly recursive?: boolean | undefined;
-}
-
 /** How to make a directory. */
-export interface MkdirOptions extends OperationOptions {
+export interface MkdirOptions extends DepthOptions {
   /** Whether those above it are made, too, and all may be there already. */
   readonly parents?: boolean | undefined;
   /**
@@ -83,26 +87,6 @@ export interface MkdirOptions extends OperationOptions {
    * The usual ones when absent.
    */
   readonly mode?: number | undefined;
-  /** As with an upload. */
-  readonly maxDepth?: number | undefined;
-}
-
-/** How to rename. */
-export interface RenameOptions extends OperationOptions {
-  /** As with an upload, for all that is in a directory which gets deeper, too. */
-  readonly maxDepth?: number | undefined;
-}
-
-/** How to remove. */
-export interface RemoveOptions extends OperationOptions {
-  /** Whether what is in a directory is removed, too. */
-  readonly recursive?: boolean | undefined;
-}
-
-/** What to sweep. */
-export interface SweepOptions extends OperationOptions {
-  /** Whether the directories below are swept, too. */
-  readonly recursive?: boolean | undefined;
 }
 
 /** Which blocks to sum up. */
@@ -200,7 +184,7 @@ export interface Storage {
   /** What is known of a file or directory; of what a link leads to. */
   stat(path: RemotePath, options?: OperationOptions): Promise<FileMetadata>;
   /** The entries of a directory, sorted by `listingKey`: the bytes of the whole path, a directory's with a `/` at its end. */
-  list(path: RemotePath, options?: ListOptions): AsyncIterable<Entry>;
+  list(path: RemotePath, options?: RecursiveOptions): AsyncIterable<Entry>;
   /** Opens a file for reading. */
   read(path: RemotePath, options?: ReadOptions): Promise<Reader>;
   /**
@@ -212,9 +196,9 @@ export interface Storage {
   /** Makes a directory. */
   mkdir(path: RemotePath, options?: MkdirOptions): Promise<void>;
   /** Gives something another path, never onto what exists. Nothing comes to lie so deep that it could not be used. */
-  rename(path: RemotePath, to: RemotePath, options?: RenameOptions): Promise<void>;
+  rename(path: RemotePath, to: RemotePath, options?: DepthOptions): Promise<void>;
   /** Removes a file, a link or an empty directory; with `recursive` also what is in a directory. */
-  remove(path: RemotePath, options?: RemoveOptions): Promise<void>;
+  remove(path: RemotePath, options?: RecursiveOptions): Promise<void>;
   /** The sums of the blocks at the beginning of a file. */
   blocks(path: RemotePath, options: BlockOptions): Promise<{ sums: BlockSums; metadata: FileMetadata }>;
   /** The SHA-256 of a file's content in lower-case hex. */
@@ -229,5 +213,5 @@ export interface Storage {
   /** Sets time and permission bits of a file or directory. Absent where they cannot be set later. */
   setMetadata?(path: RemotePath, change: MetadataChange, options?: OperationOptions): Promise<void>;
   /** Removes what uploads and removals have left that were given up long ago, or that have a time far ahead. */
-  sweep?(path: RemotePath, options?: SweepOptions): Promise<void>;
+  sweep?(path: RemotePath, options?: RecursiveOptions): Promise<void>;
 }

@@ -2,7 +2,7 @@ import { cannot, FerryError } from "../core/errors.ts";
 import { compareUtf8, listingKey } from "../core/listing_order.ts";
 import type { Entry } from "../core/metadata.ts";
 import { quote } from "../core/text.ts";
-import type { ListOptions } from "../storage/storage.ts";
+import type { RecursiveOptions } from "../storage/storage.ts";
 import type { Place } from "./place.ts";
 import type { Retry } from "./retry.ts";
 
@@ -19,7 +19,7 @@ export function unreadable(path: string): FerryError {
  */
 export async function* listAgain(
   { storage, path, shown }: Place,
-  { retry, signal, recursive }: ListOptions & { readonly retry: Retry },
+  { retry, signal, recursive }: RecursiveOptions & { readonly retry: Retry },
 ): AsyncGenerator<Entry> {
   const attempts = retry.begin();
   let last: string | undefined;

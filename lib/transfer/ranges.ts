@@ -55,8 +55,15 @@ export async function copyRanges(
     failure ??= { reason };
     stop.abort();
   };
+  void upload.failure?.then(fail);
   await Promise.all(Array.from({ length: connections }, () => work().catch(fail)));
   if (failure) throw failure.reason;
+}
+
+/** A part whose upload is not known any more: the connection that held the upload was lost. */
+function whyPartFailed(error: unknown): unknown {
+  const isLost = error instanceof FerryError && error.code === "NotFound";
+  return isLost ? new FerryError("Disconnected", "the upload has ended", { cause: error }) : error;
 }
 
 /** Copies one range into a part of an upload. */
@@ -81,7 +88,8 @@ async function copyRange(
     blame.isSource = false;
     await part.finish();
   } catch (error) {
-    throw failureOf(error, blame, blame.isSource ? source.shown : target.shown, verb);
+    const { isSource } = blame;
+    throw failureOf(isSource ? error : whyPartFailed(error), blame, isSource ? source.shown : target.shown, verb);
   } finally {
     part?.close();
     reader?.close();

@@ -52,6 +52,11 @@ export interface TreeOptions extends Omit<CopyOptions, "known" | "onProgress" | 
   readonly onPlan?: ((path: string) => Promise<void>) | undefined;
 }
 
+/** The bits of a directory of which something is missing, so that a later attempt can add it. */
+function withOwner(mode: number | undefined): number | undefined {
+  return mode === undefined ? undefined : mode | 0o700;
+}
+
 /** The copy of the entries of one tree, many at a time. A failure concerns one entry; the others go on. */
 class TreeCopy {
   readonly progress: TreeProgress = {
@@ -148,7 +153,7 @@ class TreeCopy {
       const shown = joinPaths(this.#source.shown, path);
       throw failureOf(new FerryError("NotAFile", reason), { isSource: true }, shown, verb);
     }
-    await this.#directories.enter(path, entry).making;
+    await this.#directories.enter(path, entry.unreadable ? { ...entry, mode: withOwner(entry.mode) } : entry).making;
     if (entry.unreadable) throw this.#unreadable(entry);
   }
 
@@ -176,13 +181,14 @@ class TreeCopy {
       this.#options.onStep?.(progress);
     };
     const options = { ...this.#fileOptions, known, onProgress };
-    // To wait for the directory would cost a round trip. It may come later than the file, over another connection.
+    // To wait for the directory would cost a round trip. It may come, or let us write, later than the file.
     const mayBeEarly = !directory.isSettled;
     let outcome: Outcome;
     try {
       outcome = await copyFile(source, target, options);
     } catch (error) {
-      if (!mayBeEarly || !(error instanceof FerryError && error.code === "NotFound")) throw error;
+      const isEarly = error instanceof FerryError && (error.code === "NotFound" || error.code === "Refused");
+      if (!mayBeEarly || !isEarly) throw error;
       await directory.making;
       outcome = await copyFile(source, target, options);
     }

@@ -100,10 +100,11 @@ export class Connection {
   /**
    * The next frame, or undefined when the other end has closed its side. The payload is valid until the next call.
    *
+   * @param onEmpty Called when all frames that have come were received, before more is waited for.
    * @throws {FerryError} `Disconnected`, also at an end in the middle of a frame. `BadRequest` or `Corrupt` for bytes
    * that are not the protocol or were changed on the way; nothing more can be received then.
    */
-  async receive(): Promise<Frame | undefined> {
+  async receive(onEmpty?: () => void): Promise<Frame | undefined> {
     try {
       for (;;) {
         const frame = this.#decoder.next();
@@ -115,6 +116,7 @@ export class Connection {
           else if (frame.kind === FrameKind.alive) continue;
           return frame;
         }
+        onEmpty?.();
         const { arriving } = this.#decoder;
         if (arriving !== undefined && arriving !== FrameKind.cancel) this.#workedAt = this.#progressAt;
         const space = this.#decoder.space();

@@ -6,10 +6,10 @@ import type { Entry, FileMetadata, Receipt } from "../../lib/core/metadata.ts";
 import type { RemotePath } from "../../lib/core/remote_path.ts";
 import type {
   BlockOptions,
-  ListOptions,
   MkdirOptions,
   Reader,
   ReadOptions,
+  RecursiveOptions,
   Storage,
   Upload,
   UploadOptions,
@@ -47,7 +47,7 @@ export class MemoryStorage implements Storage {
     return { kind, size: content.length, mtimeMs, mode, version };
   }
 
-  async *list(path: RemotePath, { recursive = false }: ListOptions = {}): AsyncGenerator<Entry> {
+  async *list(path: RemotePath, { recursive = false }: RecursiveOptions = {}): AsyncGenerator<Entry> {
     await this.#find(path);
     const prefix = path === "" ? "" : `${path}/`;
     const names = [...this.held.keys()].filter((each) => each !== path && each.startsWith(prefix));

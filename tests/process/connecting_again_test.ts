@@ -19,6 +19,8 @@ const CASES: [words: string, faults: ProxyFaults, goesOn: boolean][] = [
   ["get there.bin here.bin", { toClient: AFTER_THE_WELCOME }, true],
   ["put here.bin", { toServer: IN_THE_MIDDLE }, true],
   ["put -r . all", { toServer: IN_THE_MIDDLE }, true],
+  ["get --retries 0 there.bin", { toClient: IN_THE_MIDDLE }, false],
+  ["put --retries 0 here.bin", { toServer: IN_THE_MIDDLE }, false],
   ["get there.bin -", { toClient: IN_THE_MIDDLE }, false],
   ["put - new.bin", { toServer: IN_THE_MIDDLE }, false],
   ["sum there.bin", { toClient: AFTER_THE_WELCOME }, false],

@@ -21,8 +21,23 @@ const PIECE_BYTES = 256;
 
 const cancelled = () => new FerryError("Cancelled", "given up");
 
+/** A body behind whose end nothing has come. */
+class LastBody extends RequestBody {
+  readonly #ahead: ReadAhead;
+
+  constructor(ahead: ReadAhead) {
+    super(ahead);
+    this.#ahead = ahead;
+  }
+
+  override end(size: number): void {
+    super.end(size);
+    this.#ahead.settle();
+  }
+}
+
 function body(aheadBytes = AHEAD_BYTES): RequestBody {
-  return new RequestBody(new ReadAhead(aheadBytes));
+  return new LastBody(new ReadAhead(aheadBytes));
 }
 
 /** A body whose handler has begun and waits for bytes, and what it waits for. */
@@ -41,7 +56,7 @@ function hasRoom(ahead: ReadAhead, count: number): boolean {
 Deno.test("ReadAhead keeps no more than it may, however small the pieces are, and has room again for what was used", async () => {
   for (const size of [0, 1, 5000, AHEAD_BYTES / 2]) {
     const ahead = new ReadAhead(AHEAD_BYTES);
-    const body = new RequestBody(ahead);
+    const body = new LastBody(ahead);
     let kept = 0;
     while (!await isPending(body.deliver(new Uint8Array(size)))) kept++;
     assertLess(kept * (size + PIECE_BYTES), AHEAD_BYTES + 1);
@@ -115,7 +130,7 @@ Deno.test("RequestBody.deliver() waits for the handler when there is no room to 
 
 Deno.test("bodies of one connection share the room, and each gives back its own", async () => {
   const ahead = new ReadAhead(1000 + 2 * PIECE_BYTES);
-  const [first, second] = [new RequestBody(ahead), new RequestBody(ahead)];
+  const [first, second] = [new LastBody(ahead), new LastBody(ahead)];
   await first.deliver(bytes(600));
   await second.deliver(bytes(400));
   assertFalse(hasRoom(ahead, 0));
@@ -190,20 +205,42 @@ Deno.test("RequestBody.next() throws what fail() was given first", async () => {
   assertEquals(message, "first");
 });
 
-Deno.test("RequestBody.next() sees a failure that comes right behind the end", async () => {
-  const { body: waited, next } = begun();
-  waited.end(0);
-  // The handler has been given the end, and the receiving loop looks at what is behind it.
-  await Promise.resolve();
-  waited.fail(cancelled());
-  await assertFailsWith("Cancelled", () => next);
+Deno.test("RequestBody.next() gives the end when everything that has come behind it was looked at, and no earlier", async () => {
+  for (const isEarly of [false, true]) {
+    for (const isFailed of [false, true]) {
+      const ahead = new ReadAhead(AHEAD_BYTES);
+      const ended = new RequestBody(ahead);
+      ahead.isSettled = false;
+      if (isEarly) await ended.deliver(bytes(10));
+      const first = ended.next();
+      if (isEarly) assertEquals(await first, bytes(10));
+      const last = isEarly ? ended.next() : first;
+      ended.end(isEarly ? 10 : 0);
+      assert(await isPending(last), "the receiving loop may still find that it was given up");
+      if (isFailed) ended.fail(cancelled());
+      else ahead.settle();
+      if (isFailed) await assertFailsWith("Cancelled", () => last);
+      else assertEquals(await last, null);
+    }
+  }
+});
 
-  const early = body();
-  await early.deliver(bytes(10));
-  early.end(10);
-  assertEquals(await early.next(), bytes(10));
-  early.fail(cancelled());
-  await assertFailsWith("Cancelled", () => early.next());
+Deno.test("RequestBody.next() gives the end while the receiving loop is held up behind it", async () => {
+  const ahead = new ReadAhead(PIECE_BYTES);
+  const [first, second] = [new RequestBody(ahead), new RequestBody(ahead)];
+  ahead.isSettled = false;
+  first.end(0);
+  const last = first.next();
+  assert(await isPending(last));
+  const held = second.deliver(bytes(1));
+  assertEquals(await last, null);
+  assertEquals(await second.next(), bytes(1));
+  const more = second.next();
+  await held;
+  second.end(1);
+  assert(await isPending(more), "it goes on, and may find something");
+  ahead.settle();
+  assertEquals(await more, null);
 });
 
 Deno.test("RequestBody.discard() takes everything that still comes, and keeps nothing of it", async () => {

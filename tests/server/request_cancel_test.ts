@@ -87,6 +87,20 @@ Deno.test("serve() does not store a body that a cancel follows at once", async (
   }
 });
 
+Deno.test("serve() does not store a body behind which a cancel came together with other requests", async () => {
+  /** Little enough that the server gets all of it in one read. */
+  const OTHERS = 100;
+  await using served = await Served.with({});
+  using peer = await RawPeer.greeted(served.address);
+  const stats: Frames = Array.from({ length: OTHERS }, () => ["request", { command: "stat" }]);
+  for (let request = 1; request <= 10 * (OTHERS + 1); request += OTHERS + 1) {
+    await peer.sendAll(...put("one"), ...stats, ["cancel", { request }]);
+    assertEquals((await peer.answer()).outcome, "Cancelled");
+    for (const _ of stats) assertEquals((await peer.answer()).outcome, "ok");
+    assertEquals(await namesIn(served.join()), []);
+  }
+});
+
 Deno.test("serve() tells the truth when a cancel comes too late", async () => {
   const committed = Promise.withResolvers<void>();
   const seen = Promise.withResolvers<void>();

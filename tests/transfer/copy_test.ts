@@ -12,7 +12,7 @@ import { sameBytes } from "../helpers/frames.ts";
 import { MemoryStorage } from "../helpers/memory_storage.ts";
 import { bytes } from "../helpers/random.ts";
 import { allNames, CONTENT, flipped, MIB } from "../helpers/resuming.ts";
-import { at, contentOf, replacing, store } from "../helpers/storage.ts";
+import { at, contentOf, partOf, replacing, store } from "../helpers/storage.ts";
 import { type TempDir, tempDir } from "../helpers/temp.ts";
 
 const TIME = 1_600_000_000_123;
@@ -284,6 +284,36 @@ Deno.test("copyFile() over several connections copies ranges at once, and each g
   assert(sameBytes(await Deno.readFile(there.dir.join("f")), LARGE));
   assertEquals(moved.at(-1), LARGE.length);
   assertEquals(allNames(there.dir.path), ["f"]);
+});
+
+Deno.test("copyFile() over several connections begins again when the connection that holds the upload is lost", async () => {
+  await using there = await directory();
+  const source = new MemoryStorage();
+  source.set("f", LARGE, { mtimeMs: TIME });
+  let uploads = 0;
+  const upload: Storage["upload"] = async (path, options) => {
+    const real = await there.storage.upload(path, options);
+    if (++uploads > 1) return real;
+    const failure = Promise.withResolvers<FerryError>();
+    let parts = 0;
+    const openPart = async (offset: number) => {
+      const part = await partOf(real, offset);
+      if (++parts < 3) return part;
+      setTimeout(() => failure.resolve(new FerryError("Disconnected", "lost")), 10);
+      throw new FerryError("NotFound", "the upload has ended");
+    };
+    return {
+      write: (bytes) => real.write(bytes),
+      commit: () => Promise.reject(new FerryError("BadRequest", "it has a gap")),
+      abort: () => real.abort(),
+      openPart,
+      failure: failure.promise,
+    };
+  };
+  const options = { connections: 3, retry: new Retry({ retries: 2 }) };
+  assertEquals(await copyFile(place(source), place(replacing(there.storage, { upload })), options), "done");
+  assertEquals(uploads, 2);
+  assert(sameBytes(await Deno.readFile(there.dir.join("f")), LARGE));
 });
 
 Deno.test("copyFile() over several connections takes the plain way where a target takes no parts", async () => {

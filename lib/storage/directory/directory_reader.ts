@@ -3,9 +3,15 @@ import { FerryError, toFerryError } from "../../core/errors.ts";
 import { throwIfAborted } from "../../core/unless_aborted.ts";
 import { metadata, mtimeMs } from "./system_metadata.ts";
 import { PacedFile } from "./paced_file.ts";
-import { lookAgain } from "./lookup.ts";
-import { settled } from "./settle.ts";
+import { lookAgain, settled } from "./lookup.ts";
 import type { Reader, ReadOptions } from "../storage.ts";
+
+/** An open regular file, where it was opened, and what it was then. */
+export interface OpenFile {
+  readonly file: Deno.FsFile;
+  readonly path: string;
+  readonly info: Deno.FileInfo;
+}
 
 /** Whether the content of an open file may have changed between two looks at it. */
 function differs(before: Deno.FileInfo, after: Deno.FileInfo): boolean {
@@ -16,49 +22,45 @@ function differs(before: Deno.FileInfo, after: Deno.FileInfo): boolean {
 
 /** Reads an open file, and fails with `Changed` rather than give a mixture of two versions. */
 export class DirectoryReader implements Reader {
+  readonly metadata: FileMetadata;
+  readonly length: number;
   readonly #file: PacedFile;
   readonly #path: string;
-  readonly #options: ReadOptions;
-  #info: Deno.FileInfo;
-  #remaining = 0;
-  metadata: FileMetadata;
-  length = 0;
+  readonly #info: Deno.FileInfo;
+  readonly #signal: AbortSignal | undefined;
+  #remaining: number;
 
-  /**
-   * @param file An open regular file; the reader closes it.
-   * @param path Where it was opened.
-   * @param info What it was then.
-   */
-  constructor(file: Deno.FsFile, path: string, info: Deno.FileInfo, options: ReadOptions) {
-    this.#file = new PacedFile(file);
-    this.#path = path;
-    this.#options = options;
-    this.#info = info;
+  private constructor({ file, path }: OpenFile, info: Deno.FileInfo, options: ReadOptions) {
+    const { offset = 0, length = Infinity, ifVersion, signal } = options;
     this.metadata = metadata(info);
-  }
-
-  /** Waits until a change from now on will be seen, then finds the place to begin. To be called once before `read`. */
-  async settle(): Promise<void> {
-    const info = await settled(this.#info, () => this.#file.file.statSync());
-    if (info !== this.#info) this.metadata = metadata(info);
-    this.#info = info;
-    const { offset = 0, length, ifVersion } = this.#options;
-    if (ifVersion !== undefined && ifVersion !== this.metadata.version) {
+    const { size, version } = this.metadata;
+    if (ifVersion !== undefined && ifVersion !== version) {
       throw new FerryError("Changed", "it is not the version that was asked for");
     }
-    if (offset > this.metadata.size) {
-      throw new FerryError(
-        "BadRequest",
-        `the offset ${offset} is beyond the end of the file (${this.metadata.size} bytes)`,
-      );
+    if (offset > size) {
+      throw new FerryError("BadRequest", `the offset ${offset} is beyond the end of the file (${size} bytes)`);
     }
-    this.length = this.#remaining = Math.min(length ?? Infinity, this.metadata.size - offset);
-    if (offset > 0) this.#file.file.seekSync(offset, Deno.SeekMode.Start);
+    this.length = this.#remaining = Math.min(length, size - offset);
+    if (offset > 0) file.seekSync(offset, Deno.SeekMode.Start);
+    this.#file = new PacedFile(file);
+    this.#path = path;
+    this.#info = info;
+    this.#signal = signal;
+  }
+
+  /** Reads a file as it is as soon as any change from then on will be seen. The reader closes it, also when this fails. */
+  static async open(opened: OpenFile, options: ReadOptions): Promise<DirectoryReader> {
+    try {
+      return new DirectoryReader(opened, await settled(opened.info, opened.file), options);
+    } catch (error) {
+      opened.file.close();
+      throw error;
+    }
   }
 
   read(into: Uint8Array): Promise<number | null> | number | null {
     try {
-      throwIfAborted(this.#options.signal);
+      throwIfAborted(this.#signal);
       if (this.#remaining === 0) return this.#finish();
       const n = this.#file.read(into.subarray(0, Math.min(into.length, this.#remaining)));
       if (!(n instanceof Promise)) return this.#account(n);
@@ -73,17 +75,17 @@ export class DirectoryReader implements Reader {
   }
 
   #account(n: number | null): number {
-    if (n === null) throw this.#changed();
+    if (n === null) throw changedWhileRead();
     this.#remaining -= n;
     return n;
   }
 
   #finish(): null {
-    if (differs(this.#info, lookAgain(this.#file.file, this.#path, this.#info))) throw this.#changed();
+    if (differs(this.#info, lookAgain(this.#file.file, this.#path, this.#info))) throw changedWhileRead();
     return null;
   }
+}
 
-  #changed(): FerryError {
-    return new FerryError("Changed", "it changed while it was read; try again");
-  }
+function changedWhileRead(): FerryError {
+  return new FerryError("Changed", "it changed while it was read; try again");
 }

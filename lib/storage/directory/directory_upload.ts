@@ -11,7 +11,7 @@ import { Part } from "./upload_part.ts";
 import { type OpenPermissions, TemporaryFile } from "./temporary_file.ts";
 import type { RemotePath } from "../../core/remote_path.ts";
 import { throwIfAborted } from "../../core/unless_aborted.ts";
-import { FreeSpace } from "./free_space.ts";
+import { requireSpace } from "./free_space.ts";
 import type { Kept, OfferOptions, Upload, UploadOptions, UploadPart } from "../storage.ts";
 import { added } from "./watch.ts";
 
@@ -43,9 +43,17 @@ function permissionsFor({ replaced }: UploadTarget, { mode }: UploadOptions): Op
   return replaced?.mode ? { mode: replaced.mode & PERMISSION_BITS } : {};
 }
 
+/** How far a file goes with these parts, up to the first gap. One that was sent again counts once. */
+function sizeWith(size: number, parts: readonly Part[]): number {
+  for (const { offset, received } of parts.toSorted((a, b) => a.offset - b.offset)) {
+    if (offset <= size) size = Math.max(size, offset + received);
+  }
+  return size;
+}
+
 /** What an earlier upload has left, and whether one would be taken now; see `Storage.offer`. */
 export async function offerUpload(target: UploadTarget, options: OfferOptions): Promise<Kept> {
-  const { size, owner, keepFree = 0, wholeBlocks, signal } = options;
+  const { size, owner, keepFree, wholeBlocks, signal } = options;
   try {
     checkTarget(target, options);
     const partial = TemporaryFile.openKept(target.directory, target.name, owner);
@@ -54,7 +62,7 @@ export async function offerUpload(target: UploadTarget, options: OfferOptions): 
       const known = Math.min(partial?.size ?? 0, size ?? partial?.used ?? 0);
       const blockSize = blockSizeFor(size ?? known);
       const length = wholeBlocks ? known - known % blockSize : known;
-      new FreeSpace(target.directory, keepFree).require((size ?? length) - length);
+      requireSpace(target.directory, (size ?? length) - length, keepFree);
       if (length > 0) await partial?.settle();
       const file = partial && new PacedFile(partial.file);
       const sums = await sumBlocks((chunk) => file?.read(chunk) ?? null, { length, blockSize, signal });
@@ -73,10 +81,9 @@ export class DirectoryUpload implements Upload {
   readonly #options: UploadOptions;
   readonly #keptFiles: KeptFiles;
   readonly #partial: TemporaryFile;
-  readonly #file: PacedFile;
-  readonly #space: FreeSpace;
+  /** What the upload itself writes. */
+  readonly #body: Part;
   readonly #parts: Part[] = [];
-  #size: number;
   /** Whether what is still a partial file has the time that the file shall have, and not that of its last change. */
   #isDated = false;
   #hasBegun = false;
@@ -86,21 +93,19 @@ export class DirectoryUpload implements Upload {
     this.#target = target;
     this.#options = options;
     this.#keptFiles = keptFiles;
-    const { offset = 0, kept, size = offset, owner = "", keepFree = 0, wholeBlocks } = options;
+    const { offset = 0, kept, size = offset, owner, keepFree, wholeBlocks } = options;
     const isMidBlock = wholeBlocks && offset % MIN_BLOCK_BYTES !== 0;
     if (offset > size || offset > 0 && kept === undefined || isMidBlock) {
       throw new FerryError("BadRequest", `${offset} is not a place to go on at`);
     }
     checkTarget(target, options);
-    this.#size = offset;
-    this.#space = new FreeSpace(target.directory, keepFree);
     this.#partial = TemporaryFile.open(target.directory, target.name, owner, permissionsFor(target, options));
-    this.#file = new PacedFile(this.#partial.file);
     try {
       if (offset > 0 && (kept !== this.#partial.state || offset > this.#partial.size)) {
         throw new FerryError("Changed", "what was kept of an earlier upload is not what it was; try again");
       }
-      this.#space.require(size - Math.max(offset, this.#partial.size));
+      requireSpace(target.directory, size - Math.max(offset, this.#partial.size), keepFree);
+      this.#body = new Part(this.#partial.file, offset, this);
     } catch (error) {
       this.#leave();
       throw error;
@@ -108,22 +113,16 @@ export class DirectoryUpload implements Upload {
   }
 
   write(bytes: Uint8Array): Promise<void> | void {
-    this.#size += bytes.length;
-    try {
-      this.#prepare(this.#size, bytes.length);
-      return this.#file.write(bytes)?.catch((error) => Promise.reject(toFerryError(error)));
-    } catch (error) {
-      throw toFerryError(error);
-    }
+    return this.#body.write(bytes);
   }
 
   openPart(offset: number): UploadPart {
     // What was kept and compared is not changed any more.
-    if (offset < (this.#options.offset ?? 0)) throw new FerryError("BadRequest", "that part is there already");
+    if (offset < this.#body.offset) throw new FerryError("BadRequest", "that part is there already");
     if (this.#parts.length >= MAX_PARTS) throw new FerryError("TooLarge", `a file has at most ${MAX_PARTS} parts`);
     try {
-      this.#prepare(offset, 0);
-      const part = new Part(this.#partial, offset, (end, bytes) => this.#prepare(end, bytes));
+      this.prepare(offset, 0);
+      const part = new Part(this.#partial.reopen(), offset, this);
       this.#parts.push(part);
       return part;
     } catch (error) {
@@ -133,18 +132,12 @@ export class DirectoryUpload implements Upload {
 
   async commit(): Promise<Receipt> {
     const { path, directory, name } = this.#target;
-    const { size: wanted, durable = false, owner = "", signal } = this.#options;
+    const { durable = false, owner = "", signal } = this.#options;
     const { file, path: partial } = this.#partial;
     try {
       throwIfAborted(signal);
-      if (this.#parts.length > 0) await this.#endParts();
-      const size = this.#sizeWith(this.#parts.filter((part) => part.isFinished));
-      if (wanted !== undefined && size !== wanted) {
-        throw new FerryError("BadRequest", `${size} of the announced ${wanted} bytes were sent`);
-      }
-      if (this.#parts.length > 0 && file.statSync().size > size) {
-        throw new FerryError("BadRequest", `what was sent has a gap after ${size} bytes`);
-      }
+      if (this.#parts.length > 0) await this.#stopParts();
+      const size = this.#completeSize();
       const destination = join(directory, name);
       // Whether it can be opened has to be known before there is a file in it.
       using parent = durable ? await openDirectory(directory) : undefined;
@@ -152,18 +145,7 @@ export class DirectoryUpload implements Upload {
       this.#date();
       if (durable) await file.sync();
       throwIfAborted(signal);
-      // After everything that takes time: meanwhile something else may have been given that name.
-      if (this.#options.overwrite === false && lstatOrNothing(destination)) {
-        throw new FerryError("AlreadyExists", "it exists already");
-      }
-      // A directory on the way may have been renamed, and another made, with the partial file of somebody else.
-      const written = this.#partial.inPlace();
-      if (!written) throw new FerryError("Changed", "the directory was replaced meanwhile; try again");
-      if (written.size !== size) throw new FerryError("Changed", "the partial file was changed by others");
-      // What is synced is the directory that the file is put in.
-      if (parent && !isSameFile(parent.statSync(), Deno.lstatSync(directory))) {
-        throw new FerryError("Changed", "the directory was replaced meanwhile; try again");
-      }
+      const written = this.#lookAgain(destination, size, parent);
       this.#partial.finish(written);
       Deno.renameSync(partial, destination);
       added(destination);
@@ -180,12 +162,15 @@ export class DirectoryUpload implements Upload {
 
   async abort(): Promise<void> {
     if (!this.#open) return;
-    if (this.#parts.length > 0) await this.#endParts();
+    const { file } = this.#partial;
     try {
-      const size = this.#sizeWith(this.#parts);
       // What lies behind a gap is of no use to whoever goes on, and may be very far away.
-      if (this.#parts.length > 0 && this.#partial.file.statSync().size > size) this.#partial.file.truncateSync(size);
-      if (this.#isDated) this.#partial.file.utimeSync(new Date(), new Date());
+      if (this.#parts.length > 0) {
+        await this.#stopParts();
+        const size = sizeWith(this.#body.offset + this.#body.received, this.#parts);
+        if (file.statSync().size > size) file.truncateSync(size);
+      }
+      if (this.#isDated) file.utimeSync(new Date(), new Date());
     } catch (error) {
       throw toFerryError(error);
     } finally {
@@ -193,37 +178,56 @@ export class DirectoryUpload implements Upload {
     }
   }
 
-  /** Drops what was kept beyond the offset: only now, since until bytes arrive the upload may be given up. */
-  #begin(): void {
-    if (this.#hasBegun) return;
-    this.#hasBegun = true;
-    const { offset = 0 } = this.#options;
-    if (this.#partial.size > offset) this.#partial.file.truncateSync(offset);
-    if (offset > 0) this.#partial.file.seekSync(offset, Deno.SeekMode.Start);
-  }
-
   /** Prepares to write so many bytes that end at a position of the file, if they may be written. */
-  #prepare(end: number, bytes: number): void {
-    const { size, signal } = this.#options;
+  prepare(end: number, bytes: number): void {
+    const { size, keepFree, signal } = this.#options;
     throwIfAborted(signal);
     if (size !== undefined && end > size) {
       throw new FerryError("BadRequest", `what was sent goes beyond the announced ${size} bytes`);
     }
     this.#begin();
-    this.#space.require(bytes);
+    requireSpace(this.#target.directory, bytes, keepFree);
   }
 
-  async #endParts(): Promise<void> {
-    await Promise.all(this.#parts.map((part) => part.end()));
+  /** Drops what was kept beyond the offset: only now, since until bytes arrive the upload may be given up. */
+  #begin(): void {
+    if (this.#hasBegun) return;
+    this.#hasBegun = true;
+    if (this.#partial.size > this.#body.offset) this.#partial.file.truncateSync(this.#body.offset);
   }
 
-  /** How far the file goes with these parts, up to the first gap. One that was sent again counts once. */
-  #sizeWith(parts: readonly Part[]): number {
-    let size = this.#size;
-    for (const { offset, received } of parts.toSorted((a, b) => a.offset - b.offset)) {
-      if (offset <= size) size = Math.max(size, offset + received);
+  async #stopParts(): Promise<void> {
+    await Promise.all([this.#body, ...this.#parts].map((part) => part.stop()));
+  }
+
+  /** The size of the file. @throws {FerryError} `BadRequest` when something of it is missing. */
+  #completeSize(): number {
+    const { size: wanted } = this.#options;
+    const size = sizeWith(this.#body.offset + this.#body.sent, this.#parts.filter((part) => part.isFinished));
+    if (wanted !== undefined && size !== wanted) {
+      throw new FerryError("BadRequest", `${size} of the announced ${wanted} bytes were sent`);
+    }
+    if (this.#parts.length > 0 && this.#partial.file.statSync().size > size) {
+      throw new FerryError("BadRequest", `what was sent has a gap after ${size} bytes`);
     }
     return size;
+  }
+
+  /** What the partial file is, in the synchronous step that gives it its name. @throws {FerryError} when it may not have it. */
+  #lookAgain(destination: string, size: number, parent: Deno.FsFile | undefined): Deno.FileInfo {
+    // After everything that takes time: meanwhile something else may have been given that name.
+    if (this.#options.overwrite === false && lstatOrNothing(destination)) {
+      throw new FerryError("AlreadyExists", "it exists already");
+    }
+    // A directory on the way may have been renamed, and another made, with the partial file of somebody else.
+    const written = this.#partial.inPlace();
+    if (!written) throw new FerryError("Changed", "the directory was replaced meanwhile; try again");
+    if (written.size !== size) throw new FerryError("Changed", "the partial file was changed by others");
+    // What is synced is the directory that the file is put in.
+    if (parent && !isSameFile(parent.statSync(), Deno.lstatSync(this.#target.directory))) {
+      throw new FerryError("Changed", "the directory was replaced meanwhile; try again");
+    }
+    return written;
   }
 
   /** Gives the partial file the time that the file shall have. */

@@ -14,12 +14,10 @@ export class KeptFiles {
     this.#ofOwners.set(owner, own);
     own.delete(path);
     own.set(path, info);
-    if (own.size <= MAX_KEPT) return;
-    for (const [oldest, left] of own) {
-      own.delete(oldest);
-      removeLeft(oldest, left);
-      return;
-    }
+    const [oldest] = own;
+    if (!oldest || own.size <= MAX_KEPT) return;
+    own.delete(oldest[0]);
+    removeLeft(...oldest);
   }
 
   /** Follows partial files whose directory was moved. */

@@ -1,4 +1,4 @@
-import { join } from "@std/path";
+import { basename, join } from "@std/path";
 import { takeTurn } from "../../transport/scheduler.ts";
 import { FerryError } from "../../core/errors.ts";
 import { throwIfAborted } from "../../core/unless_aborted.ts";
@@ -8,6 +8,24 @@ import { TEMPORARY_NAME, unlessHeld } from "./temporary_file.ts";
 import { PinnedDirectory } from "./pinned_directory.ts";
 import { ASIDE_NAME, Removal } from "./removal.ts";
 import { moved } from "./watch.ts";
+
+/** Whether a name is that of what an upload or a removal has left, or is using. */
+export function isLeftover(name: string): boolean {
+  return TEMPORARY_NAME.test(name) || ASIDE_NAME.test(name);
+}
+
+/**
+ * Removes what has such a name and is what it says, in a directory that was checked in this step.
+ *
+ * @returns Whether it stays, since somebody is writing it.
+ */
+export async function removeLeftover(root: string, path: string, signal: AbortSignal | undefined): Promise<boolean> {
+  const info = lstatOrNothing(path);
+  const isAside = ASIDE_NAME.test(basename(path));
+  if (info?.isFile && !isAside) return unlessHeld(path, () => Deno.removeSync(path));
+  if (info?.isDirectory && isAside) await new Removal(root, path, info).run(signal);
+  return false;
+}
 
 /**
  * Removes a real directory in which there is nothing but what clients cannot see, so that they take it for empty: files of
@@ -29,8 +47,8 @@ export async function removeWithLeftovers(
   for await (const part of entriesOf(directory)) {
     directory.check();
     for (const { name } of part) {
+      if (!isLeftover(name)) throw new FerryError("NotEmpty", "the directory is not empty");
       if (TEMPORARY_NAME.test(name)) refuseIf(unlessHeld(join(path, name), () => {}));
-      else if (!ASIDE_NAME.test(name)) throw new FerryError("NotEmpty", "the directory is not empty");
     }
     await takeTurn();
     throwIfAborted(signal);
@@ -39,10 +57,7 @@ export async function removeWithLeftovers(
     await takeTurn();
     for (const { name } of part) {
       directory.check();
-      const entry = join(path, name);
-      const info = lstatOrNothing(entry);
-      if (info?.isDirectory && ASIDE_NAME.test(name)) await new Removal(root, entry, info).run(signal);
-      else if (TEMPORARY_NAME.test(name)) refuseIf(unlessHeld(entry, () => Deno.removeSync(entry)));
+      if (isLeftover(name)) refuseIf(await removeLeftover(root, join(path, name), signal));
     }
   }
   directory.check();

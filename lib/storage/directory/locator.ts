@@ -1,124 +1,178 @@
-import { basename, dirname, join } from "@std/path";
+import { basename, dirname, join, SEPARATOR } from "@std/path";
 import { FerryError } from "../../core/errors.ts";
+import { isReserved, type RemotePath, ROOT } from "../../core/remote_path.ts";
 import { type Found, type Location, lstatOrNothing, realPathOrNothing, targetOrNothing } from "./lookup.ts";
-import { type RemotePath, ROOT } from "../../core/remote_path.ts";
-import type { Root } from "./root.ts";
-
-const NOT_FOUND = "no such file or directory";
+import { isKnownDirectory, rememberDirectory } from "./moment.ts";
 
 /** Where something is or shall be: the real path of a directory, and a name in it. */
 type Place = Omit<Location, "info">;
+
+/** How far one comes on the way down a path. */
+interface Descent {
+  /** The real path of the deepest directory that is reached. */
+  readonly directory: string;
+  /** The names that remain, of which the first is not that of a directory in here; none when all are. */
+  readonly names: readonly string[];
+  /** Whether something has the first of those names: a file, or a link that does not lead to a directory in here. */
+  readonly isBlocked: boolean;
+}
 
 /**
  * Finds what a path means in a root. What it finds is true in the same synchronous step, and no longer: whoever acts on
  * it later has to look again.
  */
 export class Locator {
-  readonly #root: Root;
+  /** The real path of the root. */
+  readonly root: string;
+  readonly #prefix: string;
 
-  constructor(root: Root) {
-    this.#root = root;
+  constructor(root: string) {
+    this.root = root;
+    this.#prefix = root.endsWith(SEPARATOR) ? root : root + SEPARATOR;
   }
 
-  /** The one name of a directory that shall be made, and the real directory in which it is missing. */
-  missing(path: RemotePath): { directory: string; names: readonly string[] } {
-    const { directory, name, info } = this.locateToAdd(path);
-    if (info) throw new FerryError("AlreadyExists", "it exists already");
-    return { directory, names: [name] };
+  /** How many names the path of something has, counted from the root. */
+  depthOf(real: string): number {
+    return real === this.root ? 0 : real.slice(this.#prefix.length).split(SEPARATOR).length;
   }
 
-  /** The names of all directories on the way down `path` that are not there. */
-  missingIn(path: RemotePath): { directory: string; names: readonly string[] } {
-    // Most often only the last one is missing, or none.
-    const [above, name] = split(path);
-    const parent = path === ROOT ? undefined : this.#root.directory(above);
-    if (parent !== undefined) {
-      const { info } = this.#locate(path, () => ({ directory: parent, name }));
-      if (info && !info.isDirectory) throw new FerryError("AlreadyExists", "it exists already");
-      return { directory: parent, names: info ? [] : [name] };
-    }
-    const { directory, rest, isBlocked } = this.#root.descend(path);
-    if (isBlocked) throw new FerryError("AlreadyExists", "it exists already");
-    return { directory, names: rest };
+  /** What is at `path`, with a link followed. @throws {FerryError} `NotFound`. */
+  find(path: RemotePath): Found {
+    const { directory, name, info } = this.#locate(path, false);
+    if (!info || info.isSymlink) throw notFound();
+    return { directory, name, info };
   }
 
-  /** The real directory that holds the last component of `path`. */
-  #parent(path: RemotePath): Place {
-    const [parent, name] = split(path);
-    const directory = path === ROOT ? undefined : this.#root.directory(parent);
-    // Whatever is wrong outside must look the same as nothing.
-    if (directory === undefined) throw new FerryError("NotFound", NOT_FOUND);
-    return { directory, name };
+  /** The entry itself, a link not followed. @throws {FerryError} `NotFound`, also when it does not exist for clients. */
+  entry(path: RemotePath): Found {
+    const { directory, name } = this.#parent(path, false);
+    const entry = join(directory, name);
+    const info = lstatOrNothing(entry);
+    if (!info || (info.isSymlink && !this.followLink(entry))) throw notFound();
+    return { directory, name, info };
   }
 
   /**
-   * The same, for something that is to be made: a link that leads outside or nowhere is in the way like a file.
+   * Where something is to be made. A link to somewhere inside the root is followed; any other is given itself, and is in
+   * the way like a file.
    *
    * @throws {FerryError} `NotFound`, `NotADirectory`.
    */
-  parentToAdd(path: RemotePath): Place {
-    const [parent, name] = split(path);
-    const directory = this.#root.directory(parent);
-    if (directory !== undefined) return { directory, name };
-    const { isBlocked } = this.#root.descend(parent);
-    throw isBlocked
-      ? new FerryError("NotADirectory", "part of the path is not a directory")
-      : new FerryError("NotFound", NOT_FOUND);
-  }
-
-  /**
-   * What is at `path`, with a link to somewhere inside the root followed. Any other link is given itself: it does not
-   * exist for those who look for something, and is in the way of those who make something.
-   *
-   * @throws {FerryError} `NotFound` when the parent is not there.
-   */
-  locate(path: RemotePath): Location {
-    return this.#locate(path, (path) => this.#parent(path));
-  }
-
-  /** The same, for something that is to be made; see {@linkcode parentToAdd} for what it throws. */
   locateToAdd(path: RemotePath): Location {
-    return this.#locate(path, (path) => this.parentToAdd(path));
+    return this.#locate(path, true);
   }
 
-  #locate(path: RemotePath, parentOf: (path: RemotePath) => Place): Location {
+  /** The same, with nothing followed, and not looked at what is there. */
+  parentToAdd(path: RemotePath): Place {
+    return this.#parent(path, true);
+  }
+
+  /** The names of the directories that have to be made for `path` to be one, and where; only one without `parents`. */
+  missing(path: RemotePath, parents: boolean): Pick<Descent, "directory" | "names"> {
+    // Most often only the last one is missing, or none.
+    if (parents && (path === ROOT || this.#directory(split(path)[0]) === undefined)) {
+      const descent = this.#descend(path);
+      if (descent.isBlocked) throw new FerryError("AlreadyExists", "it exists already");
+      return descent;
+    }
+    const { directory, name, info } = this.locateToAdd(path);
+    if (info && !(parents && info.isDirectory)) throw new FerryError("AlreadyExists", "it exists already");
+    return { directory, names: info ? [] : [name] };
+  }
+
+  /** Where a link leads, or undefined when that is outside the root, nowhere, or nothing that is served. */
+  followLink(link: string): Found | undefined {
+    const real = targetOrNothing(link);
+    if (real === undefined || !this.#serves(real)) return undefined;
+    const info = lstatOrNothing(real);
+    if (!info?.isFile && !info?.isDirectory) return undefined;
+    return real === this.root
+      ? { directory: real, name: ".", info }
+      : { directory: dirname(real), name: basename(real), info };
+  }
+
+  /** Whether a real path is the root or inside it, and not Ferry's own. */
+  #serves(real: string): boolean {
+    if (real === this.root) return true;
+    return real.startsWith(this.#prefix) && !real.slice(this.#prefix.length).split(SEPARATOR).some(isReserved);
+  }
+
+  #locate(path: RemotePath, isToAdd: boolean): Location {
     if (path === ROOT) {
       // Where the root was there may be something else by now, or a link.
-      const info = realPathOrNothing(this.#root.path) === this.#root.path ? lstatOrNothing(this.#root.path) : undefined;
-      return { directory: this.#root.path, name: ".", info: info?.isDirectory ? info : undefined };
+      const info = realPathOrNothing(this.root) === this.root ? lstatOrNothing(this.root) : undefined;
+      return { directory: this.root, name: ".", info: info?.isDirectory ? info : undefined };
     }
-    const { directory, name } = parentOf(path);
+    const { directory, name } = this.#parent(path, isToAdd);
     const info = lstatOrNothing(join(directory, name));
     if (info?.isSymlink) return this.followLink(join(directory, name)) ?? { directory, name, info };
     if (info && !info.isFile && !info.isDirectory) throw new FerryError("NotAFile", "it is not a regular file");
     return { directory, name, info };
   }
 
-  /** Where a link leads, or undefined when that is outside the root, nowhere, or nothing that is served. */
-  followLink(link: string): Found | undefined {
+  /**
+   * The real directory that holds the last component of `path`.
+   *
+   * @param isToAdd Whether to tell what is in the way from nothing; for others, whatever is wrong outside must look the
+   * same as nothing.
+   */
+  #parent(path: RemotePath, isToAdd: boolean): Place {
+    const [above, name] = split(path);
+    const directory = path === ROOT ? undefined : this.#directory(above);
+    if (directory !== undefined) return { directory, name };
+    const isBlocked = isToAdd && this.#descend(above).isBlocked;
+    throw isBlocked ? new FerryError("NotADirectory", "part of the path is not a directory") : notFound();
+  }
+
+  /** The real path of a directory, or undefined when that is nowhere or when the way there leads outside the root. */
+  #directory(path: string): string | undefined {
+    const place = join(this.root, path);
+    if (isKnownDirectory(place)) return place;
+    const real = realPathOrNothing(place);
+    if (real === undefined || !this.#serves(real) || !look(real)?.isDirectory) return undefined;
+    if (real === place) rememberDirectory(real);
+    // Links on the way might lead out and back in again, and so would show what is outside.
+    else if (this.#descend(path).names.length > 0) return undefined;
+    return real;
+  }
+
+  /**
+   * Goes down a path name by name, and follows links that lead to a directory in here.
+   *
+   * @throws {FerryError} `NotFound` when the root itself is gone.
+   */
+  #descend(path: string): Descent {
+    const names = path === "" ? [] : path.split("/");
+    // Where the root was there may be something else by now.
+    if (realPathOrNothing(this.root) !== this.root) throw notFound();
+    let directory = this.root;
+    for (const [i, name] of names.entries()) {
+      const place = join(directory, name);
+      const info = look(place);
+      const below = info?.isDirectory ? place : info?.isSymlink ? this.#directoryBehind(place) : undefined;
+      if (below === undefined) return { directory, names: names.slice(i), isBlocked: info !== undefined };
+      directory = below;
+    }
+    return { directory, names: [], isBlocked: false };
+  }
+
+  #directoryBehind(link: string): string | undefined {
     const real = targetOrNothing(link);
-    if (real === undefined || !this.#root.serves(real)) return undefined;
-    const info = lstatOrNothing(real);
-    if (!info?.isFile && !info?.isDirectory) return undefined;
-    return real === this.#root.path
-      ? { directory: real, name: ".", info }
-      : { directory: dirname(real), name: basename(real), info };
+    return real !== undefined && this.#serves(real) && look(real)?.isDirectory ? real : undefined;
   }
+}
 
-  /** Like `locate`, for something that must be there. */
-  find(path: RemotePath): Found {
-    const { directory, name, info } = this.locate(path);
-    if (!info || info.isSymlink) throw new FerryError("NotFound", NOT_FOUND);
-    return { directory, name, info };
-  }
+function notFound(): FerryError {
+  return new FerryError("NotFound", "no such file or directory");
+}
 
-  /** The entry itself, a link not followed. @throws {FerryError} `NotFound`, also when it does not exist for clients. */
-  entry(path: RemotePath): Found {
-    const { directory, name } = this.#parent(path);
-    const entry = join(directory, name);
-    const info = lstatOrNothing(entry);
-    if (!info || (info.isSymlink && !this.followLink(entry))) throw new FerryError("NotFound", NOT_FOUND);
-    return { directory, name, info };
+/** What is at `path`, or undefined when nothing is, or nothing that we may look at. */
+function look(path: string): Deno.FileInfo | undefined {
+  try {
+    return lstatOrNothing(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.PermissionDenied) return undefined;
+    throw error;
   }
 }
 

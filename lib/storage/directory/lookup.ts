@@ -1,6 +1,8 @@
+import { setTimeout } from "node:timers/promises";
 import { join } from "@std/path";
 import { FerryError, toFerryError } from "../../core/errors.ts";
 import { endMoment } from "./moment.ts";
+import { mtimeMs } from "./system_metadata.ts";
 
 /** Where a path leads: `info` is what is there now, or undefined when there is nothing. */
 export interface Location {
@@ -87,4 +89,17 @@ export function again<T>(look: () => T | undefined): T {
 export function lookAgain(file: Deno.FsFile, path: string, known: Deno.FileInfo): Deno.FileInfo {
   const named = lstatOrNothing(path);
   return named && named.ino !== null && isSameFile(named, known) ? named : file.statSync();
+}
+
+/**
+ * Two writes within one tick of the file system's clock give the same time of change. The tick is at most 10 ms on
+ * Linux (CONFIG_HZ=100), so a file is relied on only when its last change is longer ago than this.
+ */
+const CLOCK_TICK_MS = 20;
+
+/** What an open file is as soon as any change from then on will be seen in its time of change. */
+export async function settled(info: Deno.FileInfo, file: Deno.FsFile): Promise<Deno.FileInfo> {
+  if (Math.abs(Date.now() - mtimeMs(info)) >= CLOCK_TICK_MS) return info;
+  await setTimeout(CLOCK_TICK_MS);
+  return file.statSync();
 }

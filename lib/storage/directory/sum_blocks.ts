@@ -1,5 +1,5 @@
 import { Buffer } from "node:buffer";
-import { createHash, type Hash } from "node:crypto";
+import { createHash } from "node:crypto";
 import { takeTurn } from "../../transport/scheduler.ts";
 import { blockSizeFor, type BlockSums } from "../../core/block_sums.ts";
 import { throwIfAborted } from "../../core/unless_aborted.ts";
@@ -8,41 +8,6 @@ import type { BlockOptions, Reader } from "../storage.ts";
 
 /** Bytes that are read at a time to compute a digest. */
 const DIGEST_CHUNK_BYTES = 1024 * 1024;
-
-/** Adds up the SHA-256 of each block of a stream of bytes. */
-export class BlockSummer {
-  readonly #blockSize: number;
-  readonly #hashes: Buffer[] = [];
-  #covered = 0;
-  /** The block that has begun. */
-  #block: Hash | undefined;
-
-  constructor(blockSize: number) {
-    this.#blockSize = blockSize;
-  }
-
-  update(bytes: Uint8Array): void {
-    for (let done = 0; done < bytes.length;) {
-      const piece = bytes.subarray(done, done + this.#blockSize - this.#covered % this.#blockSize);
-      this.#block ??= createHash("sha256");
-      this.#block.update(piece);
-      done += piece.length;
-      this.#covered += piece.length;
-      if (this.#covered % this.#blockSize === 0) this.#finishBlock();
-    }
-  }
-
-  /** The sums of what was added; to be called once, at the end. */
-  finish(): BlockSums {
-    this.#finishBlock();
-    return { covered: this.#covered, blockSize: this.#blockSize, hashes: Uint8Array.from(Buffer.concat(this.#hashes)) };
-  }
-
-  #finishBlock(): void {
-    if (this.#block) this.#hashes.push(this.#block.digest());
-    this.#block = undefined;
-  }
-}
 
 /**
  * Sums up the blocks of the next bytes that `read` gives. Other work gets its turn between two reads.
@@ -53,18 +18,27 @@ export async function sumBlocks(
   read: (into: Uint8Array) => Promise<number | null> | number | null,
   { length, blockSize = blockSizeFor(length), signal }: BlockOptions,
 ): Promise<BlockSums> {
-  const summer = new BlockSummer(blockSize);
+  const hashes: Buffer[] = [];
   const chunk = takeBuffer();
   try {
-    for (let left = length; left > 0;) {
-      const n = await read(chunk.subarray(0, Math.min(chunk.length, left)));
+    let covered = 0;
+    let block = createHash("sha256");
+    while (covered < length) {
+      const n = await read(
+        chunk.subarray(0, Math.min(chunk.length, length - covered, blockSize - covered % blockSize)),
+      );
       if (n === null) break;
-      summer.update(chunk.subarray(0, n));
-      left -= n;
-      if (left > 0) await takeTurn();
+      block.update(chunk.subarray(0, n));
+      covered += n;
+      if (n > 0 && covered % blockSize === 0) {
+        hashes.push(block.digest());
+        block = createHash("sha256");
+      }
+      if (covered < length) await takeTurn();
       throwIfAborted(signal);
     }
-    return summer.finish();
+    if (covered % blockSize !== 0) hashes.push(block.digest());
+    return { covered, blockSize, hashes: Uint8Array.from(Buffer.concat(hashes)) };
   } finally {
     giveBuffer(chunk);
   }

@@ -3,9 +3,8 @@ import { existsSync } from "node:fs";
 import { dirname, join } from "@std/path";
 import { FerryError } from "../../core/errors.ts";
 import { PERMISSION_BITS, versionOf } from "./system_metadata.ts";
-import { isSameFile, lstatOrNothing, realPathOrNothing } from "./lookup.ts";
+import { isSameFile, lstatOrNothing, realPathOrNothing, settled } from "./lookup.ts";
 import { RESERVED_PREFIX } from "../../core/remote_path.ts";
-import { settled } from "./settle.ts";
 
 /** How often to try again when the partial file is replaced under our hands before we give up. */
 const MAX_TRIES = 10;
@@ -41,34 +40,27 @@ export interface OpenPermissions {
 /** What `blocks` counts (POSIX, `sys/stat.h`). */
 const SYSTEM_BLOCK_BYTES = 512;
 
-interface Opened {
-  readonly file: Deno.FsFile;
-  readonly isNew: boolean;
-}
-
 /** Opens the file that is there, if there is one, without ever following a link or opening anything else. */
-function openThere(path: string): Opened | undefined {
+function openThere(path: string): Deno.FsFile | undefined {
   const info = lstatOrNothing(path);
   if (!info) return undefined;
   if (!info.isFile) throw new FerryError("Refused", "something that is not a file is in the way of the upload");
   try {
-    return { file: Deno.openSync(path, ACCESS), isNew: false };
+    return Deno.openSync(path, ACCESS);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw error;
   }
 }
 
-/** Makes the file, or opens the one that is there. */
-function openOrMake(path: string, { mode }: OpenPermissions): Opened | undefined {
+/** Makes the file; gives undefined when one is there. */
+function make(path: string, { mode }: OpenPermissions): Deno.FsFile | undefined {
   try {
-    const own = mode === undefined ? {} : { mode: mode | OWNER_BITS };
-    const file = Deno.openSync(path, { ...ACCESS, createNew: true, ...own });
-    return { file, isNew: true };
+    return Deno.openSync(path, { ...ACCESS, createNew: true, ...(mode !== undefined && { mode: mode | OWNER_BITS }) });
   } catch (error) {
-    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+    if (error instanceof Deno.errors.AlreadyExists) return undefined;
+    throw error;
   }
-  return openThere(path);
 }
 
 /**
@@ -130,7 +122,7 @@ export class TemporaryFile {
 
   /** Waits until `state` is one that it cannot have again when its content changes. */
   async settle(): Promise<void> {
-    this.#own = await settled(this.#own, () => this.file.statSync());
+    this.#own = await settled(this.#own, this.file);
   }
 
   /**
@@ -144,8 +136,9 @@ export class TemporaryFile {
   static open(directory: string, name: string, owner?: string, permissions: OpenPermissions = {}): TemporaryFile {
     const path = join(directory, temporaryName(name, owner));
     for (let i = 0; i < MAX_TRIES; i++) {
-      const opened = openOrMake(path, permissions);
-      const partial = opened && TemporaryFile.#lock(directory, path, opened, permissions);
+      const made = make(path, permissions);
+      const file = made ?? openThere(path);
+      const partial = file && TemporaryFile.#lock(directory, path, file, made !== undefined, permissions);
       if (partial) return partial;
     }
     throw new FerryError("Busy", BUSY);
@@ -154,12 +147,12 @@ export class TemporaryFile {
   /** The same for one that is there already; undefined when there is none. */
   static openKept(directory: string, name: string, owner?: string): TemporaryFile | undefined {
     const path = join(directory, temporaryName(name, owner));
-    // Most often there is none, and this is the cheap way to find out.
-    if (!existsSync(path)) return undefined;
     for (let i = 0; i < MAX_TRIES; i++) {
-      const opened = openThere(path);
-      const partial = opened && TemporaryFile.#lock(directory, path, opened);
-      if (!opened || partial) return partial;
+      // Most often there is none, and this is the cheap way to find out.
+      const file = existsSync(path) ? openThere(path) : undefined;
+      if (!file) return undefined;
+      const partial = TemporaryFile.#lock(directory, path, file);
+      if (partial) return partial;
     }
     throw new FerryError("Busy", BUSY);
   }
@@ -168,7 +161,8 @@ export class TemporaryFile {
   static #lock(
     directory: string,
     path: string,
-    { file, isNew }: Opened,
+    file: Deno.FsFile,
+    isNew = false,
     permissions: OpenPermissions = {},
   ): TemporaryFile | undefined {
     try {
@@ -194,7 +188,7 @@ export class TemporaryFile {
 
   /** Another handle on the same file. @throws {FerryError} `Changed` when the path leads elsewhere by now. */
   reopen(): Deno.FsFile {
-    const file = Deno.openSync(this.path, { read: true, write: true });
+    const file = Deno.openSync(this.path, ACCESS);
     if (isSameFile(file.statSync(), this.#own)) return file;
     file.close();
     throw new FerryError("Changed", "the partial file was replaced by others");
@@ -206,11 +200,7 @@ export class TemporaryFile {
     return named?.isFile && isSameFile(named, this.#own) ? named : undefined;
   }
 
-  /**
-   * Gives the file the permission bits that it shall have in the end.
-   *
-   * @param info What it is in this synchronous step.
-   */
+  /** Gives the file the permission bits that it shall have in the end. @param info What it is in this synchronous step. */
   finish(info: Deno.FileInfo): void {
     if (this.#finalMode !== undefined) this.#giveMode(info, this.#finalMode);
   }

@@ -1,51 +1,47 @@
 import { FerryError, toFerryError } from "../../core/errors.ts";
 import { PacedFile } from "./paced_file.ts";
-import type { TemporaryFile } from "./temporary_file.ts";
 import type { UploadPart } from "../storage.ts";
 
 const UPLOAD_ENDED = "the upload has ended";
 
-/** Writes into the partial file through a handle of its own, and so at a position of its own. */
+/** Looks whether so many bytes may be written that end at a position of the file. */
+interface Guard {
+  prepare(end: number, bytes: number): void;
+}
+
+/** Writes into the partial file from a position on, through a handle of its own. */
 export class Part implements UploadPart {
   /** Where in the file it begins. */
   readonly offset: number;
+  /** How many bytes were to be written. */
+  sent = 0;
+  /** How many of them are in the file. */
+  received = 0;
+  /** Whether all of it has arrived. */
+  isFinished = false;
   readonly #file: PacedFile;
-  readonly #prepare: (end: number, bytes: number) => void;
-  #size = 0;
-  #received = 0;
-  #isFinished = false;
+  readonly #guard: Guard;
   #writing: Promise<void> | undefined;
   #ended = false;
 
-  /** @param prepare Called before bytes are written that end at a position of the file; throws when they may not. */
-  constructor(partial: TemporaryFile, offset: number, prepare: (end: number, bytes: number) => void) {
-    this.#file = new PacedFile(partial.reopen());
-    this.#file.file.seekSync(offset, Deno.SeekMode.Start);
+  constructor(file: Deno.FsFile, offset: number, guard: Guard) {
+    if (offset > 0) file.seekSync(offset, Deno.SeekMode.Start);
+    this.#file = new PacedFile(file);
     this.offset = offset;
-    this.#prepare = prepare;
-  }
-
-  /** How many bytes of it are in the file. */
-  get received(): number {
-    return this.#received;
-  }
-
-  /** Whether all of it has arrived. */
-  get isFinished(): boolean {
-    return this.#isFinished;
+    this.#guard = guard;
   }
 
   write(bytes: Uint8Array): Promise<void> | void {
     if (this.#ended) throw new FerryError("NotFound", UPLOAD_ENDED);
-    this.#size += bytes.length;
+    this.sent += bytes.length;
     try {
-      this.#prepare(this.offset + this.#size, bytes.length);
+      this.#guard.prepare(this.offset + this.sent, bytes.length);
       const writing = this.#file.write(bytes);
       if (!writing) {
-        this.#received += bytes.length;
+        this.received += bytes.length;
         return;
       }
-      const written = () => void (this.#received += bytes.length);
+      const written = () => void (this.received += bytes.length);
       return this.#writing = writing.then(written, (error) => Promise.reject(toFerryError(error)));
     } catch (error) {
       throw toFerryError(error);
@@ -54,11 +50,11 @@ export class Part implements UploadPart {
 
   finish(): void {
     if (this.#ended) throw new FerryError("NotFound", UPLOAD_ENDED);
-    this.#isFinished = true;
+    this.isFinished = true;
   }
 
   /** Makes sure that nothing more is written: the file will have its name, or belong to another upload. */
-  async end(): Promise<void> {
+  async stop(): Promise<void> {
     this.#ended = true;
     // Whoever writes sees the failure.
     await this.#writing?.catch(() => {});

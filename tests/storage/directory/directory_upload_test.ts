@@ -37,7 +37,7 @@ Deno.test("abort() keeps what came in one piece, and cuts off what lies behind a
         }
         await upload.abort();
         assertEquals(allNames(dir.path), kept > 0 ? [temporaryName("f")] : []);
-        assertEquals(storage.keptBytes(at("f")), kept);
+        if (kept > 0) assertEquals(Deno.statSync(dir.join(temporaryName("f"))).size, kept);
       });
     }
   }
@@ -58,7 +58,7 @@ Deno.test("abort() counts what was kept before, what the upload itself wrote, an
     part.close();
   }
   await next.abort();
-  assertEquals(storage.keptBytes(at("f")), 20);
+  assertEquals(Deno.statSync(dir.join(temporaryName("f"))).size, 20);
 });
 
 Deno.test("a part far away blocks no name: what is kept is not looked at beyond the announced size", async () => {

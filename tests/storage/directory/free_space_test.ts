@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertGreater, assertStringIncludes } from "@std/assert";
 import { statfsSync } from "node:fs";
 import { DirectoryStorage } from "../../../lib/storage/directory/directory_storage.ts";
-import { FreeSpace } from "../../../lib/storage/directory/free_space.ts";
+import { requireSpace } from "../../../lib/storage/directory/free_space.ts";
 import { assertThrowsCode } from "../../helpers/failures.ts";
 import { failsWith, namesIn, Served } from "../../helpers/raw.ts";
 import { at, partOf } from "../../helpers/storage.ts";
@@ -34,14 +34,14 @@ async function quietDir(): Promise<TempDir> {
   }
 }
 
-Deno.test("FreeSpace.require() allows what leaves enough, and never looks when nothing is kept", async () => {
+Deno.test("requireSpace() allows what leaves enough, and never looks when nothing is kept", async () => {
   await using dir = await quietDir();
   const margin = 64 * MIB;
-  const keeper = new FreeSpace(dir.path, freeIn(dir.path) - 2 * margin);
-  keeper.require(margin);
-  const { message } = assertThrowsCode("NoSpace", () => keeper.require(3 * margin));
+  const keepFree = freeIn(dir.path) - 2 * margin;
+  requireSpace(dir.path, margin, keepFree);
+  const { message } = assertThrowsCode("NoSpace", () => requireSpace(dir.path, 3 * margin, keepFree));
   assertStringIncludes(message, "bytes of its disk free");
-  new FreeSpace(dir.join("missing"), 0).require(ALL);
+  requireSpace(dir.join("missing"), ALL, 0);
 });
 
 Deno.test("DirectoryUpload stops when the disk fills up in the middle, and the next succeeds when there is room", async () => {

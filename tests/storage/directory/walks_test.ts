@@ -12,9 +12,9 @@ const LEFT_BYTES = 100_000;
 
 const COUNT = 2500;
 
-/** Makes many directories with long names in one; that is more than what a walk may hold of its own, 1 MiB. */
+/** Makes many directories with long names in one, two bytes for each character: more than a walk's own 1 MiB. */
 function makeMany(directory: string): string[] {
-  const paths = Array.from({ length: COUNT }, (_, i) => `${directory}/${i}-${"n".repeat(200)}`);
+  const paths = Array.from({ length: COUNT }, (_, i) => `${directory}/${i}-ω${"n".repeat(200)}`);
   for (const path of paths) Deno.mkdirSync(path, { recursive: true });
   return paths;
 }
