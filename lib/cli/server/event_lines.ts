@@ -54,14 +54,8 @@ export function leftOutLine(network: string, lines: number, json: boolean, now =
  * @param maxBytes The most that each text in it may take.
  */
 export function jsonLine(record: Readonly<Record<string, unknown>>, maxBytes?: number): string {
+  const json = JSON.stringify(record, (_, value) => typeof value === "string" ? cut(value, maxBytes) : value);
   // JSON.stringify does not escape C1 controls and separators, which a terminal could obey.
-  return escapeForTerminal(
-    JSON.stringify(record, (_, value) => typeof value === "string" ? cut(value, maxBytes) : value),
-  );
-}
-
-/** The same JSON with everything escaped that a terminal could obey. */
-function escapeForTerminal(json: string): string {
   return json.replace(/[\u007f-\u{10ffff}]/gu, (c) => printable(c) === c ? c : escapeUnits(c));
 }
 
