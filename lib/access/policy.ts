@@ -1,4 +1,4 @@
-import { type CommandName, needOf, type Right, RIGHTS } from "../protocol/commands.ts";
+import { type CommandName, COMMANDS, type Right, RIGHTS } from "../protocol/commands.ts";
 import { FerryError } from "../core/errors.ts";
 
 /** What those who know a secret may do: everything, only list and read, or only add what was not there (a drop box). */
@@ -46,6 +46,6 @@ function refusal(need: Right, rights: readonly Right[]): FerryError {
 
 /** @throws {FerryError} `Refused` when a session with these rights may not use the command. */
 export function authorize(command: CommandName, rights: readonly Right[]): void {
-  const need = needOf(command);
+  const need = COMMANDS[command].needs;
   if (need !== undefined && !rights.includes(need)) throw refusal(need, rights);
 }
