@@ -43,15 +43,8 @@ interface Level {
  *
  * @throws {FerryError} `Changed` when a directory is moved or replaced before all in it was listed.
  */
-export async function* listTree(options: ListTreeOptions): AsyncGenerator<Entry> {
-  const listing = new Listing(options);
-  try {
-    yield* listing.run();
-  } catch (error) {
-    throw toFerryError(error);
-  } finally {
-    listing.end();
-  }
+export function listTree(options: ListTreeOptions): AsyncGenerator<Entry> {
+  return new Listing(options).run();
 }
 
 class Listing {
@@ -60,8 +53,6 @@ class Listing {
   readonly #levels: Level[] = [];
   /** What was found and is not given out yet. */
   #found: Entry[] = [];
-  /** Whether the directory at the top has something in it that cannot be opened. */
-  #isIncomplete = false;
 
   constructor(options: ListTreeOptions) {
     this.#options = options;
@@ -70,21 +61,20 @@ class Listing {
   async *run(): AsyncGenerator<Entry> {
     const { directory, recursive } = this.#options;
     if (recursive) await takeTurn();
-    this.#enter(directory, directory.check(), undefined);
-    for (let level = this.#levels.at(-1); level; level = this.#levels.at(-1)) {
-      const isFull = this.#step();
-      const found = this.#found;
-      this.#found = [];
-      yield* found;
-      if (isFull) await takeTurn();
-      else await this.#prepare();
+    try {
+      const top = this.#enter(directory, directory.check(), undefined);
+      while (this.#levels.length > 0) {
+        const isFull = this.#step();
+        const found = this.#found;
+        this.#found = [];
+        yield* found;
+        if (isFull) await takeTurn();
+        else await this.#prepare();
+      }
+      if (top.isIncomplete) throw new FerryError("InvalidPath", "something in it has a path that is too long");
+    } finally {
+      for (const { names } of this.#levels) names.drop();
     }
-    if (this.#isIncomplete) throw new FerryError("InvalidPath", "something in it has a path that is too long");
-  }
-
-  /** Gives the memory back. */
-  end(): void {
-    for (const { names } of this.#levels) names.drop();
   }
 
   /** One synchronous step. @returns Whether it has ended only since it has done enough. */
@@ -116,18 +106,18 @@ class Listing {
     else this.#found.push(entry);
   }
 
-  /** What is there, a link not followed; undefined for what is gone or may not be looked at. */
+  /** What is there, a link not followed; undefined for what went away while we listed, or may not be looked at. */
   #lookAt(real: string): Deno.FileInfo | undefined {
     try {
       return lstatOrNothing(real);
     } catch (error) {
-      if (isSkippable(error)) return undefined;
+      if (["NotFound", "NotADirectory", "Refused", "InvalidPath"].includes(toFerryError(error).code)) return undefined;
       throw error;
     }
   }
 
   /** Goes on with what is in a directory. */
-  #enter(directory: PinnedDirectory, info: Deno.FileInfo, entry: Entry | undefined): void {
+  #enter(directory: PinnedDirectory, info: Deno.FileInfo, entry: Entry | undefined): Level {
     const level: Level = {
       directory,
       prefix: entry ? `${entry.path}/` : "",
@@ -143,10 +133,9 @@ class Listing {
     };
     const above = this.#levels.at(-1);
     this.#levels.push(level);
-    // A large one is read between two steps.
-    if (!isSmall(info)) return;
     try {
-      if (!level.names.readAtOnce()) return;
+      // A large one is read between two steps.
+      if (!isSmall(info) || !level.names.readAtOnce()) return level;
       // Whether it was this directory that was read, and all above it were the same.
       if (above) above.directory.checkSame();
       else directory.check();
@@ -155,6 +144,7 @@ class Listing {
     } catch (error) {
       this.#giveUp(level, error);
     }
+    return level;
   }
 
   /** Reads names, between two steps. */
@@ -173,7 +163,6 @@ class Listing {
   #say(level: Level): void {
     const { entry, isIncomplete } = level;
     if (entry) this.#found.push(isIncomplete ? { ...entry, unreadable: true } : entry);
-    else if (isIncomplete && this.#levels.length === 1) this.#isIncomplete = true;
     level.entry = undefined;
   }
 
@@ -207,9 +196,4 @@ class Listing {
       return isTooDeep;
     };
   }
-}
-
-/** Whether a failure only means that an entry went away, or may not be looked at, while we listed. */
-function isSkippable(error: unknown): boolean {
-  return ["NotFound", "NotADirectory", "Refused", "InvalidPath"].includes(toFerryError(error).code);
 }
