@@ -6,7 +6,7 @@ import { ENTRIES_PER_STEP, isSmall, MAX_STEP_MS } from "./entries.ts";
 import { entryOf } from "./system_metadata.ts";
 import { lstatOrNothing } from "./lookup.ts";
 import { NameBudget } from "./name_budget.ts";
-import { isLonger, MAX_NAME_BYTES, MAX_PATH_BYTES, MAX_SYSTEM_PATH_BYTES } from "../../core/remote_path.ts";
+import { MAX_NAME_BYTES, MAX_PATH_BYTES, MAX_SYSTEM_PATH_BYTES } from "../../core/remote_path.ts";
 import { changed, PinnedDirectory } from "./pinned_directory.ts";
 import { SortedNames } from "./sorted_names.ts";
 import type { Entry } from "../../core/metadata.ts";
@@ -30,8 +30,6 @@ interface Level {
   readonly names: SortedNames;
   /** What is said of it before what is in it; nothing of the one at the top. */
   entry: Entry | undefined;
-  /** Whether there is something in it that cannot be opened, since its path is too long. */
-  isIncomplete: boolean;
 }
 
 /**
@@ -71,7 +69,7 @@ class Listing {
         if (isFull) await takeTurn();
         else await this.#prepare();
       }
-      if (top.isIncomplete) throw new FerryError("InvalidPath", "something in it has a path that is too long");
+      if (top.names.isIncomplete) throw new FerryError("InvalidPath", "something in it has a path that is too long");
     } finally {
       for (const { names } of this.#levels) names.drop();
     }
@@ -123,13 +121,12 @@ class Listing {
       prefix: entry ? `${entry.path}/` : "",
       names: new SortedNames(directory, {
         budget: this.#budget,
-        leavesOut: this.#tooDeepIn(directory, entry, () => level.isIncomplete = true),
+        maxNameBytes: this.#roomIn(directory, entry),
         leadsToDirectory: (name) => this.#options.followLink(join(directory.path, name))?.isDirectory === true,
         spare: () => this.#levels.some((other) => other !== level && other.names.drop()),
         signal: this.#options.signal,
       }),
       entry,
-      isIncomplete: false,
     };
     const above = this.#levels.at(-1);
     this.#levels.push(level);
@@ -161,8 +158,8 @@ class Listing {
 
   /** Says of a directory what is to be said when it was read. */
   #say(level: Level): void {
-    const { entry, isIncomplete } = level;
-    if (entry) this.#found.push(isIncomplete ? { ...entry, unreadable: true } : entry);
+    const { entry, names } = level;
+    if (entry) this.#found.push(names.isIncomplete ? { ...entry, unreadable: true } : entry);
     level.entry = undefined;
   }
 
@@ -182,18 +179,13 @@ class Listing {
     this.#levels.at(-1)?.directory.checkSame();
   }
 
-  /** What tells whether an entry of a directory lies too deep to be opened; it says so when one does. */
-  #tooDeepIn(directory: PinnedDirectory, entry: Entry | undefined, say: () => void): (name: string) => boolean {
+  /** The most bytes that a name in a directory may have without its path being too long to be opened. */
+  #roomIn(directory: PinnedDirectory, entry: Entry | undefined): number {
     const path = [this.#options.path, entry?.path].filter(Boolean).join("/");
     const room = Math.min(
       MAX_SYSTEM_PATH_BYTES - Buffer.byteLength(directory.path),
       MAX_PATH_BYTES - Buffer.byteLength(path),
     ) - "/".length;
-    if (room >= MAX_NAME_BYTES) return () => false;
-    return (name) => {
-      const isTooDeep = isLonger(name, room);
-      if (isTooDeep) say();
-      return isTooDeep;
-    };
+    return room < MAX_NAME_BYTES ? room : Infinity;
   }
 }

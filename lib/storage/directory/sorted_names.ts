@@ -3,7 +3,7 @@ import { FerryError } from "../../core/errors.ts";
 import { isSmall } from "./entries.ts";
 import { costOf, type NameBudget } from "./name_budget.ts";
 import { compareUtf8, sortUtf8 } from "../../core/listing_order.ts";
-import { isReserved } from "../../core/remote_path.ts";
+import { isLonger, isReserved } from "../../core/remote_path.ts";
 import { throwIfAborted } from "../../core/unless_aborted.ts";
 import type { PinnedDirectory } from "./pinned_directory.ts";
 import { Watch } from "./watch.ts";
@@ -35,8 +35,8 @@ const MIN_WINDOW = 256;
 /** What a directory's names are read with. */
 export interface NameOptions {
   readonly budget: NameBudget;
-  /** Whether a name is to be left out. */
-  readonly leavesOut: (name: string) => boolean;
+  /** Longer names are left out: their paths would be too long to be opened. */
+  readonly maxNameBytes: number;
   /** Whether a link leads to a directory, for clients. */
   readonly leadsToDirectory: (name: string) => boolean;
   /** Asks for memory, which others of the same listing may be able to spare; gives false when there is none. */
@@ -50,6 +50,8 @@ export interface NameOptions {
  * is no memory for them, only the next ones; then the directory is read again for those that follow.
  */
 export class SortedNames {
+  /** Whether a name was left out for its length. */
+  isIncomplete = false;
   readonly #directory: PinnedDirectory;
   readonly #options: NameOptions;
   /** What comes next, the last of them first. */
@@ -172,7 +174,11 @@ export class SortedNames {
     const { name } = entry;
     if (isReserved(name)) return;
     const key = this.#isDirectory(entry) ? `${name}/` : name;
-    if (this.#isPast(key) || this.#isBeyond(key) || this.#options.leavesOut(name)) return;
+    if (this.#isPast(key) || this.#isBeyond(key)) return;
+    if (isLonger(name, this.#options.maxNameBytes)) {
+      this.isIncomplete = true;
+      return;
+    }
     const cost = costOf(key);
     while (!this.#options.budget.take(cost)) {
       if (this.#reading.length >= MIN_WINDOW || !this.#options.spare()) this.#halve();
