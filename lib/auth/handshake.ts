@@ -5,19 +5,15 @@ import { PROTOCOL_VERSION } from "../protocol/constants.ts";
 import type { Connection } from "../transport/connection.ts";
 import { newNonce, ownerOf, prove, type Secret, type Transcript, verify } from "./secret.ts";
 
-/** What the client knows when a connection begins. */
+/** What the client knows when a connection begins; the certificate (DER) is the one that it was really shown. */
 export interface Credentials {
-  /** What the server must know too; undefined when it lets everybody in. */
   readonly secret?: Secret | undefined;
-  /** The certificate (DER) that it was really shown; undefined without TLS. */
   readonly certificate?: Uint8Array | undefined;
 }
 
-/** What the server knows when a connection begins. */
+/** What the server knows: the secrets of those whom it lets in, none for everybody, and its certificate (DER). */
 export interface ServerCredentials {
-  /** Clients must know one of these; everybody may come in when there is none. */
   readonly secrets: readonly Secret[];
-  /** The certificate (DER) that it uses; undefined without TLS. */
   readonly certificate?: Uint8Array | undefined;
 }
 
