@@ -71,15 +71,19 @@ function inform(event: string, message: string, { json }: ServerArguments): void
 
 /** What a server of the directory at `path` needs. The user may have named it by another path. */
 function needsOf(options: ServerArguments, path: string): Needs {
-  const { directory, policy, limits, tlsCert, tlsKey } = options;
+  const { policy, limits, tlsCert, tlsKey } = options;
+  const files = privateFiles(options);
   return {
-    directory: path,
-    write: !policy.readOnly,
-    files: privateFiles(options),
-    reads: [tlsCert, tlsKey].filter((file) => file !== undefined),
-    space: (limits.keepFreeBytes ?? 0) > 0,
-    args: Deno.args.map((argument) => argument === directory ? path : argument),
+    read: [path, ...files, ...[tlsCert, tlsKey].filter((file) => file !== undefined)],
+    write: policy.readOnly ? files : [path, ...files],
+    sys: (limits.keepFreeBytes ?? 0) > 0 ? ["statfs"] : [],
   };
+}
+
+/** The command line that grants it. */
+function commandFor(options: ServerArguments, path: string): string {
+  const args = Deno.args.map((argument) => argument === options.directory ? path : argument);
+  return grantingCommand(needsOf(options, path), args);
 }
 
 /** Creates a directory unless something is there; opening it shows whether that is a directory. */
@@ -94,20 +98,18 @@ async function makeDirectory(path: string): Promise<void> {
 /** Gets access to the directory and opens it; prints what to do if that fails. */
 async function openDirectory(options: ServerArguments): Promise<DirectoryStorage | undefined> {
   const { directory, policy } = options;
-  let needs = needsOf(options, directory);
-  const denied = () => {
+  const denied = (path: string) => {
     stderr.line(
-      `Ferry needs access to the directory it serves. This command grants it:\n  ${grantingCommand(needs)}`,
+      `Ferry needs access to the directory it serves. This command grants it:\n  ${commandFor(options, path)}`,
     );
     return undefined;
   };
-  if (!await obtain(needs)) return denied();
+  if (!await obtain(needsOf(options, directory))) return denied(directory);
   try {
     if (!policy.readOnly) await makeDirectory(directory);
     // The directory may be a link; permissions are about real paths.
     const real = Deno.realPathSync(directory);
-    needs = needsOf(options, real);
-    return await obtain(needs) ? DirectoryStorage.open(real) : denied();
+    return await obtain(needsOf(options, real)) ? DirectoryStorage.open(real) : denied(real);
   } catch (error) {
     throw cannot("serve", directory, error);
   }
@@ -115,8 +117,7 @@ async function openDirectory(options: ServerArguments): Promise<DirectoryStorage
 
 async function announce({ address }: FerryServer, root: string, options: ServerArguments): Promise<void> {
   const { hostname, port } = address;
-  const { json } = options;
-  const { write, files } = needsOf(options, root);
+  const { json, policy } = options;
   stdout.line(
     json
       ? jsonLine({ event: "listening", hostname, port, root }, Infinity)
@@ -124,10 +125,12 @@ async function announce({ address }: FerryServer, root: string, options: ServerA
   );
   const say = (message: string) => inform("permissions", message, options);
   const more = await excess();
-  const all = printable([root, ...files].join(" and "));
-  if (more.length === 0) return say(`Ferry may ${write ? "read and write" : "read"} ${all}, and nothing else.`);
+  const all = printable([root, ...privateFiles(options)].join(" and "));
+  if (more.length === 0) {
+    return say(`Ferry may ${policy.readOnly ? "read" : "read and write"} ${all}, and nothing else.`);
+  }
   say(`Ferry has more permissions than it needs: ${more.join(", ")}.`);
-  if (!Deno.build.standalone) say(`These are enough:\n  ${grantingCommand(needsOf(options, root))}`);
+  if (!Deno.build.standalone) say(`These are enough:\n  ${commandFor(options, root)}`);
 }
 
 async function run(options: ServerArguments): Promise<number> {

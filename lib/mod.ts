@@ -10,7 +10,7 @@ export { ConnectionPool, type PoolOptions } from "./client/connection_pool.ts";
 export { RemoteStorage } from "./client/remote_storage.ts";
 
 export { type FerryServer, serve, type ServeOptions } from "./server/server.ts";
-export type { CloseEvent, CommandEvent, LoginEvent, ServerEvent, WarningEvent } from "./access/events.ts";
+export type { CloseEvent, CommandEvent, LoginEvent, ServerEvent, SessionEvent, WarningEvent } from "./access/events.ts";
 export { DEFAULT_LIMITS, type Limits } from "./access/limits.ts";
 export type { OperationRecord } from "./access/operation.ts";
 export type { Policy, Role } from "./access/policy.ts";

@@ -1,12 +1,8 @@
-import type { BlockSums } from "../core/block_sums.ts";
 import { FerryError } from "../core/errors.ts";
-import type { Digest, Entry, FileMetadata } from "../core/metadata.ts";
+import type { Entry } from "../core/metadata.ts";
 import type { RemotePath } from "../core/remote_path.ts";
 import type { CommandName, Right } from "../protocol/commands.ts";
 import type {
-  BlockOptions,
-  DepthOptions,
-  MkdirOptions,
   OperationOptions,
   ReadOptions,
   RecursiveOptions,
@@ -14,7 +10,7 @@ import type {
   Upload,
   UploadOptions,
 } from "../storage/storage.ts";
-import { AuthorizedPart, AuthorizedReader, AuthorizedUpload, explained, requireSize } from "./authorized_transfer.ts";
+import { AuthorizedPart, AuthorizedReader, AuthorizedUpload, requireSize } from "./authorized_transfer.ts";
 import type { Limits } from "./limits.ts";
 import { Operation, type OperationRecord, type Subject } from "./operation.ts";
 import { authorize } from "./policy.ts";
@@ -39,23 +35,16 @@ export interface Authority {
   readonly onOperation: (record: OperationRecord) => void;
 }
 
-type Act<T> = (operation: Operation) => Promise<T>;
-
-/** Whether a session would replace a file, and has no right to. */
-function mayNotReplace({ overwrite }: UploadOptions, rights: readonly Right[]): boolean {
-  return overwrite !== false && !rights.includes("overwrite");
-}
-
 /**
  * A place as one session may use it: every operation needs its right and keeps to the limits, and is recorded when it
  * has ended. Whatever takes requests from outside asks one of these, so that no rule is forgotten. It does not sweep:
  * that is for whoever owns the place.
  */
 export class AuthorizedStorage implements Storage {
-  readonly offer?: NonNullable<Storage["offer"]>;
-  readonly setMetadata?: NonNullable<Storage["setMetadata"]>;
   readonly #place: Storage;
   readonly #authority: Authority;
+  readonly offer?: NonNullable<Storage["offer"]>;
+  readonly setMetadata?: NonNullable<Storage["setMetadata"]>;
 
   constructor(place: Storage, authority: Authority) {
     this.#place = place;
@@ -63,25 +52,36 @@ export class AuthorizedStorage implements Storage {
     const offer = place.offer?.bind(place);
     if (offer) {
       this.offer = (path, options = {}) =>
-        this.#run("offer", { path, signal: options.signal }, async () => {
-          requireSize(options.size ?? 0, authority.limits.fileBytes);
-          try {
-            return await offer(path, this.#limited(options));
-          } catch (error) {
-            throw explained(error, mayNotReplace(options, authority.rights));
-          }
-        });
+        this.#run("offer", { path, signal: options.signal }, (op) => offer(path, this.#ruled(options, op)));
     }
     const setMetadata = place.setMetadata?.bind(place);
     if (setMetadata) {
-      this.setMetadata = (path, change, options = {}) =>
-        this.#run("set", { path, signal: options.signal }, () => setMetadata(path, change, options));
+      this.setMetadata = (path, change, options) =>
+        this.#run("set", { path, signal: options?.signal }, () => setMetadata(path, change, options));
     }
   }
 
-  stat(path: RemotePath, options: OperationOptions = {}): Promise<FileMetadata> {
-    return this.#run("stat", { path, signal: options.signal }, () => this.#place.stat(path, options));
-  }
+  readonly stat: Storage["stat"] = (path, options) =>
+    this.#run("stat", { path, signal: options?.signal }, () => this.#place.stat(path, options));
+
+  readonly blocks: Storage["blocks"] = (path, options) =>
+    this.#run("blocks", { path, signal: options.signal }, () => this.#place.blocks(path, options));
+
+  readonly digest: Storage["digest"] = (path, options) =>
+    this.#run("sum", { path, signal: options?.signal }, () => this.#place.digest(path, options));
+
+  readonly mkdir: Storage["mkdir"] = (path, options) =>
+    this.#run("mkdir", { path, signal: options?.signal }, () => this.#place.mkdir(path, this.#withDepth(options)));
+
+  readonly rename: Storage["rename"] = (path, to, options) =>
+    this.#run(
+      "rename",
+      { path, to, signal: options?.signal },
+      () => this.#place.rename(path, to, this.#withDepth(options)),
+    );
+
+  readonly remove: Storage["remove"] = (path, options) =>
+    this.#run("remove", { path, signal: options?.signal }, () => this.#place.remove(path, options));
 
   /** The operation ends with the listing. */
   async *list(path: RemotePath, options: RecursiveOptions = {}): AsyncGenerator<Entry> {
@@ -91,8 +91,7 @@ export class AuthorizedStorage implements Storage {
       yield* this.#place.list(path, options);
       operation.end();
     } catch (error) {
-      operation.end(error);
-      throw error;
+      throw operation.fail(error);
     } finally {
       operation.giveUp();
     }
@@ -111,21 +110,17 @@ export class AuthorizedStorage implements Storage {
    * @param share The name under which other sessions of its owner may add parts to it.
    */
   upload(path: RemotePath, options: UploadOptions = {}, share?: string): Promise<AuthorizedUpload> {
-    const { limits: { fileBytes: maxSize }, owner, shared, rights } = this.#authority;
+    const { limits, owner, shared } = this.#authority;
     const { offset = 0, inParts, signal } = options;
     return this.#open("put", { path, signal }, async (operation) => {
-      requireSize(Math.max(options.size ?? 0, offset), maxSize);
-      const terms = { operation, offset, maxSize, mayNotReplace: mayNotReplace(options, rights) };
-      try {
-        const upload = await this.#place.upload(path, this.#limited(options));
-        if (share !== undefined) shared.set(share, { upload, owner });
-        const onEnd = share === undefined ? undefined : () => void shared.delete(share);
-        const takesParts = inParts && upload.openPart;
-        const openPart = takesParts ? (at: number) => this.#openPart(upload, at, { signal }) : undefined;
-        return new AuthorizedUpload(upload, terms, openPart, onEnd);
-      } catch (error) {
-        throw explained(error, terms.mayNotReplace);
+      const upload = await this.#place.upload(path, this.#ruled(options, operation));
+      const authorized = new AuthorizedUpload(upload, operation, offset, limits.fileBytes);
+      if (inParts && upload.openPart) authorized.openPart = (at) => this.#openPart(upload, at, { signal });
+      if (share !== undefined) {
+        shared.set(share, { upload, owner });
+        authorized.onEnd = () => shared.delete(share);
       }
+      return authorized;
     });
   }
 
@@ -142,36 +137,6 @@ export class AuthorizedStorage implements Storage {
     return this.#openPart(owner === this.#authority.owner ? upload : undefined, offset, options);
   }
 
-  mkdir(path: RemotePath, options: MkdirOptions = {}): Promise<void> {
-    const { depth: maxDepth } = this.#authority.limits;
-    return this.#run(
-      "mkdir",
-      { path, signal: options.signal },
-      () => this.#place.mkdir(path, { ...options, maxDepth }),
-    );
-  }
-
-  rename(path: RemotePath, to: RemotePath, options: DepthOptions = {}): Promise<void> {
-    const { depth: maxDepth } = this.#authority.limits;
-    const subject = { path, to, signal: options.signal };
-    return this.#run("rename", subject, () => this.#place.rename(path, to, { ...options, maxDepth }));
-  }
-
-  remove(path: RemotePath, options: RecursiveOptions = {}): Promise<void> {
-    return this.#run("remove", { path, signal: options.signal }, () => this.#place.remove(path, options));
-  }
-
-  blocks(path: RemotePath, options: BlockOptions): Promise<{ sums: BlockSums; metadata: FileMetadata }> {
-    return this.#run("blocks", { path, signal: options.signal }, () => this.#place.blocks(path, options));
-  }
-
-  digest(
-    path: RemotePath,
-    options: OperationOptions = {},
-  ): Promise<Digest> {
-    return this.#run("sum", { path, signal: options.signal }, () => this.#place.digest(path, options));
-  }
-
   /** @throws {FerryError} `Refused` when the session may not use the command. */
   require(command: CommandName): void {
     authorize(command, this.#authority.rights);
@@ -183,21 +148,20 @@ export class AuthorizedStorage implements Storage {
   }
 
   /** Begins an operation that goes on when `act` is done, unless that fails. */
-  async #open<T>(command: CommandName, subject: Subject, act: Act<T>): Promise<T> {
+  async #open<T>(command: CommandName, subject: Subject, act: (operation: Operation) => Promise<T>): Promise<T> {
     const operation = this.#begin(command, subject);
     try {
       this.require(command);
       return await act(operation);
     } catch (error) {
-      operation.end(error);
-      throw error;
+      throw operation.fail(error);
     }
   }
 
   /** Does an operation that is over when `act` is done. */
-  #run<T>(command: CommandName, subject: Subject, act: () => Promise<T>): Promise<T> {
+  #run<T>(command: CommandName, subject: Subject, act: (operation: Operation) => Promise<T>): Promise<T> {
     return this.#open(command, subject, async (operation) => {
-      const result = await act();
+      const result = await act(operation);
       operation.end();
       return result;
     });
@@ -214,17 +178,21 @@ export class AuthorizedStorage implements Storage {
     });
   }
 
-  /** What the place is told of an upload: the session's rules, whatever its caller says. */
-  #limited(options: UploadOptions): UploadOptions {
-    const { rights, owner, limits: { keepFreeBytes: keepFree, depth: maxDepth }, durable } = this.#authority;
-    return {
-      ...options,
-      overwrite: options.overwrite !== false && rights.includes("overwrite"),
-      owner,
-      wholeBlocks: !rights.includes("read"),
-      keepFree,
-      maxDepth,
-      durable: options.durable || durable,
-    };
+  #withDepth<Options extends OperationOptions>(options?: Options) {
+    return { ...options, maxDepth: this.#authority.limits.depth };
+  }
+
+  /**
+   * What the place is told of an upload: the session's rules, whatever its caller says.
+   *
+   * @throws {FerryError} `TooLarge`.
+   */
+  #ruled(options: UploadOptions, operation: Operation): UploadOptions {
+    const { rights, owner, limits: { fileBytes, keepFreeBytes: keepFree, depth: maxDepth }, durable } = this.#authority;
+    requireSize(Math.max(options.size ?? 0, options.offset ?? 0), fileBytes);
+    const overwrite = options.overwrite !== false && rights.includes("overwrite");
+    operation.mayNotReplace = options.overwrite !== false && !overwrite;
+    const wholeBlocks = !rights.includes("read");
+    return { ...options, overwrite, owner, wholeBlocks, keepFree, maxDepth, durable: options.durable || durable };
   }
 }

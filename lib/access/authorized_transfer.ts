@@ -1,21 +1,11 @@
 import { FerryError } from "../core/errors.ts";
 import type { FileMetadata, Receipt } from "../core/metadata.ts";
-import type { Reader, Upload, UploadPart } from "../storage/storage.ts";
+import type { ByteSink, Reader, Upload, UploadPart } from "../storage/storage.ts";
 import type { Operation } from "./operation.ts";
 
 /** @throws {FerryError} `TooLarge` for a file that is larger than it may be. */
 export function requireSize(size: number, maxSize: number): void {
   if (size > maxSize) throw new FerryError("TooLarge", `a file may have at most ${maxSize} bytes here`);
-}
-
-/** The same for one that is being sent, whose operation is over then. */
-function keepSize(operation: Operation, size: number, maxSize: number): void {
-  try {
-    requireSize(size, maxSize);
-  } catch (error) {
-    operation.end(error);
-    throw error;
-  }
 }
 
 /** A reader whose operation ends when it is closed. */
@@ -30,8 +20,7 @@ export class AuthorizedReader implements Reader {
     return n;
   };
   readonly #fail = (error: unknown): never => {
-    this.#operation.end(error);
-    throw error;
+    throw this.#operation.fail(error);
   };
 
   constructor(reader: Reader, operation: Operation) {
@@ -58,10 +47,10 @@ export class AuthorizedReader implements Reader {
   }
 }
 
-/** An upload's part that is no larger than the file may be, and whose operation ends when it is closed. */
-export class AuthorizedPart implements UploadPart {
-  readonly #part: UploadPart;
-  readonly #operation: Operation;
+/** Takes bytes for an operation, as many as the file may have. */
+class AuthorizedSink<Sink extends ByteSink> implements ByteSink {
+  protected readonly sink: Sink;
+  protected readonly operation: Operation;
   readonly #maxSize: number;
   #end: number;
 
@@ -69,101 +58,66 @@ export class AuthorizedPart implements UploadPart {
    * @param offset Where in the file it begins.
    * @param maxSize The size that the file may have, in bytes.
    */
-  constructor(part: UploadPart, operation: Operation, offset: number, maxSize: number) {
-    this.#part = part;
-    this.#operation = operation;
+  constructor(sink: Sink, operation: Operation, offset: number, maxSize: number) {
+    this.sink = sink;
+    this.operation = operation;
     this.#end = offset;
     this.#maxSize = maxSize;
   }
 
   write(bytes: Uint8Array): Promise<void> | void {
     this.#end += bytes.length;
-    keepSize(this.#operation, this.#end, this.#maxSize);
-    const writing = this.#part.write(bytes);
-    this.#operation.bytes += bytes.length;
+    try {
+      requireSize(this.#end, this.#maxSize);
+    } catch (error) {
+      throw this.operation.fail(error);
+    }
+    const writing = this.sink.write(bytes);
+    this.operation.bytes += bytes.length;
     return writing;
   }
+}
 
+/** A part of an upload, whose operation ends when it is closed. */
+export class AuthorizedPart extends AuthorizedSink<UploadPart> implements UploadPart {
   async finish(): Promise<void> {
-    await this.#part.finish();
-    this.#operation.end();
+    await this.sink.finish();
+    this.operation.end();
   }
 
   /** @param reason Why it was not finished, if it was not. */
   close(reason?: unknown): void {
-    this.#part.close();
-    this.#operation.giveUp(reason);
+    this.sink.close();
+    this.operation.giveUp(reason);
   }
 }
 
-/** The failure of an upload as the session is told of it. */
-export function explained(error: unknown, mayNotReplace: boolean): unknown {
-  if (!mayNotReplace || !(error instanceof FerryError) || error.code !== "AlreadyExists") return error;
-  return new FerryError("AlreadyExists", "it exists already, and you may not replace files here");
-}
-
-/** What an upload needs to know of the session that it belongs to. */
-export interface UploadTerms {
-  readonly operation: Operation;
-  /** Where in the file it begins. */
-  readonly offset: number;
-  /** The size that the file may have, in bytes. */
-  readonly maxSize: number;
-  /** Whether the session would replace a file, and has no right to. */
-  readonly mayNotReplace: boolean;
-}
-
-/** An upload that is no larger than it may be, and whose operation ends when it is committed or aborted. */
-export class AuthorizedUpload implements Upload {
-  readonly openPart?: NonNullable<Upload["openPart"]>;
-  readonly #upload: Upload;
-  readonly #terms: UploadTerms;
-  readonly #operation: Operation;
-  readonly #onEnd: (() => void) | undefined;
-  #end: number;
-
-  /**
-   * @param openPart Opens a part, if any are taken.
-   * @param onEnd Called when it has ended, however.
-   */
-  constructor(upload: Upload, terms: UploadTerms, openPart: Upload["openPart"], onEnd: (() => void) | undefined) {
-    this.#upload = upload;
-    this.#terms = terms;
-    this.#operation = terms.operation;
-    this.#end = terms.offset;
-    this.#onEnd = onEnd;
-    if (openPart) this.openPart = openPart;
-  }
-
-  write(bytes: Uint8Array): Promise<void> | void {
-    this.#end += bytes.length;
-    keepSize(this.#operation, this.#end, this.#terms.maxSize);
-    const writing = this.#upload.write(bytes);
-    this.#operation.bytes += bytes.length;
-    return writing;
-  }
+/** An upload whose operation ends when it is committed or aborted. */
+export class AuthorizedUpload extends AuthorizedSink<Upload> implements Upload {
+  /** Present when parts are taken. */
+  openPart?: NonNullable<Upload["openPart"]>;
+  /** Called when it has ended, however. */
+  onEnd?: () => void;
 
   async commit(): Promise<Receipt> {
     try {
-      const receipt = await this.#upload.commit();
-      this.#operation.end();
+      const receipt = await this.sink.commit();
+      this.operation.end();
       return receipt;
-    } catch (thrown) {
-      const error = explained(thrown, this.#terms.mayNotReplace);
-      this.#operation.end(error);
-      throw error;
+    } catch (error) {
+      throw this.operation.fail(error);
     } finally {
-      this.#onEnd?.();
+      this.onEnd?.();
     }
   }
 
   /** @param reason Why it is given up. */
   async abort(reason?: unknown): Promise<void> {
-    this.#onEnd?.();
+    this.onEnd?.();
     try {
-      await this.#upload.abort();
+      await this.sink.abort();
     } finally {
-      this.#operation.giveUp(reason);
+      this.operation.giveUp(reason);
     }
   }
 }

@@ -2,14 +2,22 @@ import type { ErrorCode } from "../core/errors.ts";
 import type { OperationRecord } from "./operation.ts";
 import type { Role } from "./policy.ts";
 
-/** What a server tells its operator. `session` numbers the connections of one server from 1. */
+/** What a server tells its operator. */
 export type ServerEvent =
-  | { readonly event: "open"; readonly session: number; readonly peer: string }
+  | SessionEvent & { readonly event: "open" }
+  | SessionEvent & { readonly event: "say"; readonly text: string }
   | LoginEvent
   | CommandEvent
-  | { readonly event: "say"; readonly session: number; readonly peer: string; readonly text: string }
   | CloseEvent
   | WarningEvent;
+
+/** Which connection an event is about. */
+export interface SessionEvent {
+  /** The number of the connection, counted from 1. */
+  readonly session: number;
+  /** Its address, `host:port`. */
+  readonly peer: string;
+}
 
 /** Something that the operator may have to see to. */
 export interface WarningEvent {
@@ -22,25 +30,17 @@ export interface WarningEvent {
 }
 
 /** A command was answered. */
-export interface CommandEvent extends OperationRecord {
+export interface CommandEvent extends SessionEvent, OperationRecord {
   /** Tells the events apart. */
   readonly event: "command";
-  /** The number of the connection, counted from 1. */
-  readonly session: number;
-  /** Its address, `host:port`. */
-  readonly peer: string;
   /** What the client may do here. */
   readonly role: Role;
 }
 
 /** A client was not let in, since it has not shown that it knows a secret. */
-export interface LoginEvent {
+export interface LoginEvent extends SessionEvent {
   /** Tells the events apart. */
   readonly event: "login";
-  /** The number of the connection, counted from 1. */
-  readonly session: number;
-  /** Its address, `host:port`. */
-  readonly peer: string;
   /** How long it took to refuse, in ms. */
   readonly durationMs: number;
   /** The code of the error that it was given. */
@@ -48,13 +48,9 @@ export interface LoginEvent {
 }
 
 /** A connection has ended. */
-export interface CloseEvent {
+export interface CloseEvent extends SessionEvent {
   /** Tells the events apart. */
   readonly event: "close";
-  /** The number of the connection, counted from 1. */
-  readonly session: number;
-  /** Its address, `host:port`. */
-  readonly peer: string;
   /** How long it lasted, in ms. */
   readonly durationMs: number;
   /** Why, when it was not the orderly end. */

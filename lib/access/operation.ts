@@ -1,14 +1,6 @@
 import { type ErrorCode, FerryError, toFerryError } from "../core/errors.ts";
 import type { CommandName } from "../protocol/commands.ts";
 
-/** What an operation is about. */
-export interface Subject {
-  readonly path?: string | undefined;
-  /** The new name, for `rename`. */
-  readonly to?: string | undefined;
-  readonly signal?: AbortSignal | undefined;
-}
-
 /** An operation that has ended, for log and audit. */
 export interface OperationRecord {
   /** The command of the protocol that asks for it, whoever has asked. */
@@ -27,13 +19,11 @@ export interface OperationRecord {
   readonly detail?: string | undefined;
 }
 
+/** What an operation is about. */
+export type Subject = Pick<OperationRecord, "path" | "to"> & { readonly signal?: AbortSignal | undefined };
+
 /** Failures that the operator may have to do something about. */
 const OPERATORS_CODES: readonly ErrorCode[] = ["Internal", "NoSpace", "Busy", "Refused", "TooLarge"];
-
-/** What the system said about a failure, where the operator may have to know. */
-function detailOf({ code, cause }: FerryError): string | undefined {
-  return OPERATORS_CODES.includes(code) && cause !== undefined ? String(cause) : undefined;
-}
 
 /** How long ago a time of `performance.now()` is, in ms, to the microsecond. */
 export function msSince(began: number): number {
@@ -54,15 +44,17 @@ export function recordOf(
   began: number,
   thrown: unknown,
 ): OperationRecord {
-  const failure = thrown === undefined ? undefined : toFerryError(thrown);
-  const outcome = failure?.code ?? "ok";
-  return { command, path, to, bytes, durationMs: msSince(began), outcome, detail: failure && detailOf(failure) };
+  const { code: outcome, cause } = thrown === undefined ? { code: "ok" as const } : toFerryError(thrown);
+  const detail = OPERATORS_CODES.some((code) => code === outcome) && cause !== undefined ? String(cause) : undefined;
+  return { command, path, to, bytes, durationMs: msSince(began), outcome, detail };
 }
 
 /** One operation from its beginning to the record of its end. */
 export class Operation {
   /** Bytes of file content that it has moved so far. */
   bytes = 0;
+  /** Whether it would replace a file, and has no right to. */
+  mayNotReplace = false;
   readonly #command: CommandName;
   readonly #subject: Subject;
   readonly #onEnd: (record: OperationRecord) => void;
@@ -81,6 +73,15 @@ export class Operation {
     if (this.#hasEnded) return;
     this.#hasEnded = true;
     this.#onEnd(recordOf(this.#command, this.#subject, this.bytes, this.#began, thrown));
+  }
+
+  /** Ends it with what was thrown; gives what the session is told of that. */
+  fail(thrown: unknown): unknown {
+    const isTaken = this.mayNotReplace && thrown instanceof FerryError && thrown.code === "AlreadyExists";
+    const words = "it exists already, and you may not replace files here";
+    const error = isTaken ? new FerryError("AlreadyExists", words) : thrown;
+    this.end(error);
+    return error;
   }
 
   /** Ends it before it was complete: for what was thrown, or else for what its signal says. */

@@ -36,16 +36,10 @@ const REASONS: Record<Right, string> = {
   remove: "you may not remove or rename anything here",
 };
 
-/** The refusal of what needs a right that is not among those of the session. */
-function refusal(need: Right, rights: readonly Right[]): FerryError {
-  return new FerryError(
-    "Refused",
-    rights.length === 1 && rights[0] === "read" ? "you may only read here" : REASONS[need],
-  );
-}
-
 /** @throws {FerryError} `Refused` when a session with these rights may not use the command. */
 export function authorize(command: CommandName, rights: readonly Right[]): void {
   const need = COMMANDS[command].needs;
-  if (need !== undefined && !rights.includes(need)) throw refusal(need, rights);
+  if (need === undefined || rights.includes(need)) return;
+  const isReader = rights.length === 1 && rights[0] === "read";
+  throw new FerryError("Refused", isReader ? "you may only read here" : REASONS[need]);
 }

@@ -5,7 +5,6 @@ import { certificatePem, type Identity, INTERNAL_NAME } from "../transport/tls.t
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 const VALID_YEARS = 10;
-const SERIAL_BYTES = 16;
 
 /** Object identifiers: RFC 5480 (ecdsa-with-SHA256) and X.520 (commonName). */
 const ECDSA_WITH_SHA256 = "1.2.840.10045.4.3.2";
@@ -32,26 +31,25 @@ export async function createIdentity(now = new Date()): Promise<Identity> {
     value: new x509.AttributeValue({ utf8String: "Ferry" }),
   });
   const name = new x509.Name([new x509.RelativeDistinguishedName([commonName])]);
+  const notBefore = new Date(now.getTime() - DAY_MS);
+  const notAfter = new Date(notBefore);
+  notAfter.setUTCFullYear(notAfter.getUTCFullYear() + VALID_YEARS);
   const tbsCertificate = new x509.TBSCertificate({
     version: x509.Version.v3,
-    serialNumber: serialNumber(),
+    // Random, and by its first byte positive and always equally long (RFC 5280, section 4.1.2.2).
+    serialNumber: Uint8Array.of(0x40, ...randomBytes(15)).buffer,
     signature: signatureAlgorithm,
     issuer: name,
-    validity: new x509.Validity(validity(now)),
+    validity: new x509.Validity({ notBefore, notAfter }),
     subject: name,
     subjectPublicKeyInfo: AsnConvert.parse(publicKey, x509.SubjectPublicKeyInfo),
     extensions: await extensions(),
   });
-  const signatureValue = exactBuffer(sign("sha256", Buffer.from(AsnConvert.serialize(tbsCertificate)), privateKey));
+  const signature = sign("sha256", Buffer.from(AsnConvert.serialize(tbsCertificate)), privateKey);
+  // A buffer of its own; that of a `Buffer` may be larger.
+  const signatureValue = Uint8Array.from(signature).buffer;
   const certificate = new x509.Certificate({ tbsCertificate, signatureAlgorithm, signatureValue });
   return { certificate: certificatePem(new Uint8Array(AsnConvert.serialize(certificate))), key: privateKey };
-}
-
-/** A random number whose first byte makes it positive and always equally long (RFC 5280, section 4.1.2.2). */
-function serialNumber(): ArrayBuffer {
-  const bytes = randomBytes(SERIAL_BYTES);
-  bytes.writeUInt8(bytes.readUInt8() & 0x3f | 0x40);
-  return exactBuffer(bytes);
 }
 
 /** CA:FALSE, and the name. */
@@ -68,16 +66,4 @@ async function extensions(): Promise<Extensions> {
       new x509.SubjectAlternativeName([new x509.GeneralName({ dNSName: INTERNAL_NAME })]),
     ),
   ]);
-}
-
-function validity(now: Date): { notBefore: Date; notAfter: Date } {
-  const notBefore = new Date(now.getTime() - DAY_MS);
-  const notAfter = new Date(notBefore);
-  notAfter.setUTCFullYear(notAfter.getUTCFullYear() + VALID_YEARS);
-  return { notBefore, notAfter };
-}
-
-/** The bytes in a buffer of their own; a `Buffer` may be a part of a larger one. */
-function exactBuffer(bytes: Uint8Array): ArrayBuffer {
-  return Uint8Array.from(bytes).buffer;
 }

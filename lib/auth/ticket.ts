@@ -1,7 +1,7 @@
 import { Buffer } from "node:buffer";
 import { crc32 } from "node:zlib";
 import { FerryError } from "../core/errors.ts";
-import { decodeBase32, encodeBase32, Secret, SECRET_BYTES } from "./secret.ts";
+import { decodeBase32, encodeBase32, Secret, SECRET_BYTES, u32 } from "./secret.ts";
 
 /** All that a client needs to find a server, to know that it is the right one, and to be let in. */
 export interface Ticket {
@@ -56,9 +56,7 @@ export function encodeTicket({ addresses, port, certificate = new Uint8Array(), 
     u16(certificate.length),
     certificate,
   ]);
-  const checksum = Buffer.alloc(CHECKSUM_BYTES);
-  checksum.writeUInt32BE(crc32(body));
-  return TICKET_SCHEME + encodeBase32(Buffer.concat([body, checksum]));
+  return TICKET_SCHEME + encodeBase32(Buffer.concat([body, u32(crc32(body))]));
 }
 
 /** Whether `text` is meant as a ticket, be it good or not. */
@@ -75,51 +73,29 @@ export function isTicket(text: string): boolean {
 export function decodeTicket(text: string): Ticket {
   if (text.length > MAX_TICKET_CHARS) throw bad("this is too long for a ticket");
   if (!isTicket(text)) throw bad(`a ticket begins with "${TICKET_SCHEME}"`);
-  const bytes = decodeBase32(text.trimStart().slice(TICKET_SCHEME.length).replace(/\s/g, ""));
-  const body = bytes?.subarray(0, -CHECKSUM_BYTES);
-  if (!bytes || !body || body.length === 0 || crc32(body) !== Buffer.from(bytes).readUInt32BE(body.length)) {
+  const bytes = Buffer.from(decodeBase32(text.trimStart().slice(TICKET_SCHEME.length).replace(/\s/g, "")) ?? []);
+  const body = bytes.subarray(0, -CHECKSUM_BYTES);
+  if (body.length === 0 || crc32(body) !== bytes.readUInt32BE(body.length)) {
     throw bad("the ticket is mistyped or not complete; copy it again, from beginning to end");
   }
-  const fields = new Fields(body);
-  if (fields.number(1) !== VERSION) throw bad("the ticket was made by another version of Ferry; use that version");
-  const port = checkPort(fields.number(2));
-  const secret = Secret.fromBytes(fields.bytes(SECRET_BYTES));
-  const count = fields.number(1);
+  let at = 0;
+  const take = (length: number) => {
+    if (at + length > body.length) throw bad("the ticket ends too early");
+    at += length;
+    return body.subarray(at - length, at);
+  };
+  const number = (length: 1 | 2) => take(length).readUIntBE(0, length);
+  if (number(1) !== VERSION) throw bad("the ticket was made by another version of Ferry; use that version");
+  const port = checkPort(number(2));
+  const secret = Secret.fromBytes(take(SECRET_BYTES));
+  const count = number(1);
   if (count < 1 || count > MAX_ADDRESSES) throw bad(`the ticket has ${count} addresses`);
-  const addresses = Array.from(
-    { length: count },
-    () => checkAddress(String.fromCharCode(...fields.bytes(fields.number(1)))),
-  );
-  const length = fields.number(2);
+  const addresses = Array.from({ length: count }, () => checkAddress(take(number(1)).toString("latin1")));
+  const length = number(2);
   if (length > MAX_CERTIFICATE_BYTES) throw bad("the certificate in the ticket is too large");
-  const certificate = Uint8Array.from(fields.bytes(length));
-  fields.end();
+  const certificate = Uint8Array.from(take(length));
+  if (at !== body.length) throw bad("the ticket has more in it than it should");
   return { addresses, port, secret, ...(length > 0 ? { certificate } : {}) };
-}
-
-/** Reads the fields of a ticket one after the other. */
-class Fields {
-  readonly #bytes: Buffer;
-  #at = 0;
-
-  constructor(bytes: Uint8Array<ArrayBuffer>) {
-    this.#bytes = Buffer.from(bytes);
-  }
-
-  bytes(length: number): Buffer {
-    if (this.#at + length > this.#bytes.length) throw bad("the ticket ends too early");
-    const start = this.#at;
-    this.#at += length;
-    return this.#bytes.subarray(start, this.#at);
-  }
-
-  number(length: 1 | 2): number {
-    return this.bytes(length).readUIntBE(0, length);
-  }
-
-  end(): void {
-    if (this.#at !== this.#bytes.length) throw bad("the ticket has more in it than it should");
-  }
 }
 
 function checkPort(port: number): number {
@@ -132,10 +108,8 @@ function checkAddress(address: string): string {
   throw bad("an address of a ticket must be a host name or an IP address");
 }
 
-function u16(value: number): Uint8Array {
-  const bytes = Buffer.alloc(2);
-  bytes.writeUInt16BE(value);
-  return bytes;
+function u16(value: number): Buffer {
+  return Buffer.of(value >>> 8, value);
 }
 
 function bad(message: string): FerryError {

@@ -5,7 +5,7 @@ import type { Welcome } from "../protocol/codec.ts";
 import { formatAddress, isLoopback } from "../transport/address.ts";
 import { Connection } from "../transport/connection.ts";
 import type { RateLimit } from "../transport/rate_limit.ts";
-import { connectPinned, connectTls, type SecureLink } from "../transport/tls_client.ts";
+import { connectTls, type SecureLink } from "../transport/tls_client.ts";
 
 /** How long the server may take to accept a connection and to say hello, in ms. */
 const CONNECT_TIMEOUT_MS = 10_000;
@@ -99,8 +99,7 @@ async function encrypt(
   { certificate, tls, secret }: ServerOptions,
   signal: AbortSignal,
 ): Promise<SecureLink | undefined> {
-  if (certificate !== undefined) return await connectPinned(conn, certificate, signal);
-  if (tls) return await connectTls(conn, hostname, { ...tls, signal });
+  if (certificate !== undefined || tls) return await connectTls(conn, { certificate, hostname, ca: tls?.ca }, signal);
   if (!secret || isLoopback(conn.remoteAddr.hostname)) return undefined;
   conn.close();
   throw new FerryError("Unauthorized", "a secret is not used without encryption");

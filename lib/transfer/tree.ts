@@ -181,13 +181,14 @@ class TreeCopy {
       this.#options.onStep?.(progress);
     };
     const options = { ...this.#fileOptions, known, onProgress };
-    // To wait for the directory would cost a round trip. It may come later than the file, over another connection.
+    // To wait for the directory would cost a round trip. It may come, or let us write, later than the file.
     const mayBeEarly = !directory.isSettled;
     let outcome: Outcome;
     try {
       outcome = await copyFile(source, target, options);
     } catch (error) {
-      if (!mayBeEarly || !(error instanceof FerryError && error.code === "NotFound")) throw error;
+      const isEarly = error instanceof FerryError && (error.code === "NotFound" || error.code === "Refused");
+      if (!mayBeEarly || !isEarly) throw error;
       await directory.making;
       outcome = await copyFile(source, target, options);
     }

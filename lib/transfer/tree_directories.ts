@@ -96,11 +96,15 @@ export class TreeDirectories {
   }
 
   async #make(path: string, metadata: DirectoryMetadata | undefined): Promise<void> {
-    const { dryRun, retry, signal } = this.#options;
+    const { dryRun, retry, mayChange = true, signal } = this.#options;
     if (dryRun) return;
     const mode = metadata?.mode === undefined ? undefined : metadata.mode | OWNER_WRITES;
-    const place = placeIn(this.#target, parseRemotePath(path));
-    const make = () => place.storage.mkdir(place.path, { parents: true, mode, signal });
+    const { storage, path: whole } = placeIn(this.#target, parseRemotePath(path));
+    const make = async () => {
+      await storage.mkdir(whole, { parents: true, mode, signal });
+      // An earlier run may have made it, and taken from its owner the right to write in it.
+      if (mode !== metadata?.mode && mayChange) await storage.setMetadata?.(whole, { mode }, { signal });
+    };
     await (retry ? retry.run(make, signal) : make());
   }
 

@@ -9,7 +9,7 @@ import { type RateLimit, Throttle } from "./rate_limit.ts";
 import { endOfRound, LARGE_BYTES, TimeSlice } from "./scheduler.ts";
 
 /** The part of `Deno.Conn` that is used, plain or encrypted. */
-export type ByteConn = Pick<Deno.Conn, "remoteAddr" | "read" | "write" | "closeWrite" | "close">;
+export type ByteConn = Pick<Deno.Conn<Deno.NetAddr>, "remoteAddr" | "read" | "write" | "closeWrite" | "close">;
 
 /** Closes both directions, unless they are closed already. */
 export function closeQuietly(conn: Pick<ByteConn, "close">): void {
@@ -70,8 +70,8 @@ export class Connection {
   constructor(conn: ByteConn, limits: readonly RateLimit[] = []) {
     this.#conn = conn;
     this.#throttle = limits.length > 0 ? new Throttle(limits) : undefined;
-    this.host = "hostname" in conn.remoteAddr ? conn.remoteAddr.hostname : conn.remoteAddr.transport;
-    this.peer = "hostname" in conn.remoteAddr ? formatAddress(conn.remoteAddr) : conn.remoteAddr.transport;
+    this.host = conn.remoteAddr.hostname;
+    this.peer = formatAddress(conn.remoteAddr);
   }
 
   /**
@@ -149,11 +149,7 @@ export class Connection {
     }
   }
 
-  /**
-   * Queues a data frame of up to `size` bytes that `fill` writes in place; nothing when `fill` gives null.
-   *
-   * @returns What `fill` returned.
-   */
+  /** Queues a data frame of up to `size` bytes that `fill` writes in place; nothing when that gives null, as this does then. */
   sendData(size: number, fill: Fill): Promise<number | null> {
     return this.#place(size, fill, FrameKind.data);
   }

@@ -11,77 +11,60 @@ export interface SecureLink {
   readonly certificate: Uint8Array<ArrayBuffer>;
 }
 
+/** How the right server is known. */
+export interface Expected {
+  /** PEM. The server must have exactly this certificate, which is for {@linkcode INTERNAL_NAME} and not an authority's. */
+  readonly certificate?: string | undefined;
+  /** Without it, the server's certificate must be for this host name or IP address (IPv6 without brackets) … */
+  readonly hostname: string;
+  /** … from an authority that Deno or its environment trusts, or from these (PEM). */
+  readonly ca?: string | undefined;
+}
+
 /**
- * Turns a connection into an encrypted one to the server with exactly this certificate. Takes `conn` over, also when
- * it fails.
+ * Turns a connection into an encrypted one to the right server. Takes `tcp` over, also when it fails.
  *
  * Deno always trusts the authorities of its environment as well (`DENO_CERT`, `NODE_EXTRA_CA_CERTS`,
- * `DENO_TLS_CA_STORE`, `--cert`). What counts here is therefore that the certificate is the same, byte for byte.
+ * `DENO_TLS_CA_STORE`, `--cert`). What counts for a certificate is therefore that it is the same, byte for byte.
  *
- * @param certificate PEM, valid for {@linkcode INTERNAL_NAME}, not an authority's.
  * @param signal Ends the attempt; use `AbortSignal.timeout` for a deadline.
- * @throws {FerryError} `Unauthorized` when the handshake fails: the server has another certificate, it has expired, or
- * the server does not speak Ferry's protocol over TLS; `Unsupported` when it takes part without naming that protocol;
- * `BadRequest` when `certificate` is damaged; `Timeout`, `Cancelled` or `Disconnected`.
- */
-export async function connectPinned(
-  conn: Deno.TcpConn,
-  certificate: string,
-  signal?: AbortSignal,
-): Promise<SecureLink> {
-  const link = await secure(conn, { hostname: INTERNAL_NAME, ca: certificate, isPinned: true, signal });
-  if (parseCertificate(certificate).raw.equals(link.certificate)) return link;
-  closeQuietly(link.conn);
-  throw new FerryError("Unauthorized", NOT_THE_TICKETS);
-}
-
-/**
- * Turns a connection into an encrypted one to a server whose certificate is good for its host name. Takes `conn` over,
- * also when it fails.
- *
- * @param hostname The host name or IP address that the certificate must be for; IPv6 without brackets.
- * @param options `ca`: PEM of authorities to trust besides those of Deno and its environment; `signal`: ends the
- * attempt.
- * @throws {FerryError} As {@linkcode connectPinned}.
+ * @throws {FerryError} `Unauthorized` when the handshake fails: the server is another one, its certificate has expired,
+ * or it does not speak Ferry's protocol over TLS; `Unsupported` when it takes part without naming that protocol;
+ * `BadRequest` when a certificate or the host name is damaged; `Timeout`, `Cancelled` or `Disconnected`.
  */
 export async function connectTls(
-  conn: Deno.TcpConn,
-  hostname: string,
-  { ca, signal }: { ca?: string | undefined; signal?: AbortSignal | undefined } = {},
+  tcp: Deno.TcpConn,
+  { certificate, hostname, ca }: Expected,
+  signal?: AbortSignal,
 ): Promise<SecureLink> {
-  return await secure(conn, { hostname, ca, isPinned: false, signal });
-}
-
-interface Expected {
-  readonly hostname: string;
-  /** PEM of what is trusted besides the authorities of Deno and its environment. */
-  readonly ca: string | undefined;
-  /** Whether `ca` is the server's own certificate, from a ticket. */
-  readonly isPinned: boolean;
-  readonly signal: AbortSignal | undefined;
-}
-
-async function secure(tcp: Deno.TcpConn, { hostname, ca, isPinned, signal }: Expected): Promise<SecureLink> {
+  const trusted = certificate ?? ca;
   let conn: Deno.Conn = tcp;
   const abort = () => closeQuietly(conn);
   try {
     signal?.throwIfAborted();
     signal?.addEventListener("abort", abort);
     // Deno silently ignores text without a certificate in it.
-    if (ca !== undefined) parseCertificate(ca);
+    if (trusted !== undefined) parseCertificate(trusted);
     tcp.setNoDelay(true); // A TlsConn has no way to say it.
-    const caCerts = ca === undefined ? [] : [ca];
-    const tls = await Deno.startTls(tcp, { hostname, caCerts, alpnProtocols: [ALPN_PROTOCOL] });
+    const tls = await Deno.startTls(tcp, {
+      hostname: certificate === undefined ? hostname : INTERNAL_NAME,
+      caCerts: trusted === undefined ? [] : [trusted],
+      alpnProtocols: [ALPN_PROTOCOL],
+    });
     conn = tls;
     signal?.throwIfAborted();
     const { alpnProtocol } = await tls.handshake();
     if (alpnProtocol !== ALPN_PROTOCOL) throw new FerryError("Unsupported", NOT_FERRY);
-    return { conn: tls, certificate: peerCertificate(tls) };
+    const shown = peerCertificate(tls);
+    if (certificate !== undefined && !parseCertificate(certificate).raw.equals(shown)) {
+      throw new FerryError("Unauthorized", NOT_THE_TICKETS);
+    }
+    return { conn: tls, certificate: shown };
   } catch (error) {
     closeQuietly(conn);
     if (signal?.aborted) throw interrupted(signal);
     if (error instanceof TypeError) throw new FerryError("BadRequest", "this is not a host name", { cause: error });
-    if (error instanceof Deno.errors.InvalidData) throw refused(error, isPinned ? ca : undefined);
+    if (error instanceof Deno.errors.InvalidData) throw refused(error, certificate);
     throw toFerryError(error);
   } finally {
     signal?.removeEventListener("abort", abort);

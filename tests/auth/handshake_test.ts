@@ -7,7 +7,7 @@ import { certificateDer } from "../../lib/transport/tls.ts";
 import { Connection } from "../../lib/transport/connection.ts";
 import { type Credentials, greetClient, greetServer } from "../../lib/auth/handshake.ts";
 import { NONCE_BYTES, prove, Secret, type Side } from "../../lib/auth/secret.ts";
-import { connectPinned } from "../../lib/transport/tls_client.ts";
+import { connectPinned } from "../helpers/tls_ends.ts";
 import { secureServer } from "../../lib/transport/tls_server.ts";
 import { decodeControl } from "../../lib/protocol/codec.ts";
 import { FrameKind } from "../../lib/protocol/frames.ts";

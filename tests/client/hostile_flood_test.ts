@@ -49,7 +49,7 @@ function listing(...entries: unknown[]): { server: FakeServer; asked: Map<string
   return { server, asked };
 }
 
-Deno.test("TreeTransfer.run() writes nothing twice, whatever is listed twice or out of order", async (t) => {
+Deno.test("copyTree() writes nothing twice, whatever is listed twice or out of order", async (t) => {
   for (const paths of [["a", "a"], ["b", "a"], ["a", "b", "a"], ["d/x", "d/x"], ["d", "d/x", "c"]]) {
     await t.step(paths.join(" "), async () => {
       const { server, asked } = listing(...paths.map(file));
@@ -65,7 +65,7 @@ Deno.test("TreeTransfer.run() writes nothing twice, whatever is listed twice or 
   }
 });
 
-Deno.test("TreeTransfer.run() counts what was received, not what was listed", async () => {
+Deno.test("copyTree() counts what was received, not what was listed", async () => {
   const { server } = listing({ ...file("a"), size: 1_000_000_000 }, { ...file("b"), size: 0 });
   await using _server = server;
   await using local = await tempDir();

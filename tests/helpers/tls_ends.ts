@@ -2,7 +2,7 @@ import type { ByteConn } from "../../lib/transport/connection.ts";
 import { ConnStream } from "../../lib/transport/conn_stream.ts";
 import { nodeTransport, type Transport } from "../../lib/transport/deno_internals.ts";
 import type { Identity } from "../../lib/transport/tls.ts";
-import { connectPinned, type SecureLink } from "../../lib/transport/tls_client.ts";
+import { connectTls, type SecureLink } from "../../lib/transport/tls_client.ts";
 import { type Secure, secureServer } from "../../lib/transport/tls_server.ts";
 import { concat } from "./frames.ts";
 import { within } from "./raw.ts";
@@ -129,7 +129,12 @@ export async function writeAll(conn: Pick<Deno.Conn, "write">, data: Uint8Array)
   for (let done = 0; done < data.length;) done += await conn.write(data.subarray(done));
 }
 
-/** Connects to the server with this certificate. */
+/** Connects to the server with this certificate, whatever its name is. */
+export function connectPinned(conn: Deno.TcpConn, certificate: string, signal?: AbortSignal): Promise<SecureLink> {
+  return connectTls(conn, { certificate, hostname: "another.example" }, signal);
+}
+
+/** The same, for `meet`. */
 export const pinning = (certificate: string): Connect => (conn) => connectPinned(conn, certificate);
 
 /** Both ways in which `node:tls` gets at a connection. */

@@ -211,3 +211,27 @@ Deno.test({
     assertEquals((await run("put", "-r", "here", ".")).code, 0);
   },
 });
+
+Deno.test({
+  name: "get -r and put -r work twice with a directory that its owner may not write in, and keep its permissions",
+  ignore: plain === undefined,
+  async fn() {
+    await using scene = await Scene.of(plain ?? []);
+    const { local, root, server } = scene;
+    for (const tree of [root.join("there"), local.join("here")]) {
+      await Deno.mkdir(`${tree}/d`, { recursive: true });
+      await Deno.writeTextFile(`${tree}/d/f`, "f");
+      await Deno.chmod(`${tree}/d`, 0o555);
+    }
+    for (const target of [[], ["."]]) {
+      for (const words of [["get", "-r", "there", ...target], ["put", "-r", "here", ...target]]) {
+        const args = ["run", ...CLIENT_ACCESS, `${PROJECT}client.ts`, server.at, ...words];
+        await using client = new Process(DENO, args, { cwd: local.path, under: plain ?? [] });
+        assertEquals([await client.ended(), client.stderr.text.match(/failed/)], [0, null], client.stderr.text);
+      }
+    }
+    for (const path of [local.join("there", "d"), root.join("here", "d")]) {
+      assertEquals(((await Deno.stat(path)).mode ?? 0) & 0o777, 0o555);
+    }
+  },
+});

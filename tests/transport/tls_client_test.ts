@@ -2,7 +2,7 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { createIdentity } from "../../lib/auth/certificate.ts";
 import { certificateDer, certificatePem, type Identity, INTERNAL_NAME } from "../../lib/transport/tls.ts";
 import { peerCertificate } from "../../lib/transport/deno_internals.ts";
-import { connectPinned, connectTls } from "../../lib/transport/tls_client.ts";
+import { connectTls } from "../../lib/transport/tls_client.ts";
 import type { ErrorCode, FerryError } from "../../lib/core/errors.ts";
 import { assertFailsWith, assertThrowsCode } from "../helpers/failures.ts";
 import { DENO, PROJECT } from "../helpers/process.ts";
@@ -10,7 +10,17 @@ import { bytes } from "../helpers/random.ts";
 import { within } from "../helpers/raw.ts";
 import { tempDir } from "../helpers/temp.ts";
 import { AUTHORITY, pem } from "../helpers/certificates.ts";
-import { close, type Connect, FaultyRelay, HERE, pinning, readAll, Server, writeAll } from "../helpers/tls_ends.ts";
+import {
+  close,
+  type Connect,
+  connectPinned,
+  FaultyRelay,
+  HERE,
+  pinning,
+  readAll,
+  Server,
+  writeAll,
+} from "../helpers/tls_ends.ts";
 
 const ISSUED: Identity = {
   certificate: pem(
@@ -46,7 +56,7 @@ async function refuses(
   return { error, serverError: await within(serverEnd, "the server's end") };
 }
 
-Deno.test("connectPinned() reaches the server with the pinned certificate, whatever its address", async () => {
+Deno.test("connectTls() reaches the server with the pinned certificate, whatever its address", async () => {
   const identity = await createIdentity();
   using server = new Server(identity);
   await using both = server.meet(pinning(identity.certificate));
@@ -57,14 +67,14 @@ Deno.test("connectPinned() reaches the server with the pinned certificate, whate
   assertEquals(await within(readAll(accepted)), new TextEncoder().encode("hello"));
 });
 
-Deno.test("connectPinned() refuses the same name with another key", async () => {
+Deno.test("connectTls() refuses the same name with another key", async () => {
   const [own, other] = await Promise.all([createIdentity(), createIdentity()]);
   const { error, serverError } = await refuses("Unauthorized", other, pinning(own.certificate));
   assertStringIncludes(error.message, NOT_THE_TICKETS);
   await assertFailsWith("Unauthorized", () => Promise.reject(serverError));
 });
 
-Deno.test("connectPinned() refuses another certificate of the same key, and hangs up", async () => {
+Deno.test("connectTls() refuses another certificate of the same key, and hangs up", async () => {
   const identity = await createIdentity();
   // Deno does not check the signature of a certificate that it is told to trust.
   const other = certificatePem(
@@ -77,18 +87,18 @@ Deno.test("connectPinned() refuses another certificate of the same key, and hang
   assertEquals(await within(readAll(await both.accepted)), new Uint8Array());
 });
 
-Deno.test("connectPinned() refuses a certificate of an authority that nobody knows", async () => {
+Deno.test("connectTls() refuses a certificate of an authority that nobody knows", async () => {
   const own = await createIdentity();
   const { error } = await refuses("Unauthorized", ISSUED, pinning(own.certificate));
   assertStringIncludes(error.message, NOT_THE_TICKETS);
 });
 
-Deno.test("connectPinned() refuses what the pinned certificate itself has issued", async () => {
+Deno.test("connectTls() refuses what the pinned certificate itself has issued", async () => {
   const { error } = await refuses("Unauthorized", ISSUED, pinning(AUTHORITY.certificate));
   assertStringIncludes(error.message, NOT_THE_TICKETS);
 });
 
-Deno.test("connectPinned() refuses the pinned certificate once it has expired, and before it is valid", async () => {
+Deno.test("connectTls() refuses the pinned certificate once it has expired, and before it is valid", async () => {
   const dates: [made: string, reason: string][] = [
     ["2011-02-03", "the ticket's certificate has expired on 2021-02-02; "],
     ["2111-02-03", "the ticket's certificate is not valid before 2111-02-02; "],
@@ -100,24 +110,24 @@ Deno.test("connectPinned() refuses the pinned certificate once it has expired, a
   }
 });
 
-Deno.test("connectPinned() refuses another certificate also when the environment trusts its authority", async () => {
+Deno.test("connectTls() refuses another certificate also when the environment trusts its authority", async () => {
   await using dir = await tempDir();
   const own = await createIdentity();
   await Deno.writeTextFile(dir.join("ca.pem"), AUTHORITY.certificate);
   using server = new Server(ISSUED);
   const module = new URL("../../lib/transport/tls_client.ts", import.meta.url).href;
-  const script = `import { connectPinned, connectTls } from ${JSON.stringify(module)};
+  const script = `import { connectTls } from ${JSON.stringify(module)};
     const connect = () => Deno.connect({ hostname: "127.0.0.1", port: ${server.port} });
-    const { conn } = await connectTls(await connect(), "localhost");
+    const { conn } = await connectTls(await connect(), { hostname: "localhost" });
     conn.close();
     console.log("trusted");
-    await connectPinned(await connect(), ${JSON.stringify(own.certificate)})
+    await connectTls(await connect(), { hostname: "localhost", certificate: ${JSON.stringify(own.certificate)} })
       .then(() => console.log("connected"), ({ code, message }) => console.log(code, message));`;
   await Deno.writeTextFile(dir.join("client.ts"), script);
   const args = ["run", "--allow-all", "--no-check", "--config", `${PROJECT}/deno.json`, dir.join("client.ts")];
   const child = new Deno.Command(DENO, { args, env: { DENO_CERT: dir.join("ca.pem"), NO_COLOR: "1" }, stdin: "null" });
   const accepting = (async () => {
-    for (const _ of ["connectTls", "connectPinned"]) {
+    for (const _ of ["trusted", "refused"]) {
       const conn = await server.accept();
       await readAll(conn).catch(() => {});
       conn.close();
@@ -129,7 +139,7 @@ Deno.test("connectPinned() refuses another certificate also when the environment
   await within(accepting);
 });
 
-Deno.test("connectPinned() refuses a damaged certificate, and closes the connection", async () => {
+Deno.test("connectTls() refuses a damaged certificate, and closes the connection", async () => {
   using listener = Deno.listen(HERE);
   for (const certificate of ["", "x", pem("CERTIFICATE", bytes(9).toBase64()), pem("CERTIFICATE", "!!!!")]) {
     const tcp = await Deno.connect({ hostname: "127.0.0.1", port: listener.addr.port });
@@ -153,7 +163,7 @@ Deno.test("peerCertificate() gives nothing that it is not sure of", async () => 
 Deno.test("connectTls() reaches a server whose certificate the given authority has issued for the host", async () => {
   using server = new Server({ ...ISSUED, certificate: ISSUED.certificate + AUTHORITY.certificate });
   for (const hostname of ["localhost", "127.0.0.1"]) {
-    await using both = server.meet((conn) => connectTls(conn, hostname, { ca: AUTHORITY.certificate }));
+    await using both = server.meet((conn) => connectTls(conn, { hostname, ca: AUTHORITY.certificate }));
     const { certificate } = await within(both.link);
     assertEquals(certificate, certificateDer(ISSUED.certificate));
   }
@@ -171,7 +181,7 @@ Deno.test("connectTls() refuses a certificate that is not good, and says what a 
     ["an authority's own", AUTHORITY, "localhost", AUTHORITY.certificate],
   ];
   for (const [what, shown, hostname, ca] of cases) {
-    const { error } = await refuses("Unauthorized", shown, (conn) => connectTls(conn, hostname, { ca }));
+    const { error } = await refuses("Unauthorized", shown, (conn) => connectTls(conn, { hostname, ca }));
     assert(error.message.startsWith("the server did not show a certificate that is valid now"), what);
     for (const reason of ["host name", "an authority's own", "--ca FILE", "over TLS"]) {
       assertStringIncludes(error.message, reason, what);
@@ -184,12 +194,12 @@ Deno.test("connectTls() refuses a --ca without a certificate, and a host name th
   for (const [hostname, ca] of [["localhost", "no certificate"], ["a b", AUTHORITY.certificate]] as const) {
     const tcp = await Deno.connect({ hostname: "127.0.0.1", port: listener.addr.port });
     using accepted = await listener.accept();
-    await assertFailsWith("BadRequest", () => within(connectTls(tcp, hostname, { ca })), hostname);
+    await assertFailsWith("BadRequest", () => within(connectTls(tcp, { hostname, ca })), hostname);
     assertEquals(await within(readAll(accepted)), new Uint8Array());
   }
 });
 
-Deno.test("connectPinned() refuses a server that speaks another protocol, or none, over TLS", async () => {
+Deno.test("connectTls() refuses a server that speaks another protocol, or none, over TLS", async () => {
   const { certificate, key } = await createIdentity();
   const servers: [alpn: { alpnProtocols?: string[] }, code: ErrorCode, reason: string][] = [
     [{ alpnProtocols: ["h2"] }, "Unauthorized", NOT_THE_TICKETS],
@@ -209,7 +219,7 @@ Deno.test("connectPinned() refuses a server that speaks another protocol, or non
   }
 });
 
-Deno.test("connectPinned() refuses a server without TLS, whatever it says first", async () => {
+Deno.test("connectTls() refuses a server without TLS, whatever it says first", async () => {
   const { certificate } = await createIdentity();
   using listener = Deno.listen(HERE);
   const accepting = (async () => {
@@ -223,7 +233,7 @@ Deno.test("connectPinned() refuses a server without TLS, whatever it says first"
   close(await accepting);
 });
 
-Deno.test("connectPinned() reports a server that hangs up", async () => {
+Deno.test("connectTls() reports a server that hangs up", async () => {
   const { certificate } = await createIdentity();
   using listener = Deno.listen(HERE);
   const accepting = listener.accept().then(close);
@@ -232,7 +242,7 @@ Deno.test("connectPinned() reports a server that hangs up", async () => {
   await accepting;
 });
 
-Deno.test("connectPinned() ends with its signal: a deadline, a cancellation, one that came before", async () => {
+Deno.test("connectTls() ends with its signal: a deadline, a cancellation, one that came before", async () => {
   const { certificate } = await createIdentity();
   using listener = Deno.listen(HERE);
   const cancelled = new AbortController();
@@ -254,7 +264,7 @@ Deno.test("connectPinned() ends with its signal: a deadline, a cancellation, one
   }
 });
 
-Deno.test("connectPinned() notices records that were changed, and connections that were cut", async () => {
+Deno.test("connectTls() notices records that were changed, and connections that were cut", async () => {
   const identity = await createIdentity();
   using server = new Server(identity);
   for (const fault of ["flip", "cut"] as const) {

@@ -77,11 +77,7 @@ export class AuditLog {
   /** Whether the last line has no end, since the disk was full or the machine stopped. */
   #isMidLine = false;
 
-  /**
-   * Opens the file, or makes it for its owner only.
-   *
-   * @throws {FerryError} When that is not possible, when it is a link or no file, or when others can write it.
-   */
+  /** Opens the file, or makes it. @throws {FerryError} Also when it is a link or no file, or others can write it. */
   constructor(path: string) {
     this.#path = path;
     this.#file = this.#open();
@@ -90,12 +86,11 @@ export class AuditLog {
   /**
    * Appends a line, and before it how many could not be written since it last went well.
    *
-   * @param line From {@linkcode auditLine} or {@linkcode leftOutRecord}.
    * @returns What went wrong, the first time in a row; the command has been answered already.
    */
   write(text: string): string | undefined {
     try {
-      if (this.#lost > 0) this.#append(lostRecord(this.#lost));
+      if (this.#lost > 0) this.#append(jsonLine({ time: new Date().toISOString(), lost: this.#lost }));
       this.#append(text);
       this.#lost = 0;
       return undefined;
@@ -112,11 +107,7 @@ export class AuditLog {
     }
   }
 
-  /**
-   * Opens the file of that name again, after something has moved the old one away.
-   *
-   * @returns What went wrong; then the old one stays in use.
-   */
+  /** Opens the file again, after something has moved it away. @returns What went wrong; then the old one stays in use. */
   reopen(): string | undefined {
     try {
       const file = this.#open();
@@ -144,21 +135,15 @@ export class AuditLog {
  * whole, whatever is in them.
  */
 export function auditLine(event: CommandEvent | LoginEvent, now = new Date()): string {
-  if (event.event === "login") {
-    const { event: command, peer: address, outcome, durationMs } = event;
-    return jsonLine({ time: now.toISOString(), address, command, outcome, durationMs });
-  }
-  const { peer: address, role, command, path, to, bytes, outcome, detail, durationMs } = event;
-  const record = { time: now.toISOString(), address, role, command, path, to, bytes, outcome, detail, durationMs };
+  const { peer: address, outcome, durationMs } = event;
+  const time = now.toISOString();
+  if (event.event === "login") return jsonLine({ time, address, command: event.event, outcome, durationMs });
+  const { role, command, path, to, bytes, detail } = event;
+  const record = { time, address, role, command, path, to, bytes, outcome, detail, durationMs };
   return jsonLine(record, isChange(event, {}) ? MAX_ESCAPED_PATH_BYTES : MAX_TEXT_BYTES);
 }
 
 /** The record of how many commands of a network were left out. */
 export function leftOutRecord(network: string, records: number, now = new Date()): string {
   return jsonLine({ time: now.toISOString(), address: network, leftOut: records });
-}
-
-/** The record of how many records could not be written. */
-function lostRecord(records: number, now = new Date()): string {
-  return jsonLine({ time: now.toISOString(), lost: records });
 }

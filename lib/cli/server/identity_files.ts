@@ -14,8 +14,8 @@ export interface ServerIdentity {
 
 const FILE = object({ certificate: text, key: text, secret: text });
 
-async function create(): Promise<ServerIdentity> {
-  return { identity: await createIdentity(), secret: Secret.create() };
+async function newIdentity(): Promise<string> {
+  return `${JSON.stringify({ ...await createIdentity(), secret: Secret.create().text }, null, 2)}\n`;
 }
 
 function parseIdentity(content: string): ServerIdentity {
@@ -36,13 +36,12 @@ async function writePrivately(file: string, content: string): Promise<void> {
   await Deno.writeTextFile(file, content, { createNew: true, mode: 0o600 });
 }
 
-/** Reads a private file, or creates it if it is missing. `what` names its content in messages. */
-async function readOrMake<T>(
+/** What is in a private file, which is written if it is missing. `what` names its content in messages. */
+async function readOrWrite<T>(
   file: string,
   what: string,
   parse: (content: string) => T,
-  make: () => Promise<T>,
-  format: (made: T) => string,
+  make: () => string | Promise<string>,
 ): Promise<T> {
   try {
     return parse(readPrivateFile(file));
@@ -50,9 +49,9 @@ async function readOrMake<T>(
     if (!(error instanceof Deno.errors.NotFound)) throw cannot(`use the ${what} in`, file, error);
   }
   try {
-    const made = await make();
-    await writePrivately(file, format(made));
-    return made;
+    const content = await make();
+    await writePrivately(file, content);
+    return parse(content);
   } catch (error) {
     throw cannot(`write the ${what} to`, file, error);
   }
@@ -64,37 +63,25 @@ async function readOrMake<T>(
  * @throws {FerryError} When the file cannot be used, or others can read it.
  */
 export async function serverIdentity(file: string | undefined): Promise<ServerIdentity> {
-  if (file === undefined) return await create();
-  const format = ({ identity, secret }: ServerIdentity) =>
-    `${JSON.stringify({ ...identity, secret: secret.text }, null, 2)}\n`;
-  return await readOrMake(file, "identity", parseIdentity, create, format);
+  if (file === undefined) return parseIdentity(await newIdentity());
+  return await readOrWrite(file, "identity", parseIdentity, newIdentity);
 }
 
-/**
- * The secret in `file`, which is created if it is missing.
- *
- * @throws {FerryError} When the file cannot be used, or others can read it.
- */
+/** The secret in `file`, which is created if it is missing. @throws {FerryError} As {@linkcode serverIdentity}. */
 export async function serverSecret(file: string): Promise<Secret> {
-  const make = () => Promise.resolve(Secret.create());
-  return await readOrMake(file, "secret", Secret.parse, make, ({ text }) => `${text}\n`);
+  return await readOrWrite(file, "secret", Secret.parse, () => `${Secret.create().text}\n`);
 }
 
-/**
- * A certificate and its key from PEM files.
- *
- * @throws {FerryError} When they cannot be used, or others can read the key.
- */
+/** A certificate and its key from PEM files. @throws {FerryError} When they cannot be used, or others can read the key. */
 export function ownIdentity(certFile: string, keyFile: string): Identity {
   const certificate = reading(certFile, () => Deno.readTextFileSync(certFile));
   const key = reading(keyFile, () => readPrivateFile(keyFile));
-  const identity = { certificate, key };
   try {
-    checkIdentity(identity);
-    return identity;
+    checkIdentity({ certificate, key });
   } catch (error) {
     throw cannot("use", certFile, error);
   }
+  return { certificate, key };
 }
 
 function reading(file: string, read: () => string): string {

@@ -1,32 +1,10 @@
 import { printable } from "../../core/text.ts";
 
-/** What a server needs: the network, one directory, and what its options name. */
+/** What a server needs beside the network: paths that it reads and writes, and what it asks the system. */
 export interface Needs {
-  readonly directory: string;
-  readonly write: boolean;
-  /** Other files that it reads and writes. */
-  readonly files: readonly string[];
-  /** Files that it only reads. */
-  readonly reads?: readonly string[];
-  /** Whether it asks for the free space on the disk. */
-  readonly space?: boolean;
-  readonly args: readonly string[];
-}
-
-/** The permission for `Deno.statfs`. */
-const SPACE = "statfs";
-
-function pathsOf({ directory, write, files, reads = [] }: Needs): { readable: string[]; writable: string[] } {
-  return { readable: [directory, ...files, ...reads], writable: write ? [directory, ...files] : [...files] };
-}
-
-function descriptors(needs: Needs): Deno.PermissionDescriptor[] {
-  const { readable, writable } = pathsOf(needs);
-  return [
-    ...readable.map((path) => ({ name: "read", path } as const)),
-    ...writable.map((path) => ({ name: "write", path } as const)),
-    ...(needs.space ? [{ name: "sys", kind: SPACE } as const] : []),
-  ];
+  readonly read: readonly string[];
+  readonly write: readonly string[];
+  readonly sys: readonly "statfs"[];
 }
 
 /** `word` quoted for a shell (POSIX, "Shell Command Language", 2.2.2). */
@@ -34,26 +12,26 @@ function shellWord(word: string): string {
   return /^[\w./:=@%+-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }
 
-/** The command line that grants a server what it needs and no more. */
-export function grantingCommand(needs: Needs): string {
-  const list = (paths: readonly string[]) => paths.map(shellWord).join(",");
-  const { readable, writable } = pathsOf(needs);
-  const rights = [
-    `--allow-read=${list(readable)}`,
-    ...(writable.length > 0 ? [`--allow-write=${list(writable)}`] : []),
-    ...(needs.space ? [`--allow-sys=${SPACE}`] : []),
-  ];
-  return printable(["deno run --allow-net", ...rights, "server.ts", ...needs.args.map(shellWord)].join(" "));
+/** The command line that grants a server what it needs and no more, with its arguments. */
+export function grantingCommand(needs: Needs, args: readonly string[]): string {
+  const rights = (["read", "write", "sys"] as const).filter((name) => needs[name].length > 0)
+    .map((name) => `--allow-${name}=${needs[name].map(shellWord).join(",")}`);
+  return printable(["deno run --allow-net", ...rights, "server.ts", ...args.map(shellWord)].join(" "));
 }
 
 /**
- * Gets access to the directory and files; asks for it on a terminal. Call it before listening: Deno's question blocks
- * the whole process.
+ * Gets access to what is needed; asks for it on a terminal. Call it before listening: Deno's question blocks the whole
+ * process.
  *
  * @returns Whether access was granted.
  */
-export async function obtain(needs: Needs): Promise<boolean> {
-  for (const descriptor of descriptors(needs)) {
+export async function obtain({ read, write, sys }: Needs): Promise<boolean> {
+  const descriptors = [
+    ...read.map((path) => ({ name: "read", path } as const)),
+    ...write.map((path) => ({ name: "write", path } as const)),
+    ...sys.map((kind) => ({ name: "sys", kind } as const)),
+  ];
+  for (const descriptor of descriptors) {
     // Without a terminal this answers at once.
     const { state } = await Deno.permissions.request(descriptor);
     if (state !== "granted") return false;
@@ -63,14 +41,14 @@ export async function obtain(needs: Needs): Promise<boolean> {
 
 /** The permissions that the process has and does not need, in words; empty if there are none. */
 export async function excess(): Promise<string[]> {
-  const rights: [Deno.PermissionDescriptor, string][] = [
-    [{ name: "read" }, "read every file"],
-    [{ name: "write" }, "write every file"],
-    [{ name: "run" }, "run programs"],
-    [{ name: "env" }, "see the environment"],
-    [{ name: "sys" }, "see details of the system"],
-    [{ name: "ffi" }, "load native libraries"],
+  const rights: [Deno.PermissionDescriptor["name"], string][] = [
+    ["read", "read every file"],
+    ["write", "write every file"],
+    ["run", "run programs"],
+    ["env", "see the environment"],
+    ["sys", "see details of the system"],
+    ["ffi", "load native libraries"],
   ];
-  const states = await Promise.all(rights.map(([descriptor]) => Deno.permissions.query(descriptor)));
+  const states = await Promise.all(rights.map(([name]) => Deno.permissions.query({ name })));
   return rights.filter((_, i) => states[i]?.state === "granted").map(([, right]) => right);
 }

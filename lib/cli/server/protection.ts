@@ -102,29 +102,23 @@ function whereIs(file: string): string {
   return resolve(file);
 }
 
-/** Rejects one file for two purposes: they would overwrite each other. */
-function requireDistinct(files: readonly string[]): void {
-  const seen = new Set<string>();
-  for (const file of files) {
-    const place = whereIs(file);
-    if (seen.has(place)) throw new UsageError(`${quote(file)} is named by two options; each needs a file of its own`);
-    seen.add(place);
-  }
-}
-
 /**
- * Makes sure that clients cannot get the server's own files. Call it again after missing files were created: only then
- * is it certain where they are.
+ * Makes sure that no file serves two purposes, and that clients cannot get the server's own files. Call it again after
+ * missing files were created: only then is it certain where they are.
  *
  * @param root The served directory.
- * @throws {UsageError} When one of the server's own files is in it.
+ * @throws {UsageError}
  */
 export function requireOutside(root: string, options: ServerArguments): void {
-  const files = [...privateFiles(options), ...(options.tlsKey === undefined ? [] : [options.tlsKey])];
-  requireDistinct(files);
-  const inside = files.find((file) => whereIs(file).startsWith(join(root, SEPARATOR)));
-  if (inside === undefined) return;
-  throw new UsageError(`${quote(inside)} is in the served directory, where clients could get it; move it out`);
+  const seen = new Set<string>();
+  for (const file of [...privateFiles(options), options.tlsKey].filter((file) => file !== undefined)) {
+    const place = whereIs(file);
+    if (seen.has(place)) throw new UsageError(`${quote(file)} is named by two options; each needs a file of its own`);
+    if (place.startsWith(join(root, SEPARATOR))) {
+      throw new UsageError(`${quote(file)} is in the served directory, where clients could get it; move it out`);
+    }
+    seen.add(place);
+  }
 }
 
 /**
@@ -134,31 +128,28 @@ export function requireOutside(root: string, options: ServerArguments): void {
  * @throws {UsageError} If options contradict each other. @throws {FerryError} If a file cannot be used.
  */
 export async function protect(options: ServerArguments, root: string): Promise<Protection> {
-  const { identity: file, tlsCert, tlsKey, port, secretFiles } = options;
   const encrypts = decide(options);
   requireUsable(options);
   requireOutside(root, options);
-  const secrets = await loadSecrets(secretFiles);
+  const secrets = await loadSecrets(options.secretFiles);
   if (!encrypts) {
     requireDifferent(secrets);
     return { identity: undefined, secrets, certificate: undefined, addresses: [] };
   }
-  const made = tlsCert !== undefined && tlsKey !== undefined
-    ? { identity: ownIdentity(tlsCert, tlsKey), secret: Secret.create(), certificate: undefined }
-    : await pinned(file);
-  const { identity, certificate } = made;
-  const all = { full: made.secret, ...secrets };
+  const { identity, secret, certificate } = await identityOf(options);
+  const all = { full: secret, ...secrets };
   requireDifferent(all);
   const protection = { identity, secrets: all, certificate, addresses: await ticketAddresses(options) };
   // Fail now if a ticket cannot hold all of it. Any port will do.
-  ticketsOf(protection, port === 0 ? DEFAULT_PORT : port);
+  ticketsOf(protection, options.port || DEFAULT_PORT);
   return protection;
 }
 
-/** An identity whose certificate goes into the tickets, so that clients accept no other. */
-async function pinned(
-  file: string | undefined,
-): Promise<Pick<Protection, "certificate"> & { identity: Identity; secret: Secret }> {
+/** The server's identity, and its certificate for the tickets, so that clients accept no other, unless it is the operator's. */
+async function identityOf({ identity: file, tlsCert, tlsKey }: ServerArguments) {
+  if (tlsCert !== undefined && tlsKey !== undefined) {
+    return { identity: ownIdentity(tlsCert, tlsKey), secret: Secret.create(), certificate: undefined };
+  }
   const { identity, secret } = await serverIdentity(file);
   return { identity, secret, certificate: certificateDer(identity.certificate) };
 }
@@ -168,9 +159,7 @@ export function ticketsOf({ secrets, certificate, addresses }: Protection, port:
   if (addresses.length === 0) return [];
   return ROLES.flatMap((role) => {
     const secret = secrets[role];
-    if (!secret) return [];
-    const ticket = { addresses, port, secret };
-    return [[role, encodeTicket(certificate ? { ...ticket, certificate } : ticket)]];
+    return secret ? [[role, encodeTicket({ addresses, port, secret, certificate })]] : [];
   });
 }
 
@@ -179,6 +168,9 @@ const CAPTIONS: Record<Role, string> = {
   read: "This ticket only lets clients list and read:",
   upload: "This ticket only lets clients add files:",
 };
+
+const SHORT_LIVED =
+  "The secret changes at every start: old tickets stop working, and interrupted uploads start over. To keep it, add";
 
 type TicketOptions = Pick<ServerArguments, "ticketFile" | "secretFiles">;
 
@@ -202,9 +194,13 @@ export async function giveTickets(
   options: Pick<ServerArguments, "json" | "quiet" | "identity" | "tlsCert"> & TicketOptions,
   { isTerminal, print, inform }: TicketOutput,
 ): Promise<void> {
-  const { json, quiet, ticketFile, secretFiles } = options;
+  const { json, quiet, identity, tlsCert, ticketFile, secretFiles } = options;
   const tickets = ticketsOf(protection, port);
-  if (tickets.length === 0) return sayWhereSecretsAre(secretFiles, json ? () => {} : print);
+  if (tickets.length === 0) {
+    const files = Object.values(secretFiles).filter((file) => file !== undefined);
+    if (files.length > 0 && !json) print(`Clients need the secret in ${files.map(quote).join(" or ")}.`);
+    return;
+  }
   const isPrinted = ticketFile === STANDARD_OUTPUT || ticketFile === undefined && isTerminal && !quiet;
   for (const [role, ticket] of tickets) {
     const file = ticketFileOf(role, options);
@@ -215,18 +211,6 @@ export async function giveTickets(
   if (!isPrinted && ticketFile === undefined) {
     inform("Clients need a ticket: --ticket-file FILE writes it to FILE, --ticket-file - to standard output.");
   }
-  if (isNewAtEveryStart(options)) inform(`${SHORT_LIVED} ${options.tlsCert ? "--secret-file" : "--identity"} FILE.`);
-}
-
-/** Whether the full role's secret is lost when the server ends. */
-function isNewAtEveryStart({ identity, secretFiles }: Pick<ServerArguments, "identity" | "secretFiles">): boolean {
-  return identity === undefined && secretFiles.full === undefined;
-}
-
-const SHORT_LIVED =
-  "The secret changes at every start: old tickets stop working, and interrupted uploads start over. To keep it, add";
-
-function sayWhereSecretsAre(secretFiles: TicketOptions["secretFiles"], print: (line: string) => void): void {
-  const files = Object.values(secretFiles).filter((file) => file !== undefined);
-  if (files.length > 0) print(`Clients need the secret in ${files.map(quote).join(" or ")}.`);
+  const isKept = identity !== undefined || secretFiles.full !== undefined;
+  if (!isKept) inform(`${SHORT_LIVED} ${tlsCert ? "--secret-file" : "--identity"} FILE.`);
 }

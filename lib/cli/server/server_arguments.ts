@@ -1,5 +1,4 @@
 import { parseArgs } from "@std/cli/parse-args";
-import type { Limits } from "../../access/limits.ts";
 import type { Policy, Role } from "../../access/policy.ts";
 import { DEFAULT_PORT } from "../../protocol/constants.ts";
 import { LIMIT_NAMES, parseLimits } from "./limit_options.ts";
@@ -7,32 +6,7 @@ import { type Enquiry, parsePort, requireValues, unknownFlag } from "../terminal
 import { UsageError } from "../terminal/usage.ts";
 
 /** What the server's command line says. */
-export interface ServerArguments {
-  readonly directory: string;
-  readonly hostname: string;
-  readonly port: number;
-  readonly policy: Policy;
-  readonly limits: Partial<Limits>;
-  readonly json: boolean;
-  readonly quiet: boolean;
-  /** Sync every upload to the disk. */
-  readonly durable: boolean;
-  /** No TLS and no secret, on any address. */
-  readonly insecure: boolean;
-  /** The file with the certificate and the secret. */
-  readonly identity: string | undefined;
-  /** The files with the operator's own certificate and key. */
-  readonly tlsCert: string | undefined;
-  readonly tlsKey: string | undefined;
-  /** The files with the roles' secrets. */
-  readonly secretFiles: Readonly<Record<Role, string | undefined>>;
-  /** The file for the tickets; `-` is standard output. */
-  readonly ticketFile: string | undefined;
-  /** Names and addresses for the tickets. */
-  readonly addresses: readonly string[];
-  /** The file of the audit log. */
-  readonly audit: string | undefined;
-}
+export type ServerArguments = Exclude<ReturnType<typeof parseServerArguments>, Enquiry>;
 
 const STRINGS = [
   "host",
@@ -49,18 +23,6 @@ const STRINGS = [
   "audit",
 ] as const;
 
-const BOOLEANS = [
-  "read-only",
-  "upload-only",
-  "no-overwrite",
-  "no-delete",
-  "durable",
-  "quiet",
-  "insecure",
-  "help",
-  "version",
-] as const;
-
 /** Turns `--ticket-file -` into `--ticket-file=-`: `parseArgs` takes a bare `-` for no value. */
 function joinDash(args: readonly string[]): string[] {
   const isDash = (i: number) => args[i - 1] === "--ticket-file" && args[i] === "-";
@@ -68,10 +30,20 @@ function joinDash(args: readonly string[]): string[] {
 }
 
 /** @throws {UsageError} */
-export function parseServerArguments(args: string[]): ServerArguments | Enquiry {
+export function parseServerArguments(args: string[]) {
   const flags = parseArgs(joinDash(args), {
     string: [...STRINGS, ...LIMIT_NAMES, "_"],
-    boolean: BOOLEANS,
+    boolean: [
+      "read-only",
+      "upload-only",
+      "no-overwrite",
+      "no-delete",
+      "durable",
+      "quiet",
+      "insecure",
+      "help",
+      "version",
+    ],
     collect: ["address"],
     default: { host: "127.0.0.1", port: String(DEFAULT_PORT), "log-format": "text" },
     unknown: unknownFlag,
@@ -86,13 +58,14 @@ export function parseServerArguments(args: string[]): ServerArguments | Enquiry 
   if (directory === "") throw new UsageError("the directory's name is empty");
   const [readOnly, uploadOnly] = [flags["read-only"], flags["upload-only"]];
   if (readOnly && uploadOnly) throw new UsageError("--read-only and --upload-only together leave nothing to do");
+  const policy: Policy = { readOnly, uploadOnly, noOverwrite: flags["no-overwrite"], noDelete: flags["no-delete"] };
   const [tlsCert, tlsKey] = [flags["tls-cert"], flags["tls-key"]];
   if ((tlsCert === undefined) !== (tlsKey === undefined)) throw new UsageError("--tls-cert and --tls-key go together");
   return {
     directory,
     hostname: flags.host,
     port: parsePort(flags.port),
-    policy: { readOnly, uploadOnly, noOverwrite: flags["no-overwrite"], noDelete: flags["no-delete"] },
+    policy,
     limits: parseLimits(flags),
     json: format === "json",
     quiet: flags.quiet,
@@ -105,8 +78,9 @@ export function parseServerArguments(args: string[]): ServerArguments | Enquiry 
       full: flags["secret-file"],
       read: flags["read-secret-file"],
       upload: flags["upload-secret-file"],
-    },
+    } satisfies Record<Role, string | undefined>,
     ticketFile: flags["ticket-file"],
+    /** Names and addresses for the tickets. */
     addresses: flags.address.map(String),
     audit: flags.audit,
   };

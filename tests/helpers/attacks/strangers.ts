@@ -30,7 +30,7 @@ async function clientHello(): Promise<Uint8Array> {
     Deno.connect({ hostname: "127.0.0.1", port: listener.addr.port }),
     listener.accept(),
   ]);
-  const failing = startTls(client, "127.0.0.1").catch(() => {});
+  const failing = startTls(client, { hostname: "127.0.0.1" }).catch(() => {});
   const buffer = new Uint8Array(4096);
   const n = await server.read(buffer);
   server.close();
