@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { formatAddress } from "../transport/address.ts";
+import { formatAddress, networkOf } from "../transport/address.ts";
 import { certificateDer, type Identity } from "../transport/tls.ts";
 import { type ByteConn, Connection } from "../transport/connection.ts";
 import { RateLimit } from "../transport/rate_limit.ts";
@@ -16,7 +16,7 @@ import type { ServerEvent } from "../access/events.ts";
 import { DEFAULT_LIMITS, EVICTION_LINGER_MS, type Limits } from "../access/limits.ts";
 import { type Policy, type Role, ROLES } from "../access/policy.ts";
 import { Session, type SessionOptions } from "./session.ts";
-import { WaitingLogins } from "./waiting_logins.ts";
+import { type WaitingLogin, WaitingLogins } from "./waiting_logins.ts";
 
 /** How to serve. */
 export interface ServeOptions extends Policy {
@@ -183,19 +183,20 @@ export class FerryServer implements AsyncDisposable {
       // The peer is gone already; the session will find out.
     }
     const ending = new AbortController();
-    this.#waitingLogins.add(conn, (reason) => ending.abort(reason));
-    if (this.#secure) this.#handshakes.set(ending, this.#encrypt(conn, this.#secure, ending));
-    else this.#begin(conn, conn);
+    const login = { network: networkOf(conn.remoteAddr.hostname), end: (reason: FerryError) => ending.abort(reason) };
+    this.#waitingLogins.add(login);
+    if (this.#secure) this.#handshakes.set(ending, this.#encrypt(conn, this.#secure, login, ending));
+    else this.#begin(conn, login);
   }
 
-  async #encrypt(conn: Deno.TcpConn, secure: Secure, ending: AbortController): Promise<void> {
+  async #encrypt(conn: Deno.TcpConn, secure: Secure, login: WaitingLogin, ending: AbortController): Promise<void> {
     const { helloMs } = this.#options.limits;
     const late = new FerryError("Timeout", `not within ${helloMs / 1000} s`);
     const deadline = setTimeout(() => ending.abort(late), helloMs);
     try {
-      this.#begin(conn, await secure(conn, ending.signal));
+      this.#begin(await secure(conn, ending.signal), login);
     } catch (error) {
-      this.#waitingLogins.delete(conn);
+      this.#waitingLogins.delete(login);
       const peer = formatAddress(conn.remoteAddr);
       const message = `${peer} did not complete the encryption: ${toFerryError(error).message}`;
       this.#options.onEvent({ event: "warning", peer, message });
@@ -205,14 +206,14 @@ export class FerryServer implements AsyncDisposable {
     }
   }
 
-  /** @param plain The connection as it was accepted. */
-  #begin(plain: Deno.TcpConn, conn: ByteConn): void {
+  #begin(conn: ByteConn, login: WaitingLogin): void {
     const own = rateLimit(this.#options.limits.connectionBytesPerSecond);
     const rates = [this.#rate, own].filter((limit) => limit !== undefined);
     const session = new Session(++this.#lastId, new Connection(conn, rates), this.#options);
-    this.#waitingLogins.change(plain, (reason) => session.refuse(reason, EVICTION_LINGER_MS));
-    const running = session.run(() => this.#waitingLogins.delete(plain)).finally(() => {
-      this.#waitingLogins.delete(plain);
+    login.end = (reason) => session.refuse(reason, EVICTION_LINGER_MS);
+    const onGreeted = () => this.#waitingLogins.delete(login);
+    const running = session.run(onGreeted).finally(() => {
+      this.#waitingLogins.delete(login);
       this.#sessions.delete(session);
     });
     this.#sessions.set(session, running);
