@@ -78,12 +78,11 @@ export async function* remoteListing(
   pool.submit(pending);
   try {
     for (;;) {
-      const isOver = listing.isOver;
       const entries = listing.take();
-      yield* entries;
-      if (entries.length > 0) continue;
-      if (isOver) break;
-      await listing.arrived.next;
+      // To hand out nothing would take a moment, too, in which the end could be missed.
+      if (entries.length > 0) yield* entries;
+      else if (listing.isOver) break;
+      else await listing.arrived.next;
     }
     if (listing.failure) throw listing.failure;
   } finally {

@@ -80,7 +80,8 @@ export class RemoteReader implements Reader, AnswerHandler {
     if (this.#isReady) throw violation("the server sent the size of the file twice");
     this.#isReady = true;
     this.metadata = { kind: "file", ...MESSAGES.readyToSend(value, "ready") };
-    const { offset = 0, length = Infinity } = this.#options;
+    const { offset = 0, length = Infinity, ifVersion = this.metadata.version } = this.#options;
+    if (ifVersion !== this.metadata.version) throw violation("the server sent another version than was asked for");
     this.length = Math.min(length, this.metadata.size - offset);
     if (this.length < 0) throw violation("the server sent a file that ends before the part that was asked for");
     this.#opened.resolve(this);

@@ -16,14 +16,14 @@ function putRequest(path: RemotePath, options: UploadOptions): RequestOf<"put"> 
   return { command: "put", path, size, mtimeMs, mode, overwrite, durable, offset, kept, shared };
 }
 
-/** Whether a receipt is about what was sent. */
-function isAbout(value: unknown, path: RemotePath, size: number | undefined): value is Receipt {
+/** The receipt for what was sent. @throws {FerryError} When it is about something else, or less than was asked for. */
+function receiptOf(value: unknown, path: RemotePath, { durable }: UploadOptions, size: number | undefined): Receipt {
   const receipt = value as Receipt;
-  return receipt.path === path && (size === undefined || receipt.size === size);
-}
-
-function wrongReceipt(path: RemotePath): FerryError {
-  return cannot("put", path, new FerryError("Corrupt", "the server's receipt is about something else"));
+  if (receipt.path !== path || size !== undefined && receipt.size !== size) {
+    throw cannot("put", path, new FerryError("Corrupt", "the server's receipt is about something else"));
+  }
+  if (!durable || receipt.durable) return receipt;
+  throw cannot("put", path, new FerryError("Unsupported", "the server has stored it, but did not sync it to its disk"));
 }
 
 /** A small file: collected, and sent with its request in one piece at `commit`, so that nothing is waited for. */
@@ -94,8 +94,11 @@ export class SmallUpload implements Upload, AnswerHandler {
 
   done(value: unknown): void {
     this.#budget.give(this.#bytes.length);
-    if (isAbout(value, this.#path, this.#bytes.length)) this.#receipt.resolve(value);
-    else this.#receipt.reject(wrongReceipt(this.#path));
+    try {
+      this.#receipt.resolve(receiptOf(value, this.#path, this.#options, this.#bytes.length));
+    } catch (error) {
+      this.#receipt.reject(error);
+    }
   }
 
   failed(error: FerryError): void {
@@ -167,8 +170,7 @@ export class LargeUpload implements Upload {
     const { size, offset = 0, inParts } = this.#options;
     const value = await this.#body.complete();
     const whole = size ?? (inParts ? undefined : offset + this.#body.size);
-    if (isAbout(value, this.#path, whole)) return value;
-    throw wrongReceipt(this.#path);
+    return receiptOf(value, this.#path, this.#options, whole);
   }
 
   async abort(): Promise<void> {

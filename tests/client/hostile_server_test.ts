@@ -13,6 +13,7 @@ import {
   type RawPeer,
   within,
 } from "../helpers/raw.ts";
+import { at } from "../helpers/storage.ts";
 import { type TempDir, tempDir } from "../helpers/temp.ts";
 import { RIGHTS } from "../../lib/protocol/commands.ts";
 
@@ -378,5 +379,38 @@ Deno.test("no random or damaged answer makes the client hang, crash or show a wr
       await assertFile(local.join(`f${i}`), "hello");
       await Deno.remove(local.join(`f${i}`));
     }
+  }
+});
+
+Deno.test("dir() ends with the answer, wherever empty frames lie between", async (t) => {
+  for (const sizes of [[1, 0], [0, 0], [0, 1], [1, 1, 0, 0, 1]]) {
+    await t.step(sizes.join(), async () => {
+      let count = 0;
+      const file = () => ({ path: `f${count++}`, kind: "file", size: 1, mtimeMs: 0 });
+      const frames = sizes.map((size): [Kind, unknown] => ["entries", Array.from({ length: size }, file)]);
+      await using fake = answering(...frames, ["ok", { entries: count }]);
+      await using client = await connect(fake.address);
+      assertEquals((await within(Array.fromAsync(client.dir()))).length, count);
+    });
+  }
+});
+
+Deno.test("read() of a version fails when the server sends another one", async () => {
+  await using fake = answering(...GOOD);
+  await using client = await connect(fake.address);
+  const reader = await client.storage.read(at("a"), { ifVersion: "v" });
+  reader.close();
+  await failsWith(client.storage.read(at("a"), { ifVersion: "w" }), "BadRequest");
+});
+
+Deno.test("put() that asked for a sync fails when the server did none", async () => {
+  await using local = await tempDir();
+  for (const size of [5, 2_000_000]) {
+    await Deno.writeFile(local.join("f"), bytes(size));
+    await using fake = answering(["ok", { path: "f", size, mtimeMs: 0, version: "v", durable: false }]);
+    await using client = await connect(fake.address);
+    assertEquals((await client.put(local.join("f"), "f", { resume: false })).size, size);
+    const error = await failsWith(client.put(local.join("f"), "f", { resume: false, durable: true }), "Unsupported");
+    assertEquals(error.message, 'Cannot put "f": the server has stored it, but did not sync it to its disk');
   }
 });
