@@ -36,7 +36,6 @@ export class RequestQueue {
   #body: RequestBody | "ignored" | undefined;
   #isClosed = false;
 
-  /** @param maxUnanswered How many requests there may be that are not answered. */
   constructor(maxUnanswered: number) {
     this.#maxUnanswered = maxUnanswered;
   }

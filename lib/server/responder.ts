@@ -1,5 +1,5 @@
 import { type Authority, AuthorizedStorage } from "../access/authorized_storage.ts";
-import { type OperationRecord, recordOf, type Subject } from "../access/operation.ts";
+import { Operation, type OperationRecord, type Subject } from "../access/operation.ts";
 import { cannot, FerryError } from "../core/errors.ts";
 import { errorMessage } from "../protocol/codec.ts";
 import { verbOf } from "../protocol/commands.ts";
@@ -25,11 +25,7 @@ export class Responder {
   #shownAt = 0;
   #isShuttingDown = false;
 
-  /**
-   * @param place What is served.
-   * @param authority What the session may do, and who is told of every request that was answered.
-   * @param say Shows a line to the operator.
-   */
+  /** @param authority What the session may do, and who is told of every request that was answered. */
   constructor(
     connection: Connection,
     requests: RequestQueue,
@@ -53,11 +49,7 @@ export class Responder {
     return this.#busyWith;
   }
 
-  /**
-   * Answers requests in their order until the client has ended the session, `shutdown` was called or the queue is closed.
-   *
-   * @throws {FerryError} `Disconnected`.
-   */
+  /** Answers until the client has ended the session, `shutdown` was called or the queue is closed. @throws {FerryError} */
   async run(): Promise<void> {
     const slice = new TimeSlice();
     while (!this.#requests.isClosed) {
@@ -112,7 +104,7 @@ export class Responder {
       this.#requests.answered();
       this.#busyWith = undefined;
       // The storage has recorded what came to it.
-      if (!this.#isRecorded) this.#onRecord(recordOf(command, subject, 0, began, failure));
+      if (!this.#isRecorded) new Operation(command, subject, this.#onRecord, began).end(failure);
     }
     return command === "close" && failure === undefined;
   }

@@ -61,13 +61,12 @@ export class FerryServer implements AsyncDisposable {
   readonly #sessions = new Map<Session, Promise<void>>();
   readonly #options: SessionOptions;
   readonly #accepting: Promise<void>;
-  readonly #deadlines: ReturnType<typeof setInterval>;
   readonly #secure: Secure | undefined;
   /** What gives up the connections on which the encryption is being agreed. */
   readonly #handshakes = new Map<AbortController, Promise<void>>();
   readonly #waitingLogins: WaitingLogins;
   readonly #rate: RateLimit | undefined;
-  readonly #sweeps: ReturnType<typeof setInterval>;
+  readonly #timers: readonly ReturnType<typeof setInterval>[];
   #sweeping: Promise<void>;
   #lastId = 0;
   #shutdown: Promise<void> | undefined;
@@ -76,19 +75,15 @@ export class FerryServer implements AsyncDisposable {
   readonly #deadline = new AbortController();
 
   /** Use {@linkcode serve}. */
-  constructor(
-    listener: Deno.TcpListener,
-    storage: Storage,
-    options: ServeOptions,
-    encryption: { certificate: Uint8Array; secure: Secure } | undefined,
-  ) {
+  constructor(listener: Deno.TcpListener, storage: Storage, options: ServeOptions, secure: Secure | undefined) {
     const { hostname, port } = listener.addr;
     this.address = { hostname, port };
     this.#listener = listener;
-    const { durable = false, onEvent = () => {} } = options;
+    this.#secure = secure;
+    const { durable = false, identity, onEvent = () => {} } = options;
     const limits = { ...DEFAULT_LIMITS, ...options.limits };
     const secrets = secretsOf(options.secret);
-    this.#secure = encryption?.secure;
+    const certificate = identity && certificateDer(identity.certificate);
     this.#rate = rateLimit(limits.bytesPerSecond);
     this.#waitingLogins = new WaitingLogins(limits.unauthenticated);
     this.#options = {
@@ -98,13 +93,16 @@ export class FerryServer implements AsyncDisposable {
       connections: new ConnectionLimiter(limits),
       durable,
       onEvent,
-      credentials: { secrets: secrets.map(({ secret }) => secret), certificate: encryption?.certificate },
+      credentials: { secrets: secrets.map(({ secret }) => secret), certificate },
       roles: secrets.map(({ role }) => role),
       shared: new Map(),
     };
-    this.#deadlines = setInterval(() => this.#checkDeadlines(), DEADLINE_CHECK_MS);
-    this.#sweeps = setInterval(() => this.#sweeping = this.#sweep(), SWEEP_INTERVAL_MS);
+    const checkDeadlines = () => this.sessions.forEach((session) => session.checkDeadlines(performance.now()));
     this.#sweeping = this.#sweep();
+    this.#timers = [
+      setInterval(checkDeadlines, DEADLINE_CHECK_MS),
+      setInterval(() => this.#sweeping = this.#sweep(), SWEEP_INTERVAL_MS),
+    ];
     const warn = (message: string) => onEvent({ event: "warning", message });
     this.#accepting = acceptAll(listener, (conn) => this.#open(conn), warn);
   }
@@ -170,8 +168,7 @@ export class FerryServer implements AsyncDisposable {
     this.#deadline.abort();
     for (const session of this.sessions) session.close("the server was stopped");
     await Promise.all(this.#sessions.values());
-    clearInterval(this.#deadlines);
-    clearInterval(this.#sweeps);
+    this.#timers.forEach(clearInterval);
     await this.#sweeping;
   }
 
@@ -213,7 +210,7 @@ export class FerryServer implements AsyncDisposable {
     login.end = (reason) => session.refuse(reason, EVICTION_LINGER_MS);
     const onGreeted = () => this.#waitingLogins.delete(login);
     const running = session.run(onGreeted).finally(() => {
-      this.#waitingLogins.delete(login);
+      onGreeted();
       this.#sessions.delete(session);
     });
     this.#sessions.set(session, running);
@@ -227,11 +224,6 @@ export class FerryServer implements AsyncDisposable {
       if (this.#ending.signal.aborted) return;
       this.#options.onEvent({ event: "warning", message: `Cannot clean up: ${reasonOf(error)}` });
     }
-  }
-
-  #checkDeadlines(): void {
-    const now = performance.now();
-    for (const session of this.sessions) session.checkDeadlines(now);
   }
 }
 
@@ -263,9 +255,6 @@ function secretsOf(given: ServeOptions["secret"]): { role: Role; secret: Secret 
 export function serve(options: ServeOptions): FerryServer {
   const { root, hostname = "127.0.0.1", port = DEFAULT_PORT } = options;
   const storage = typeof root === "string" ? DirectoryStorage.open(root) : root;
-  const encryption = options.identity && {
-    certificate: certificateDer(options.identity.certificate),
-    secure: secureServer(options.identity),
-  };
-  return new FerryServer(listen(hostname, port), storage, options, encryption);
+  const secure = options.identity && secureServer(options.identity);
+  return new FerryServer(listen(hostname, port), storage, options, secure);
 }

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Authority } from "../access/authorized_storage.ts";
-import type { ServerEvent } from "../access/events.ts";
+import type { ServerEvent, SessionEvent } from "../access/events.ts";
 import { type Limits, LINGER_MS, REFUSAL_DELAY_MS } from "../access/limits.ts";
 import { msSince } from "../access/operation.ts";
 import { type Policy, rightsOf, type Role } from "../access/policy.ts";
@@ -33,23 +33,21 @@ export interface SessionOptions extends Pick<Authority, "durable" | "shared"> {
   readonly roles: readonly Role[];
 }
 
-/**
- * One client. Two loops run side by side: one receives frames, queues requests and hands bodies over; the other
- * answers the requests in order. So a `cancel` is seen while an answer is being sent.
- */
+/** One client. One loop receives frames, another answers requests, so that a `cancel` is seen while an answer is sent. */
 export class Session {
   readonly id: number;
   readonly peer: string;
   readonly since = new Date();
+  /** Which session an event is about. */
+  readonly #name: SessionEvent;
   readonly #began = performance.now();
   readonly #connection: Connection;
   readonly #options: SessionOptions;
   readonly #requests: RequestQueue;
   #role: Role | undefined;
-  /** Answers requests, as soon as the client is let in. */
+  /** Present as soon as the client is let in. */
   #responder: Responder | undefined;
-  /** To be called when the session has ended. */
-  #leave: (() => void) | undefined;
+  #leave = () => {};
   /** Lines for the person at the other end that wait until they can be sent. */
   #notices = 0;
   #reason: string | undefined;
@@ -60,6 +58,7 @@ export class Session {
   constructor(id: number, connection: Connection, options: SessionOptions) {
     this.id = id;
     this.peer = connection.peer;
+    this.#name = { session: id, peer: this.peer };
     this.#connection = connection;
     this.#options = options;
     this.#requests = new RequestQueue(options.limits.requests);
@@ -80,14 +79,10 @@ export class Session {
     return this.#connection.progressAt;
   }
 
-  /**
-   * Serves the client until the connection has ended. Never rejects.
-   *
-   * @param onGreeted Called when the client has said hello, and shown that it knows a secret where that is needed.
-   */
+  /** Serves the client until the connection has ended. Never rejects. @param onGreeted Called when it has been let in. */
   async run(onGreeted: () => void): Promise<void> {
-    const { id: session, peer } = this;
-    this.#options.onEvent({ event: "open", session, peer });
+    const { onEvent } = this.#options;
+    onEvent({ event: "open", ...this.#name });
     let answering: Promise<void> | undefined;
     try {
       const responder = await this.#greet();
@@ -102,17 +97,15 @@ export class Session {
     await answering;
     // What was being written gives its buffers back.
     await this.#connection.flush().catch(() => {});
-    this.#leave?.();
+    this.#leave();
     clearTimeout(this.#linger);
-    const durationMs = msSince(this.#began);
-    this.#options.onEvent({ event: "close", session, peer, durationMs, reason: this.#reason });
+    onEvent({ event: "close", ...this.#name, durationMs: msSince(this.#began), reason: this.#reason });
   }
 
   /**
-   * Sends a line to the person at the other end.
+   * Sends a line to the person at the other end, unless too many wait already.
    *
-   * @returns Whether it was sent, and a message also taken, for which a client may take as long as it likes. No more than
-   * a few wait for one; another is not sent.
+   * @returns Whether it was sent, and a message also taken, for which a client may take as long as it likes.
    */
   async notify(text: string, reason: "message" | "shutdown" = "message"): Promise<boolean> {
     if (!this.#responder || this.#notices >= MAX_NOTICES) return false;
@@ -156,11 +149,7 @@ export class Session {
     this.#connection.close();
   }
 
-  /**
-   * Ends the session because the client has come to a limit, and tells it so if that is possible at once.
-   *
-   * @param lingerMs How long it may take to hear that, in ms.
-   */
+  /** Ends the session because the client has come to a limit, and gives it so many ms to hear that. */
   refuse(error: FerryError, lingerMs = LINGER_MS): void {
     if (this.#requests.isClosed) return;
     this.#stop(error.message);
@@ -181,19 +170,18 @@ export class Session {
 
   async #greet(): Promise<Responder> {
     const { policy, limits, roles, connections, storage, durable, shared, onEvent } = this.#options;
-    const { id: session, peer } = this;
     const authenticated = await this.#logIn();
     if (this.#requests.isClosed) throw new FerryError("Disconnected", "the connection is closed");
     this.#leave = connections.enter(this.#connection.host, this);
     const role = authenticated ? roles[authenticated.index] : "full";
     const rights = role ? rightsOf(role, policy) : [];
     this.#role = role;
-    const welcome = { allows: rights, window: limits.requests, proof: authenticated?.proof };
-    await this.#connection.send(FrameKind.ok, welcome);
+    const { proof, owner = "" } = authenticated ?? {};
+    await this.#connection.send(FrameKind.ok, { allows: rights, window: limits.requests, proof });
     const onOperation: Authority["onOperation"] = (record) =>
-      onEvent({ event: "command", session, peer, role: role ?? "full", ...record });
-    const authority = { rights, owner: authenticated?.owner ?? "", limits, durable, shared, onOperation };
-    const say = (text: string) => onEvent({ event: "say", session, peer, text });
+      onEvent({ event: "command", ...this.#name, role: role ?? "full", ...record });
+    const authority = { rights, owner, limits, durable, shared, onOperation };
+    const say = (text: string) => onEvent({ event: "say", ...this.#name, text });
     return this.#responder = new Responder(this.#connection, this.#requests, storage, authority, say);
   }
 
@@ -204,8 +192,7 @@ export class Session {
     } catch (error) {
       const { code: outcome } = toFerryError(error);
       if (outcome === "Unauthorized") {
-        const { id: session, peer } = this;
-        this.#options.onEvent({ event: "login", session, peer, durationMs: msSince(this.#began), outcome });
+        this.#options.onEvent({ event: "login", ...this.#name, durationMs: msSince(this.#began), outcome });
         // It hears of that only later, and stays among the logins that wait, of which there is a limited number.
         await delay(REFUSAL_DELAY_MS, undefined, { signal: this.#ended.signal }).catch(() => {});
       }
