@@ -7,7 +7,7 @@ import { sumBlocks } from "./sum_blocks.ts";
 import { mtimeMs as mtimeMsOf, PERMISSION_BITS, versionOf } from "./system_metadata.ts";
 import { PacedFile } from "./paced_file.ts";
 import type { KeptFiles } from "./kept_files.ts";
-import { isSameFile, lookAgain, lstatOrNothing } from "./lookup.ts";
+import { isSameFile, type Location, lookAgain, lstatOrNothing } from "./lookup.ts";
 import { Part } from "./upload_part.ts";
 import { type OpenPermissions, TemporaryFile } from "./temporary_file.ts";
 import type { RemotePath } from "../../core/remote_path.ts";
@@ -15,12 +15,9 @@ import { throwIfAborted } from "../../core/unless_aborted.ts";
 import type { Kept, OfferOptions, Upload, UploadOptions, UploadPart } from "../storage.ts";
 import { added } from "./watch.ts";
 
-/** Where an upload goes: a real directory, a name in it, and what had that name when the upload began. */
-export interface UploadTarget {
-  readonly directory: string;
-  readonly name: string;
+/** Where an upload goes, and what had that name when it began. */
+export interface UploadTarget extends Location {
   readonly path: RemotePath;
-  readonly replaced: Deno.FileInfo | undefined;
 }
 
 /** The most parts that are remembered; far fewer are enough for any file. */
@@ -45,10 +42,10 @@ export function requireSpace(directory: string, bytes: number, keepFree = 0): vo
 }
 
 /** Which permission bits the file shall have. */
-function permissionsFor({ replaced }: UploadTarget, { mode }: UploadOptions): OpenPermissions {
+function permissionsFor({ info }: UploadTarget, { mode }: UploadOptions): OpenPermissions {
   if (mode !== undefined) return { mode: mode & PERMISSION_BITS, isMasked: true };
   // Nobody may read the new content who could not read the old.
-  return replaced?.mode ? { mode: replaced.mode & PERMISSION_BITS } : {};
+  return info?.mode ? { mode: info.mode & PERMISSION_BITS } : {};
 }
 
 /** How far a file goes with these parts, up to the first gap. One that was sent again counts once. */
