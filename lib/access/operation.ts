@@ -1,5 +1,6 @@
 import { type ErrorCode, FerryError, toFerryError } from "../core/errors.ts";
 import type { CommandName } from "../protocol/commands.ts";
+import type { OperationOptions } from "../storage/storage.ts";
 
 /** An operation that has ended, for log and audit. */
 export interface OperationRecord {
@@ -9,6 +10,10 @@ export interface OperationRecord {
   readonly path?: string | undefined;
   /** The new name, for `rename`. */
   readonly to?: string | undefined;
+  /** The time that `set` gives it, in ms since 1970. */
+  readonly mtimeMs?: number | undefined;
+  /** The permission bits that `set` gives it. */
+  readonly mode?: number | undefined;
   /** Bytes of file content that were moved. */
   readonly bytes: number;
   /** How long it took, in ms. */
@@ -20,7 +25,7 @@ export interface OperationRecord {
 }
 
 /** What an operation is about. */
-export type Subject = Pick<OperationRecord, "path" | "to"> & { readonly signal?: AbortSignal | undefined };
+export type Subject = Pick<OperationRecord, "path" | "to" | "mtimeMs" | "mode"> & OperationOptions;
 
 /** Failures that the operator may have to do something about. */
 const OPERATORS_CODES: readonly ErrorCode[] = ["Internal", "NoSpace", "Busy", "Refused", "TooLarge"];
@@ -39,14 +44,14 @@ export function msSince(began: number): number {
  */
 export function recordOf(
   command: CommandName | "request",
-  { path, to }: Subject,
+  { path, to, mtimeMs, mode }: Subject,
   bytes: number,
   began: number,
   thrown: unknown,
 ): OperationRecord {
   const { code: outcome, cause } = thrown === undefined ? { code: "ok" as const } : toFerryError(thrown);
   const detail = OPERATORS_CODES.some((code) => code === outcome) && cause !== undefined ? String(cause) : undefined;
-  return { command, path, to, bytes, durationMs: msSince(began), outcome, detail };
+  return { command, path, to, mtimeMs, mode, bytes, durationMs: msSince(began), outcome, detail };
 }
 
 /** One operation from its beginning to the record of its end. */

@@ -1,5 +1,5 @@
 import type { Connection } from "../transport/connection.ts";
-import { blockSizeFor, NO_BLOCKS } from "../core/block_sums.ts";
+import { fitsBlocks, MIN_BLOCK_BYTES, NO_BLOCKS } from "../core/block_sums.ts";
 import { encodeBlocks } from "../protocol/block_fields.ts";
 import type { Entry } from "../core/metadata.ts";
 import type { CommandName, OkOf, Request, RequestOf } from "../protocol/commands.ts";
@@ -99,7 +99,8 @@ async function put({ storage, connection, body, signal }: Context, request: Requ
     await pour(body, upload);
     return await upload.commit();
   } catch (error) {
-    await upload.abort(error);
+    // A full disk may keep us from cleaning up as well; what matters is why it failed.
+    await upload.abort(error).catch(() => {});
     throw error;
   }
 }
@@ -137,7 +138,7 @@ const HANDLERS: Handlers = {
   part,
   stat: async ({ storage, signal }, { path }) => await storage.stat(parseOptional(path), { signal }),
   async blocks({ storage, signal }, { path, length, blockSize }) {
-    if (blockSize !== undefined && blockSize < blockSizeFor(length)) {
+    if (blockSize !== undefined && (blockSize < MIN_BLOCK_BYTES || !fitsBlocks(length, blockSize))) {
       throw new FerryError("BadRequest", `blocks of ${blockSize} bytes are too small for ${length} bytes`);
     }
     const options = { length, blockSize, signal };

@@ -8,7 +8,7 @@ import { mtimeMs as mtimeMsOf, PERMISSION_BITS, versionOf } from "./system_metad
 import { PacedFile } from "./paced_file.ts";
 import type { KeptFiles } from "./kept_files.ts";
 import { isSameFile, lookAgain, lstatOrNothing } from "./lookup.ts";
-import { Part } from "./upload_part.ts";
+import { Part, partAt } from "./upload_part.ts";
 import { type OpenPermissions, TemporaryFile } from "./temporary_file.ts";
 import type { RemotePath } from "../../core/remote_path.ts";
 import { throwIfAborted } from "../../core/unless_aborted.ts";
@@ -128,7 +128,7 @@ export class DirectoryUpload implements Upload {
     if (this.#parts.length >= MAX_PARTS) throw new FerryError("TooLarge", `a file has at most ${MAX_PARTS} parts`);
     try {
       this.prepare(offset, 0);
-      const part = new Part(this.#partial.reopen(), offset, this);
+      const part = partAt(this.#partial.reopen(), offset, this);
       this.#parts.push(part);
       return part;
     } catch (error) {
