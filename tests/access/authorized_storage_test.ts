@@ -123,10 +123,12 @@ Deno.test("AuthorizedStorage records what is set, and that of nothing else", asy
   await storage.setMetadata?.(at("a"), { mode: 0o640 });
   await assertFailsWith("NotFound", async () => await storage.setMetadata?.(at("b"), { mtimeMs: 1, mode: 0o600 }), "b");
   await storage.mkdir(at("d"), { mode: 0o700 });
+  await storage.stat(at("d"));
   assertEquals(records.map(({ mtimeMs, mode }) => [mtimeMs, mode]), [
     [5000, undefined],
     [undefined, 0o640],
     [1, 0o600],
+    [undefined, 0o700],
     [undefined, undefined],
   ]);
 });
