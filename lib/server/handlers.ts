@@ -1,5 +1,5 @@
 import type { Connection } from "../transport/connection.ts";
-import { blockSizeFor, NO_BLOCKS } from "../core/block_sums.ts";
+import { fitsBlocks, MIN_BLOCK_BYTES, NO_BLOCKS } from "../core/block_sums.ts";
 import { encodeBlocks } from "../protocol/block_fields.ts";
 import type { Entry } from "../core/metadata.ts";
 import type { CommandName, OkOf, Request, RequestOf } from "../protocol/commands.ts";
@@ -111,7 +111,8 @@ const HANDLERS: { [N in CommandName]: Handler<N> } = {
       await pour(body, upload);
       return await upload.commit();
     } catch (error) {
-      await upload.abort(error);
+      // On a full disk this may fail, too; what matters is why the upload failed.
+      await upload.abort(error).catch(() => {});
       throw error;
     }
   },
@@ -138,7 +139,7 @@ const HANDLERS: { [N in CommandName]: Handler<N> } = {
   sum: ({ storage, signal }, { path }) => storage.digest(parseRemotePath(path), { signal }),
 
   async blocks({ storage, signal }, { path, length, blockSize }) {
-    if (blockSize !== undefined && blockSize < blockSizeFor(length)) {
+    if (blockSize !== undefined && (blockSize < MIN_BLOCK_BYTES || !fitsBlocks(length, blockSize))) {
       throw new FerryError("BadRequest", `blocks of ${blockSize} bytes are too small for ${length} bytes`);
     }
     const { sums, metadata } = await storage.blocks(parseRemotePath(path), { length, blockSize, signal });
