@@ -1,7 +1,6 @@
 import type { Entry } from "../core/metadata.ts";
 import {
   count,
-  type Fields,
   type FieldsOf,
   flag,
   listOf,
@@ -113,8 +112,6 @@ export function decodeControl(payload: Uint8Array): unknown {
 
 const COMMAND_FIELD = object({ command: text });
 
-const REQUESTS = new Map(Object.entries(COMMANDS).map(([name, { fields }]) => [name, object(fields as Fields)]));
-
 /**
  * The request in a payload.
  *
@@ -123,9 +120,8 @@ const REQUESTS = new Map(Object.entries(COMMANDS).map(([name, { fields }]) => [n
 export function decodeRequest(payload: Uint8Array): Request {
   const value = decodeControl(payload);
   const { command } = COMMAND_FIELD(value, "request");
-  const check = isCommandName(command) ? REQUESTS.get(command) : undefined;
-  if (!check) throw new FerryError("Unsupported", `the command ${quote(command)} does not exist here`);
-  return { command, ...check(value, command) } as Request;
+  if (isCommandName(command)) return { command, ...COMMANDS[command].request(value, command) } as Request;
+  throw new FerryError("Unsupported", `the command ${quote(command)} does not exist here`);
 }
 
 /** The longest text of an error message or path that travels, in UTF-16 code units. */

@@ -193,11 +193,11 @@ export class DirectoryStorage implements Storage {
   }
 
   /** Where an upload goes: through a link, beside what that leads to. */
-  #uploadTarget(path: RemotePath, { maxDepth }: UploadOptions): UploadTarget {
+  #uploadTarget(path: RemotePath, { maxDepth, overwrite = true }: OfferOptions): UploadTarget {
     const { directory, name, info } = this.#locator.locateToAdd(path);
     if (info?.isDirectory || path === ROOT) throw new FerryError("IsADirectory", "it is a directory");
     refuseDeeper(this.#locator.depthOf(join(directory, name)), maxDepth);
-    if (info?.isSymlink) throw new FerryError("AlreadyExists", "it exists already");
+    if (info && (info.isSymlink || !overwrite)) throw new FerryError("AlreadyExists", "it exists already");
     return { directory, name, path, replaced: info };
   }
 
@@ -240,7 +240,7 @@ export class DirectoryStorage implements Storage {
     if (path === ROOT) throw new FerryError("Refused", "it is the served directory itself");
     const { directory, name, info } = this.#locator.entry(path);
     const entry = join(directory, name);
-    if (info.isDirectory && recursive) return new Removal(this.root, entry, info).run(signal);
+    if (info.isDirectory && recursive) return new Removal(this.root, entry).run(info, signal);
     try {
       Deno.removeSync(entry);
     } catch (error) {

@@ -1,3 +1,4 @@
+import { statfsSync } from "node:fs";
 import type { Receipt } from "../../core/metadata.ts";
 import { join } from "@std/path";
 import { blockSizeFor, MIN_BLOCK_BYTES } from "../../core/block_sums.ts";
@@ -11,7 +12,6 @@ import { Part } from "./upload_part.ts";
 import { type OpenPermissions, TemporaryFile } from "./temporary_file.ts";
 import type { RemotePath } from "../../core/remote_path.ts";
 import { throwIfAborted } from "../../core/unless_aborted.ts";
-import { requireSpace } from "./free_space.ts";
 import type { Kept, OfferOptions, Upload, UploadOptions, UploadPart } from "../storage.ts";
 import { added } from "./watch.ts";
 
@@ -31,9 +31,17 @@ async function openDirectory(directory: string): Promise<Deno.FsFile | undefined
   return Deno.build.os === "windows" ? undefined : await Deno.open(directory, { read: true });
 }
 
-/** Refuses what can be refused before anything is opened. */
-function checkTarget({ replaced }: UploadTarget, options: UploadOptions): void {
-  if (replaced && options.overwrite === false) throw new FerryError("AlreadyExists", "it exists already");
+/**
+ * Looks whether so many more bytes fit, with `keepFree` bytes of the disk left free. To be called before each write: it
+ * costs a hundredth of writing 1 MiB.
+ *
+ * @throws {FerryError} `NoSpace` when they would not leave enough.
+ */
+export function requireSpace(directory: string, bytes: number, keepFree = 0): void {
+  if (keepFree === 0) return;
+  const { bavail, bsize } = statfsSync(directory);
+  if (bavail * bsize - bytes >= keepFree) return;
+  throw new FerryError("NoSpace", `the server keeps ${keepFree} bytes of its disk free`);
 }
 
 /** Which permission bits the file shall have. */
@@ -55,7 +63,6 @@ function sizeWith(size: number, parts: readonly Part[]): number {
 export async function offerUpload(target: UploadTarget, options: OfferOptions): Promise<Kept> {
   const { size, owner, keepFree, wholeBlocks, signal } = options;
   try {
-    checkTarget(target, options);
     const partial = TemporaryFile.openKept(target.directory, target.name, owner);
     try {
       // A size that is not announced is no bound for the work.
@@ -98,7 +105,6 @@ export class DirectoryUpload implements Upload {
     if (offset > size || offset > 0 && kept === undefined || isMidBlock) {
       throw new FerryError("BadRequest", `${offset} is not a place to go on at`);
     }
-    checkTarget(target, options);
     this.#partial = TemporaryFile.open(target.directory, target.name, owner, permissionsFor(target, options));
     try {
       if (offset > 0 && (kept !== this.#partial.state || offset > this.#partial.size)) {

@@ -23,7 +23,7 @@ export async function removeLeftover(root: string, path: string, signal: AbortSi
   const info = lstatOrNothing(path);
   const isAside = ASIDE_NAME.test(basename(path));
   if (info?.isFile && !isAside) return unlessHeld(path, () => Deno.removeSync(path));
-  if (info?.isDirectory && isAside) await new Removal(root, path, info).run(signal);
+  if (info?.isDirectory && isAside) await new Removal(root, path).run(info, signal);
   return false;
 }
 

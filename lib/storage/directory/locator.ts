@@ -2,7 +2,7 @@ import { basename, dirname, join, SEPARATOR } from "@std/path";
 import { FerryError } from "../../core/errors.ts";
 import { isReserved, type RemotePath, ROOT } from "../../core/remote_path.ts";
 import { type Found, type Location, lstatOrNothing, realPathOrNothing, targetOrNothing } from "./lookup.ts";
-import { isKnownDirectory, rememberDirectory } from "./moment.ts";
+import { isKnownDirectory, rememberDirectory } from "./watch.ts";
 
 /** Where something is or shall be: the real path of a directory, and a name in it. */
 type Place = Omit<Location, "info">;
@@ -149,16 +149,12 @@ export class Locator {
     for (const [i, name] of names.entries()) {
       const place = join(directory, name);
       const info = look(place);
-      const below = info?.isDirectory ? place : info?.isSymlink ? this.#directoryBehind(place) : undefined;
-      if (below === undefined) return { directory, names: names.slice(i), isBlocked: info !== undefined };
-      directory = below;
+      const behind = info?.isSymlink ? this.followLink(place) : undefined;
+      if (info?.isDirectory) directory = place;
+      else if (behind?.info.isDirectory) directory = join(behind.directory, behind.name);
+      else return { directory, names: names.slice(i), isBlocked: info !== undefined };
     }
     return { directory, names: [], isBlocked: false };
-  }
-
-  #directoryBehind(link: string): string | undefined {
-    const real = targetOrNothing(link);
-    return real !== undefined && this.#serves(real) && look(real)?.isDirectory ? real : undefined;
   }
 }
 

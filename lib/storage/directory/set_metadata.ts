@@ -9,7 +9,7 @@ const READ_AT_ONCE = constants.O_RDONLY | constants.O_NONBLOCK;
 
 /**
  * Sets the time and the permission bits of what was found in this synchronous step, through handles: nothing else is
- * changed when somebody puts a link in its place just now. Gives undefined when something else is there.
+ * changed when somebody puts a link in its place just now. Gives undefined if something else is there.
  */
 export function setMetadata(found: Found, change: MetadataChange): true | undefined {
   const place = join(found.directory, found.name);

@@ -29,11 +29,9 @@ const ACCESS = { read: true, write: true };
 /** What the file's owner may do with it while it is written; one without that could not be opened again. */
 const OWNER_BITS = 0o600;
 
-/** Which permission bits the file shall have in the end. */
+/** Which permission bits the file shall have in the end, the usual ones if absent; and whether less those of the umask. */
 export interface OpenPermissions {
-  /** The usual ones when it is absent. */
   readonly mode?: number;
-  /** Whether what the umask takes away stays away. */
   readonly isMasked?: boolean;
 }
 
