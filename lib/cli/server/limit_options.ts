@@ -15,7 +15,10 @@ interface LimitOption {
 /** More than any machine has descriptors for. */
 const MOST = 1_000_000;
 
-const count = (most: number) => ({ value: "N", parse: (name: string, text: string) => parseCount(name, text, most) });
+const count = (most: number) => ({
+  value: "N",
+  parse: (name: string, text: string) => parseCount(name, text, 1, most),
+});
 const DURATION = { value: "TIME", parse: parseDuration };
 const SIZE = { value: "SIZE", parse: parseSize };
 const RATE = { value: "RATE", parse: parseRate };
