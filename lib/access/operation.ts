@@ -30,49 +30,44 @@ export function msSince(began: number): number {
   return Math.round((performance.now() - began) * 1000) / 1000;
 }
 
-/**
- * The record of something that has ended.
- *
- * @param command What was asked for; `request` when that cannot be understood.
- * @param began When it began, on the clock of `performance.now()`.
- * @param thrown Why it failed, if it did.
- */
-export function recordOf(
-  command: CommandName | "request",
-  { path, to }: Subject,
-  bytes: number,
-  began: number,
-  thrown: unknown,
-): OperationRecord {
-  const { code: outcome, cause } = thrown === undefined ? { code: "ok" as const } : toFerryError(thrown);
-  const detail = OPERATORS_CODES.some((code) => code === outcome) && cause !== undefined ? String(cause) : undefined;
-  return { command, path, to, bytes, durationMs: msSince(began), outcome, detail };
-}
-
 /** One operation from its beginning to the record of its end. */
 export class Operation {
   /** Bytes of file content that it has moved so far. */
   bytes = 0;
   /** Whether it would replace a file, and has no right to. */
   mayNotReplace = false;
-  readonly #command: CommandName;
+  readonly #command: CommandName | "request";
   readonly #subject: Subject;
-  readonly #onEnd: (record: OperationRecord) => void;
-  readonly #began = performance.now();
-  #hasEnded = false;
+  readonly #began: number;
+  #onEnd: ((record: OperationRecord) => void) | undefined;
 
-  /** @param onEnd Told once, when the operation has ended. Must not throw. */
-  constructor(command: CommandName, subject: Subject, onEnd: (record: OperationRecord) => void) {
+  /**
+   * @param command What was asked for; `request` when that cannot be understood.
+   * @param onEnd Told once, when the operation has ended. Must not throw.
+   * @param began On the clock of `performance.now()`, in ms.
+   */
+  constructor(
+    command: CommandName | "request",
+    subject: Subject,
+    onEnd: (record: OperationRecord) => void,
+    began = performance.now(),
+  ) {
     this.#command = command;
     this.#subject = subject;
     this.#onEnd = onEnd;
+    this.#began = began;
   }
 
   /** Ends it, well or with what was thrown. Only the first call counts. */
   end(thrown?: unknown): void {
-    if (this.#hasEnded) return;
-    this.#hasEnded = true;
-    this.#onEnd(recordOf(this.#command, this.#subject, this.bytes, this.#began, thrown));
+    const onEnd = this.#onEnd;
+    if (!onEnd) return;
+    this.#onEnd = undefined;
+    const { path, to } = this.#subject;
+    const { code: outcome, cause } = thrown === undefined ? { code: "ok" as const } : toFerryError(thrown);
+    const detail = OPERATORS_CODES.some((code) => code === outcome) && cause !== undefined ? String(cause) : undefined;
+    const durationMs = msSince(this.#began);
+    onEnd({ command: this.#command, path, to, bytes: this.bytes, durationMs, outcome, detail });
   }
 
   /** Ends it with what was thrown; gives what the session is told of that. */

@@ -24,13 +24,19 @@ export interface Context {
   say(text: string): void;
 }
 
-type Handlers = { [N in CommandName]: (context: Context, request: RequestOf<N>) => Promise<OkOf<N>> };
+/** The fields of the `ok` that answers command `N`, if it has any. */
+type Reply<N extends CommandName> = keyof OkOf<N> extends never ? void : OkOf<N>;
+
+type Handlers = { [N in CommandName]: (context: Context, request: RequestOf<N>) => Promise<Reply<N>> };
 
 /** An entry's share of a JSON array is at most this, besides its path: punctuation, kind, size, time, mode, and a reason. */
 const ENTRY_OVERHEAD_BYTES = 160;
 
 /** The first entries of a listing are sent as soon as there are so many bytes of them, for who waits at a prompt. */
 const FIRST_BATCH_BYTES = 8 * 1024;
+
+/** The longest line that a client may send to the operator, in UTF-16 code units. */
+const MAX_SAY_LENGTH = 4096;
 
 /** A UTF-16 code unit takes at most this many bytes in JSON (`\u001f`). */
 const JSON_BYTES_PER_UNIT = 6;
@@ -61,8 +67,8 @@ async function dir({ storage, connection, signal }: Context, request: RequestOf<
   return { entries };
 }
 
-async function get(context: Context, { path, offset, length, ifVersion }: RequestOf<"get">): Promise<OkOf<"get">> {
-  const { storage, connection, signal } = context;
+async function get({ storage, connection, signal }: Context, request: RequestOf<"get">): Promise<void> {
+  const { path, offset, length, ifVersion } = request;
   const reader = await storage.read(parseRemotePath(path), { offset, length, ifVersion, signal });
   const fill = (space: Uint8Array) => reader.read(space);
   try {
@@ -79,7 +85,6 @@ async function get(context: Context, { path, offset, length, ifVersion }: Reques
     throw error;
   }
   reader.close();
-  return {};
 }
 
 async function offer({ storage, signal }: Context, request: RequestOf<"offer">): Promise<OkOf<"offer">> {
@@ -128,6 +133,16 @@ async function pour(body: RequestBody, sink: ByteSink): Promise<number> {
   }
 }
 
+async function blocks({ storage, signal }: Context, request: RequestOf<"blocks">): Promise<OkOf<"blocks">> {
+  const { path, length, blockSize } = request;
+  if (blockSize !== undefined && blockSize < blockSizeFor(length)) {
+    throw new FerryError("BadRequest", `blocks of ${blockSize} bytes are too small for ${length} bytes`);
+  }
+  const { sums, metadata } = await storage.blocks(parseRemotePath(path), { length, blockSize, signal });
+  const { size, mtimeMs, version } = metadata;
+  return { ...encodeBlocks(sums), size, mtimeMs, version };
+}
+
 /** How each command is answered: the handler returns the fields of the `ok` reply, or throws. */
 const HANDLERS: Handlers = {
   dir,
@@ -135,47 +150,30 @@ const HANDLERS: Handlers = {
   put,
   offer,
   part,
-  stat: async ({ storage, signal }, { path }) => await storage.stat(parseOptional(path), { signal }),
-  async blocks({ storage, signal }, { path, length, blockSize }) {
-    if (blockSize !== undefined && blockSize < blockSizeFor(length)) {
-      throw new FerryError("BadRequest", `blocks of ${blockSize} bytes are too small for ${length} bytes`);
-    }
-    const options = { length, blockSize, signal };
-    const { sums, metadata: { size, mtimeMs, version } } = await storage.blocks(parseRemotePath(path), options);
-    return { ...encodeBlocks(sums), size, mtimeMs, version };
-  },
-  sum: async ({ storage, signal }, { path }) => await storage.digest(parseRemotePath(path), { signal }),
-  async mkdir({ storage, signal }, { path, parents, mode }) {
-    await storage.mkdir(parseRemotePath(path), { parents, mode, signal });
-    return {};
-  },
+  blocks,
+  stat: ({ storage, signal }, { path }) => storage.stat(parseOptional(path), { signal }),
+  sum: ({ storage, signal }, { path }) => storage.digest(parseRemotePath(path), { signal }),
+  mkdir: ({ storage, signal }, { path, parents, mode }) =>
+    storage.mkdir(parseRemotePath(path), { parents, mode, signal }),
   async set({ storage, signal }, { path, mtimeMs, mode }) {
     if (!storage.setMetadata) throw new FerryError("Unsupported", "times and permission bits cannot be set here");
     await storage.setMetadata(parseRemotePath(path), { mtimeMs, mode }, { signal });
-    return {};
   },
-  async rename({ storage, signal }, { path, to }) {
-    await storage.rename(parseRemotePath(path), parseRemotePath(to), { signal });
-    return {};
-  },
-  async remove({ storage, signal }, { path, recursive }) {
-    await storage.remove(parseRemotePath(path), { recursive, signal });
-    return {};
-  },
+  rename: ({ storage, signal }, { path, to }) => storage.rename(parseRemotePath(path), parseRemotePath(to), { signal }),
+  remove: ({ storage, signal }, { path, recursive }) => storage.remove(parseRemotePath(path), { recursive, signal }),
   async say({ say }, { text }) {
     if (text.length > MAX_SAY_LENGTH) {
       throw new FerryError("TooLarge", `a line has at most ${MAX_SAY_LENGTH} characters`);
     }
     say(text);
-    return {};
   },
-  close: () => Promise.resolve({}),
+  close: () => Promise.resolve(),
 };
 
 /**
  * Answers one request.
  *
- * @returns The fields of the `ok` reply.
+ * @returns The fields of the `ok` reply, if it has any.
  * @throws What the handler throws; `Refused` for a command that the session may not use, whatever else is wrong with it.
  */
 export function handle(context: Context, request: Request): Promise<unknown> {
@@ -183,6 +181,3 @@ export function handle(context: Context, request: Request): Promise<unknown> {
   const handler = HANDLERS[request.command] as (context: Context, request: Request) => Promise<unknown>;
   return handler(context, request);
 }
-
-/** The longest line that a client may send to the operator, in UTF-16 code units. */
-const MAX_SAY_LENGTH = 4096;

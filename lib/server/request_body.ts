@@ -10,11 +10,11 @@ export class ReadAhead {
   readonly changed = new Condition();
   /** Whether everything that has come was looked at, or there is no room for more of it. */
   isSettled = true;
-  #left: number;
+  /** How many more bytes may be kept of what has come before it is its turn. */
+  room: number;
 
-  /** @param bytes How much may be kept of what has come before it is its turn. */
-  constructor(bytes: number) {
-    this.#left = bytes;
+  constructor(room: number) {
+    this.room = room;
   }
 
   /** Says that the loop that receives has nothing to look at now, or no room for it. */
@@ -22,19 +22,6 @@ export class ReadAhead {
     if (this.isSettled) return;
     this.isSettled = true;
     this.changed.notifyAll();
-  }
-
-  /** A copy of bytes for later, unless there is no room for it. */
-  keep(bytes: Uint8Array): Uint8Array | undefined {
-    const cost = bytes.length + PIECE_OVERHEAD_BYTES;
-    if (cost > this.#left) return undefined;
-    this.#left -= cost;
-    return bytes.slice();
-  }
-
-  /** Says that what was kept is not needed any more. */
-  forget(bytes: Uint8Array): void {
-    this.#left += bytes.length + PIECE_OVERHEAD_BYTES;
   }
 }
 
@@ -69,9 +56,13 @@ export class RequestBody {
   async deliver(bytes: Uint8Array): Promise<void> {
     this.#size += bytes.length;
     if (this.#isDiscarded || this.#failure) return;
-    const copy = this.#hasBegun ? undefined : this.#ahead.keep(bytes);
-    this.#pieces.push(copy ?? bytes);
-    if (copy) return;
+    const cost = bytes.length + PIECE_OVERHEAD_BYTES;
+    if (!this.#hasBegun && cost <= this.#ahead.room) {
+      this.#ahead.room -= cost;
+      this.#pieces.push(bytes.slice());
+      return;
+    }
+    this.#pieces.push(bytes);
     this.#lent = bytes;
     this.#ahead.isSettled = true;
     this.#ahead.changed.notifyAll();
@@ -125,12 +116,11 @@ export class RequestBody {
     this.#ahead.changed.notifyAll();
   }
 
-  /** Takes the first piece away. */
   #shift(): void {
     const piece = this.#pieces.shift();
     this.#isInUse = false;
-    if (piece && piece !== this.#lent) return this.#ahead.forget(piece);
-    this.#lent = undefined;
+    if (piece && piece !== this.#lent) this.#ahead.room += piece.length + PIECE_OVERHEAD_BYTES;
+    else this.#lent = undefined;
     this.#ahead.changed.notifyAll();
   }
 }
