@@ -1,5 +1,5 @@
 import type { Connection } from "../transport/connection.ts";
-import { blockSizeFor, NO_BLOCKS } from "../core/block_sums.ts";
+import { fitsBlocks, MIN_BLOCK_BYTES, NO_BLOCKS } from "../core/block_sums.ts";
 import { encodeBlocks } from "../protocol/block_fields.ts";
 import type { Entry } from "../core/metadata.ts";
 import type { CommandName, OkOf, Request, RequestOf } from "../protocol/commands.ts";
@@ -104,7 +104,8 @@ async function put({ storage, connection, body, signal }: Context, request: Requ
     await pour(body, upload);
     return await upload.commit();
   } catch (error) {
-    await upload.abort(error);
+    // On a full disk this may fail, too; what matters is why the upload failed.
+    await upload.abort(error).catch(() => {});
     throw error;
   }
 }
@@ -135,7 +136,7 @@ async function pour(body: RequestBody, sink: ByteSink): Promise<number> {
 
 async function blocks({ storage, signal }: Context, request: RequestOf<"blocks">): Promise<OkOf<"blocks">> {
   const { path, length, blockSize } = request;
-  if (blockSize !== undefined && blockSize < blockSizeFor(length)) {
+  if (blockSize !== undefined && (blockSize < MIN_BLOCK_BYTES || !fitsBlocks(length, blockSize))) {
     throw new FerryError("BadRequest", `blocks of ${blockSize} bytes are too small for ${length} bytes`);
   }
   const { sums, metadata } = await storage.blocks(parseRemotePath(path), { length, blockSize, signal });

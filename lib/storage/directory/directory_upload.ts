@@ -1,14 +1,15 @@
 import { statfsSync } from "node:fs";
 import type { Receipt } from "../../core/metadata.ts";
+import { existsSync } from "node:fs";
 import { join } from "@std/path";
 import { blockSizeFor, MIN_BLOCK_BYTES } from "../../core/block_sums.ts";
 import { FerryError, toFerryError } from "../../core/errors.ts";
 import { sumBlocks } from "./sum_blocks.ts";
-import { mtimeMs as mtimeMsOf, PERMISSION_BITS, versionOf } from "./system_metadata.ts";
+import { mtimeMs as mtimeMsOf, OWNERS, PERMISSION_BITS, versionOf } from "./system_metadata.ts";
 import { PacedFile } from "./paced_file.ts";
 import type { KeptFiles } from "./kept_files.ts";
 import { isSameFile, lookAgain, lstatOrNothing } from "./lookup.ts";
-import { Part } from "./upload_part.ts";
+import { Part, partAt } from "./upload_part.ts";
 import { type OpenPermissions, TemporaryFile } from "./temporary_file.ts";
 import type { RemotePath } from "../../core/remote_path.ts";
 import { throwIfAborted } from "../../core/unless_aborted.ts";
@@ -46,9 +47,9 @@ export function requireSpace(directory: string, bytes: number, keepFree = 0): vo
 
 /** Which permission bits the file shall have. */
 function permissionsFor({ replaced }: UploadTarget, { mode }: UploadOptions): OpenPermissions {
-  if (mode !== undefined) return { mode: mode & PERMISSION_BITS, isMasked: true };
   // Nobody may read the new content who could not read the old.
-  return replaced?.mode ? { mode: replaced.mode & PERMISSION_BITS } : {};
+  if (replaced?.mode) return { mode: replaced.mode & PERMISSION_BITS & ((mode ?? ~0) | OWNERS) };
+  return mode === undefined ? {} : { mode: mode & PERMISSION_BITS, isMasked: true };
 }
 
 /** How far a file goes with these parts, up to the first gap. One that was sent again counts once. */
@@ -128,7 +129,7 @@ export class DirectoryUpload implements Upload {
     if (this.#parts.length >= MAX_PARTS) throw new FerryError("TooLarge", `a file has at most ${MAX_PARTS} parts`);
     try {
       this.prepare(offset, 0);
-      const part = new Part(this.#partial.reopen(), offset, this);
+      const part = partAt(this.#partial.reopen(), offset, this);
       this.#parts.push(part);
       return part;
     } catch (error) {
@@ -151,8 +152,9 @@ export class DirectoryUpload implements Upload {
       this.#date();
       if (durable) await file.sync();
       throwIfAborted(signal);
-      const written = this.#lookAgain(destination, size, parent);
-      this.#partial.finish(written);
+      const there = this.#replaced(destination);
+      const written = this.#lookAgain(size, parent);
+      this.#partial.finish(written, there);
       Deno.renameSync(partial, destination);
       added(destination);
       this.#isDated = false;
@@ -219,12 +221,17 @@ export class DirectoryUpload implements Upload {
     return size;
   }
 
+  /** What has the name by now, after everything that takes time. @throws {FerryError} `AlreadyExists`. */
+  #replaced(destination: string): Deno.FileInfo | undefined {
+    const isNew = this.#options.overwrite === false;
+    // Most often there is nothing, and this is the cheap way to find out.
+    const there = isNew || existsSync(destination) ? lstatOrNothing(destination) : undefined;
+    if (there && isNew) throw new FerryError("AlreadyExists", "it exists already");
+    return there;
+  }
+
   /** What the partial file is, in the synchronous step that gives it its name. @throws {FerryError} when it may not have it. */
-  #lookAgain(destination: string, size: number, parent: Deno.FsFile | undefined): Deno.FileInfo {
-    // After everything that takes time: meanwhile something else may have been given that name.
-    if (this.#options.overwrite === false && lstatOrNothing(destination)) {
-      throw new FerryError("AlreadyExists", "it exists already");
-    }
+  #lookAgain(size: number, parent: Deno.FsFile | undefined): Deno.FileInfo {
     // A directory on the way may have been renamed, and another made, with the partial file of somebody else.
     const written = this.#partial.inPlace();
     if (!written) throw new FerryError("Changed", "the directory was replaced meanwhile; try again");

@@ -9,6 +9,14 @@ export function mtimeMs(info: Deno.FileInfo): number {
 /** Who may read, write and execute; all other bits of a mode are never set for clients. */
 export const PERMISSION_BITS = 0o777;
 
+/** Its owner decides who else may do something with a file; nobody else does. */
+export const OWNERS = 0o700;
+
+/** The permission bits of `mode` for what is there: those for its group and for others only as far as it has them now. */
+export function narrowed(info: Deno.FileInfo, mode: number): number {
+  return mode & ((info.mode ?? mode) | OWNERS) & PERMISSION_BITS;
+}
+
 /** The permission bits; undefined where the system has none. */
 function permissions({ mode }: Deno.FileInfo): number | undefined {
   return mode === null || Deno.build.os === "windows" ? undefined : mode & PERMISSION_BITS;
