@@ -57,7 +57,7 @@ export class AuthorizedStorage implements Storage {
     const setMetadata = place.setMetadata?.bind(place);
     if (setMetadata) {
       this.setMetadata = (path, change, options) =>
-        this.#run("set", { path, ...options }, () => setMetadata(path, change, options));
+        this.#run("set", { path, ...change, ...options }, () => setMetadata(path, change, options));
     }
   }
 
@@ -136,9 +136,9 @@ export class AuthorizedStorage implements Storage {
     authorize(command, this.#authority.rights);
   }
 
-  #begin(command: CommandName, { path, to, signal }: Subject): Operation {
+  #begin(command: CommandName, subject: Subject): Operation {
     // The root has no path in a request.
-    return new Operation(command, { path: path || undefined, to, signal }, this.#authority.onOperation);
+    return new Operation(command, { ...subject, path: subject.path || undefined }, this.#authority.onOperation);
   }
 
   /** Begins an operation that goes on when `act` is done, unless that fails. */

@@ -9,6 +9,10 @@ export interface OperationRecord {
   readonly path?: string | undefined;
   /** The new name, for `rename`. */
   readonly to?: string | undefined;
+  /** The time that `set` gives it, in ms since 1970. */
+  readonly mtimeMs?: number | undefined;
+  /** The permission bits that `set` or `mkdir` gives it. */
+  readonly mode?: number | undefined;
   /** Bytes of file content that were moved. */
   readonly bytes: number;
   /** How long it took, in ms. */
@@ -20,7 +24,9 @@ export interface OperationRecord {
 }
 
 /** What an operation is about. */
-export type Subject = Pick<OperationRecord, "path" | "to"> & { readonly signal?: AbortSignal | undefined };
+export type Subject = Pick<OperationRecord, "path" | "to" | "mtimeMs" | "mode"> & {
+  readonly signal?: AbortSignal | undefined;
+};
 
 /** Failures that the operator may have to do something about. */
 const OPERATORS_CODES: readonly ErrorCode[] = ["Internal", "NoSpace", "Busy", "Refused", "TooLarge"];
@@ -63,11 +69,11 @@ export class Operation {
     const onEnd = this.#onEnd;
     if (!onEnd) return;
     this.#onEnd = undefined;
-    const { path, to } = this.#subject;
+    const { path, to, mtimeMs, mode } = this.#subject;
     const { code: outcome, cause } = thrown === undefined ? { code: "ok" as const } : toFerryError(thrown);
     const detail = OPERATORS_CODES.some((code) => code === outcome) && cause !== undefined ? String(cause) : undefined;
     const durationMs = msSince(this.#began);
-    onEnd({ command: this.#command, path, to, bytes: this.bytes, durationMs, outcome, detail });
+    onEnd({ command: this.#command, path, to, mtimeMs, mode, bytes: this.bytes, durationMs, outcome, detail });
   }
 
   /** Ends it with what was thrown; gives what the session is told of that. */

@@ -97,8 +97,7 @@ export async function greetClient(
  * @throws {FerryError} `Unauthorized` when the server does not know the secret, does not ask for one, or refuses ours;
  * `Unsupported`; `BadRequest`; `Disconnected`.
  */
-export async function greetServer(connection: Connection, credentials: Credentials): Promise<Welcome> {
-  const { secret, certificate } = credentials;
+export async function greetServer(connection: Connection, { secret, certificate }: Credentials): Promise<Welcome> {
   const frame = await connection.receive();
   if (frame?.kind === FrameKind.disconnect) throw decodeError(frame.payload);
   if (frame?.kind !== FrameKind.hello) throw notExpected(frame);

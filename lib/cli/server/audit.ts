@@ -138,8 +138,8 @@ export function auditLine(event: CommandEvent | LoginEvent, now = new Date()): s
   const { peer: address, outcome, durationMs } = event;
   const time = now.toISOString();
   if (event.event === "login") return jsonLine({ time, address, command: event.event, outcome, durationMs });
-  const { role, command, path, to, bytes, detail } = event;
-  const record = { time, address, role, command, path, to, bytes, outcome, detail, durationMs };
+  const { role, command, path, to, mtimeMs, mode, bytes, detail } = event;
+  const record = { time, address, role, command, path, to, mtimeMs, mode, bytes, outcome, detail, durationMs };
   return jsonLine(record, isChange(event, {}) ? MAX_ESCAPED_PATH_BYTES : MAX_TEXT_BYTES);
 }
 
