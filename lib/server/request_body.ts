@@ -17,11 +17,9 @@ export class ReadAhead {
     this.room = room;
   }
 
-  /** Says that the loop that receives has nothing to look at now, or no room for it. */
   settle(): void {
-    if (this.isSettled) return;
+    if (!this.isSettled) this.changed.notifyAll();
     this.isSettled = true;
-    this.changed.notifyAll();
   }
 }
 
@@ -70,21 +68,18 @@ export class RequestBody {
     this.#ahead.isSettled = false;
   }
 
-  /**
-   * Says that the body is complete and had `size` bytes; a body that had not fails. The handler hears of the end when the
-   * loop that receives has settled.
-   */
+  /** Says that the body is complete and had `size` bytes, which counts when `ReadAhead` is settled, or else fails. */
   end(size: number): void {
     this.#isComplete = true;
-    if (size !== this.#size) {
-      this.fail(new FerryError("Corrupt", `${this.#size} bytes arrived of ${size} that were sent`));
-    }
+    if (size === this.#size) return;
+    this.fail(new FerryError("Corrupt", `${this.#size} bytes arrived of ${size} that were sent`));
   }
 
   /** Says that the body will not be completed, or not be used; the handler's `next` throws `error`. */
   fail(error: FerryError): void {
     this.#failure ??= error;
-    this.#drop();
+    while (this.#pieces.length > 0) this.#shift();
+    this.#ahead.changed.notifyAll();
   }
 
   /**
@@ -108,12 +103,7 @@ export class RequestBody {
   /** Ignores whatever still comes. The handler calls it when it has finished, with or without success. */
   discard(): void {
     this.#isDiscarded = true;
-    this.#drop();
-  }
-
-  #drop(): void {
     while (this.#pieces.length > 0) this.#shift();
-    this.#ahead.changed.notifyAll();
   }
 
   #shift(): void {

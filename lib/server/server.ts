@@ -30,10 +30,7 @@ export interface ServeOptions extends Policy {
   readonly durable?: boolean | undefined;
   /** Certificate and key for TLS; plain TCP when absent. */
   readonly identity?: Identity | undefined;
-  /**
-   * What clients must know to do everything, or another secret for those in another role; everybody may come in and do
-   * everything when absent.
-   */
+  /** What clients must know to do everything, or a secret for each role; everybody may do everything when absent. */
   readonly secret?: Secret | Partial<Record<Role, Secret>> | undefined;
   /** How much clients may use, where it is not the default. */
   readonly limits?: Partial<Limits> | undefined;
@@ -141,8 +138,7 @@ export class FerryServer implements AsyncDisposable {
    * @param graceMs How long they may take, in ms, before their connections are closed.
    */
   shutdown(graceMs = SHUTDOWN_GRACE_MS): Promise<void> {
-    this.#shutdown ??= this.#stop(graceMs);
-    return this.#shutdown;
+    return this.#shutdown ??= this.#stop(graceMs);
   }
 
   /** Ends everything at once. */
