@@ -29,7 +29,7 @@ const ENTRY = {
 
 /** What a server allows a session. */
 export interface Welcome {
-  /** What the session may do: rights, of which later versions may have others. */
+  /** What the session may do: `RIGHTS`, of which later versions may have others. */
   readonly allows: readonly string[];
   /** How many requests may be unanswered. */
   readonly window: number;
@@ -56,10 +56,7 @@ export const MESSAGES = {
   clientHello: object({ ferry: count, nonce: textOrNothing }),
   /** The client's second frame when the server wants a proof (Base64) that it knows the secret. */
   proof: object({ proof: textOrNothing }),
-  /**
-   * The server's answer to the client's hello: what this session may do (see `RIGHTS`; later versions may have others),
-   * how much at once, and the server's own proof.
-   */
+  /** The server's answer to the client's hello. */
   welcome: object({ allows: listOf(text), window: count, proof: optional(text) } satisfies FieldsOf<Welcome>),
   /** Answers `get`: the metadata of the file. */
   readyToSend: object({ size: count, mtimeMs: time, mode: optional(permissions), version: text }),

@@ -2,7 +2,7 @@ import type { Connection } from "../transport/connection.ts";
 import { fitsBlocks, MIN_BLOCK_BYTES, NO_BLOCKS } from "../core/block_sums.ts";
 import { encodeBlocks } from "../protocol/block_fields.ts";
 import type { Entry } from "../core/metadata.ts";
-import type { CommandName, OkOf, Request, RequestOf } from "../protocol/commands.ts";
+import type { CommandName, OkOf, RequestOf } from "../protocol/commands.ts";
 import { FerryError } from "../core/errors.ts";
 import { FrameKind } from "../protocol/frames.ts";
 import { MAX_CONTROL_BYTES, MAX_DATA_BYTES } from "../protocol/constants.ts";

@@ -187,7 +187,7 @@ Deno.test({
     const get = await run("get", "-r", "there");
     assertStringIncludes(
       get.stderr,
-      'Cannot list "there/d/locked": something in it is missing: permission denied, or it lies too deep\n',
+      'Cannot list "there/d/locked": permission denied, or something in it has too long a path\n',
     );
     assertMatch(get.stderr, /Got 2 files .*, 1 failed\./);
     const put = await run("put", "-r", "here");
@@ -197,7 +197,7 @@ Deno.test({
     assertEquals(dir.stdout.match(/\S+$/gm), ["a", "d/", "d/locked/", "d/z"]);
     assertStringIncludes(
       dir.stderr,
-      'Cannot list "there/d/locked": something in it is missing: permission denied, or it lies too deep\n',
+      'Cannot list "there/d/locked": permission denied, or something in it has too long a path\n',
     );
     assertEquals([get.code, put.code, dir.code], [4, 4, 4]);
     for (const tree of [root.join("here"), local.join("there")]) {

@@ -1,6 +1,5 @@
-import { statfsSync } from "node:fs";
 import type { Receipt } from "../../core/metadata.ts";
-import { existsSync } from "node:fs";
+import { existsSync, statfsSync } from "node:fs";
 import { join } from "@std/path";
 import { blockSizeFor, MIN_BLOCK_BYTES } from "../../core/block_sums.ts";
 import { FerryError, toFerryError } from "../../core/errors.ts";
@@ -8,7 +7,7 @@ import { sumBlocks } from "./sum_blocks.ts";
 import { mtimeMs as mtimeMsOf, OWNERS, PERMISSION_BITS, versionOf } from "./system_metadata.ts";
 import { PacedFile } from "./paced_file.ts";
 import type { KeptFiles } from "./kept_files.ts";
-import { isSameFile, lookAgain, lstatOrNothing } from "./lookup.ts";
+import { isSameFile, type Location, lookAgain, lstatOrNothing } from "./lookup.ts";
 import { Part, partAt } from "./upload_part.ts";
 import { type OpenPermissions, TemporaryFile } from "./temporary_file.ts";
 import type { RemotePath } from "../../core/remote_path.ts";
@@ -16,12 +15,9 @@ import { throwIfAborted } from "../../core/unless_aborted.ts";
 import type { Kept, OfferOptions, Upload, UploadOptions, UploadPart } from "../storage.ts";
 import { added } from "./watch.ts";
 
-/** Where an upload goes: a real directory, a name in it, and what had that name when the upload began. */
-export interface UploadTarget {
-  readonly directory: string;
-  readonly name: string;
+/** Where an upload goes, and what had that name when it began. */
+export interface UploadTarget extends Location {
   readonly path: RemotePath;
-  readonly replaced: Deno.FileInfo | undefined;
 }
 
 /** The most parts that are remembered; far fewer are enough for any file. */
@@ -46,9 +42,9 @@ export function requireSpace(directory: string, bytes: number, keepFree = 0): vo
 }
 
 /** Which permission bits the file shall have. */
-function permissionsFor({ replaced }: UploadTarget, { mode }: UploadOptions): OpenPermissions {
+function permissionsFor({ info }: UploadTarget, { mode }: UploadOptions): OpenPermissions {
   // Nobody may read the new content who could not read the old.
-  if (replaced?.mode) return { mode: replaced.mode & PERMISSION_BITS & ((mode ?? ~0) | OWNERS) };
+  if (info?.mode) return { mode: info.mode & PERMISSION_BITS & ((mode ?? ~0) | OWNERS) };
   return mode === undefined ? {} : { mode: mode & PERMISSION_BITS, isMasked: true };
 }
 

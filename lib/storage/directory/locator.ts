@@ -72,11 +72,12 @@ export class Locator {
     // Most often only the last one is missing, or none.
     if (parents && (path === ROOT || this.#directory(split(path)[0]) === undefined)) {
       const descent = this.#descend(path);
-      if (descent.isBlocked) throw new FerryError("AlreadyExists", "it exists already");
+      if (descent.isBlocked) throw inTheWay(descent.names.length === 1 ? "it" : "part of the path");
       return descent;
     }
     const { directory, name, info } = this.locateToAdd(path);
-    if (info && !(parents && info.isDirectory)) throw new FerryError("AlreadyExists", "it exists already");
+    if (info && !parents) throw new FerryError("AlreadyExists", "it exists already");
+    if (info && !info.isDirectory) throw inTheWay("it");
     return { directory, names: info ? [] : [name] };
   }
 
@@ -160,6 +161,11 @@ export class Locator {
 
 function notFound(): FerryError {
   return new FerryError("NotFound", "no such file or directory");
+}
+
+/** The failure to make a directory where something else is. */
+function inTheWay(what: string): FerryError {
+  return new FerryError("AlreadyExists", `${what} exists already and is not a directory`);
 }
 
 /** What is at `path`, or undefined when nothing is, or nothing that we may look at. */

@@ -50,10 +50,10 @@ export class PinnedDirectory {
    *
    * @throws The system's error when it may not.
    */
-  checkInside(): Deno.FileInfo {
+  checkInside(): void {
     const inside = this.path + SEPARATOR + ".";
     // Where that is too long, so is the path of everything in it.
-    return this.#compare(isLonger(inside, MAX_SYSTEM_PATH_BYTES) ? this.path : inside);
+    this.#compare(isLonger(inside, MAX_SYSTEM_PATH_BYTES) ? this.path : inside);
   }
 
   #compare(path: string): Deno.FileInfo {

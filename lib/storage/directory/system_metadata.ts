@@ -64,6 +64,6 @@ export function entryOf(path: string, own: Deno.FileInfo, info: Deno.FileInfo | 
 
 /** What something is that is not served. Nobody learns from it whether there is something where a link leads. */
 function whatElse({ isSymlink, isFifo, isSocket }: Deno.FileInfo): string {
-  if (isSymlink) return "a link to nothing that is served here";
+  if (isSymlink) return "a link that leads nowhere, out of the directory, or to a special file";
   return isFifo ? "a pipe" : isSocket ? "a socket" : "a device";
 }
