@@ -77,7 +77,7 @@ export class Responder {
     if (this.#busyWith === undefined || now - this.#shownAt < ALIVE_INTERVAL_MS) return;
     this.#shownAt = now;
     // A failure shows to whoever sends the answer.
-    this.#connection.sendAlive().catch(() => {});
+    this.#connection.send(FrameKind.alive).catch(() => {});
   }
 
   /** Answers one request, and records it once. @returns Whether it has ended the session. */

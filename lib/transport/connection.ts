@@ -153,11 +153,6 @@ export class Connection {
     return this.#place(size, fill, FrameKind.data);
   }
 
-  /** Shows the other end that we are alive, while we are held up or busy for long. */
-  async sendAlive(): Promise<void> {
-    await this.send(FrameKind.alive);
-  }
-
   /** Waits until the system has everything that was queued. */
   async flush(): Promise<void> {
     while (this.#flushing) await this.#flushing;
