@@ -150,11 +150,8 @@ async function run(options: ServerArguments): Promise<number> {
   endBeforeDebugging(stderr);
   if (options.audit !== undefined) onHangup(() => observer.reopen(), stopped.resolve);
   await announce(server, storage.root, options);
-  await giveTickets(protection, server.address.port, options, {
-    isTerminal: Deno.stdout.isTerminal(),
-    print: (line) => stdout.line(line),
-    inform: (message) => inform("tickets", message, options),
-  });
+  const say = (message: string) => inform("tickets", message, options);
+  await giveTickets(protection, server.address.port, options, (line) => stdout.line(line), say);
   if (Deno.stdin.isTerminal()) void runOperator(server, (line) => stderr.line(line), stopped.resolve);
   await stopped.promise;
   await server.shutdown();

@@ -52,40 +52,36 @@ export class AuthorizedStorage implements Storage {
     const offer = place.offer?.bind(place);
     if (offer) {
       this.offer = (path, options = {}) =>
-        this.#run("offer", { path, signal: options.signal }, (op) => offer(path, this.#ruled(options, op)));
+        this.#run("offer", { path, ...options }, (op) => offer(path, this.#ruled(options, op)));
     }
     const setMetadata = place.setMetadata?.bind(place);
     if (setMetadata) {
       this.setMetadata = (path, change, options) =>
-        this.#run("set", { path, signal: options?.signal }, () => setMetadata(path, change, options));
+        this.#run("set", { path, ...change, ...options }, () => setMetadata(path, change, options));
     }
   }
 
   readonly stat: Storage["stat"] = (path, options) =>
-    this.#run("stat", { path, signal: options?.signal }, () => this.#place.stat(path, options));
+    this.#run("stat", { path, ...options }, () => this.#place.stat(path, options));
 
   readonly blocks: Storage["blocks"] = (path, options) =>
-    this.#run("blocks", { path, signal: options.signal }, () => this.#place.blocks(path, options));
+    this.#run("blocks", { path, ...options }, () => this.#place.blocks(path, options));
 
   readonly digest: Storage["digest"] = (path, options) =>
-    this.#run("sum", { path, signal: options?.signal }, () => this.#place.digest(path, options));
+    this.#run("sum", { path, ...options }, () => this.#place.digest(path, options));
 
   readonly mkdir: Storage["mkdir"] = (path, options) =>
-    this.#run("mkdir", { path, signal: options?.signal }, () => this.#place.mkdir(path, this.#withDepth(options)));
+    this.#run("mkdir", { path, ...options }, () => this.#place.mkdir(path, this.#withDepth(options)));
 
   readonly rename: Storage["rename"] = (path, to, options) =>
-    this.#run(
-      "rename",
-      { path, to, signal: options?.signal },
-      () => this.#place.rename(path, to, this.#withDepth(options)),
-    );
+    this.#run("rename", { path, to, ...options }, () => this.#place.rename(path, to, this.#withDepth(options)));
 
   readonly remove: Storage["remove"] = (path, options) =>
-    this.#run("remove", { path, signal: options?.signal }, () => this.#place.remove(path, options));
+    this.#run("remove", { path, ...options }, () => this.#place.remove(path, options));
 
   /** The operation ends with the listing. */
   async *list(path: RemotePath, options: RecursiveOptions = {}): AsyncGenerator<Entry> {
-    const operation = this.#begin("dir", { path, signal: options.signal });
+    const operation = this.#begin("dir", { path, ...options });
     try {
       this.require("dir");
       yield* this.#place.list(path, options);
@@ -99,15 +95,14 @@ export class AuthorizedStorage implements Storage {
 
   /** The operation ends when the reader is closed. */
   read(path: RemotePath, options: ReadOptions = {}): Promise<AuthorizedReader> {
-    return this.#open("get", { path, signal: options.signal }, async (operation) => {
+    return this.#open("get", { path, ...options }, async (operation) => {
       return new AuthorizedReader(await this.#place.read(path, options), operation);
     });
   }
 
   /**
-   * The operation ends when the upload is committed or aborted.
-   *
-   * @param share The name under which other sessions of its owner may add parts to it.
+   * The operation ends when the upload is committed or aborted. Other sessions of its owner may add parts to it under the
+   * name `share`.
    */
   upload(path: RemotePath, options: UploadOptions = {}, share?: string): Promise<AuthorizedUpload> {
     const { limits, owner, shared } = this.#authority;
@@ -125,10 +120,9 @@ export class AuthorizedStorage implements Storage {
   }
 
   /**
-   * Opens a part of an upload that this or another session of the same owner has begun. The operation ends when the part
-   * is finished or closed.
+   * Opens a part of an upload that was given the name `share`, by this or another session of the same owner. The operation
+   * ends when the part is finished or closed.
    *
-   * @param share The name that `upload` was given.
    * @throws {FerryError} `NotFound` when there is no such upload, or not any more; `Unsupported` where a file is written
    * from one end to the other.
    */
@@ -142,9 +136,9 @@ export class AuthorizedStorage implements Storage {
     authorize(command, this.#authority.rights);
   }
 
-  #begin(command: CommandName, { path, to, signal }: Subject): Operation {
+  #begin(command: CommandName, subject: Subject): Operation {
     // The root has no path in a request.
-    return new Operation(command, { path: path || undefined, to, signal }, this.#authority.onOperation);
+    return new Operation(command, { ...subject, path: subject.path || undefined }, this.#authority.onOperation);
   }
 
   /** Begins an operation that goes on when `act` is done, unless that fails. */
@@ -182,11 +176,7 @@ export class AuthorizedStorage implements Storage {
     return { ...options, maxDepth: this.#authority.limits.depth };
   }
 
-  /**
-   * What the place is told of an upload: the session's rules, whatever its caller says.
-   *
-   * @throws {FerryError} `TooLarge`.
-   */
+  /** What the place is told of an upload: the session's rules, whatever its caller says. */
   #ruled(options: UploadOptions, operation: Operation): UploadOptions {
     const { rights, owner, limits: { fileBytes, keepFreeBytes: keepFree, depth: maxDepth }, durable } = this.#authority;
     requireSize(Math.max(options.size ?? 0, options.offset ?? 0), fileBytes);

@@ -54,10 +54,7 @@ class AuthorizedSink<Sink extends ByteSink> implements ByteSink {
   readonly #maxSize: number;
   #end: number;
 
-  /**
-   * @param offset Where in the file it begins.
-   * @param maxSize The size that the file may have, in bytes.
-   */
+  /** @param offset Where in the file it begins. */
   constructor(sink: Sink, operation: Operation, offset: number, maxSize: number) {
     this.sink = sink;
     this.operation = operation;

@@ -2,7 +2,7 @@ import type { ErrorCode } from "../core/errors.ts";
 import type { OperationRecord } from "./operation.ts";
 import type { Role } from "./policy.ts";
 
-/** What a server tells its operator. */
+/** What a server tells its operator; `event` tells the events apart. */
 export type ServerEvent =
   | SessionEvent & { readonly event: "open" }
   | SessionEvent & { readonly event: "say"; readonly text: string }
@@ -19,40 +19,22 @@ export interface SessionEvent {
   readonly peer: string;
 }
 
-/** Something that the operator may have to see to. */
-export interface WarningEvent {
-  /** Tells the events apart. */
-  readonly event: "warning";
-  /** Whose doing it is, where a peer has caused it. */
-  readonly peer?: string;
-  /** What has happened, in words. */
-  readonly message: string;
-}
+/** Something that the operator may have to see to, in words; `peer` is whose doing it is, where a peer has caused it. */
+export type WarningEvent = { readonly event: "warning"; readonly peer?: string; readonly message: string };
 
-/** A command was answered. */
-export interface CommandEvent extends SessionEvent, OperationRecord {
-  /** Tells the events apart. */
-  readonly event: "command";
-  /** What the client may do here. */
-  readonly role: Role;
-}
+/** A command was answered, for a client that may do here what its role allows. */
+export type CommandEvent = SessionEvent & OperationRecord & { readonly event: "command"; readonly role: Role };
 
-/** A client was not let in, since it has not shown that it knows a secret. */
-export interface LoginEvent extends SessionEvent {
-  /** Tells the events apart. */
+/** A client was not let in, since it has not shown that it knows a secret, and given this code of an error. */
+export type LoginEvent = SessionEvent & {
   readonly event: "login";
-  /** How long it took to refuse, in ms. */
   readonly durationMs: number;
-  /** The code of the error that it was given. */
   readonly outcome: ErrorCode;
-}
+};
 
-/** A connection has ended. */
-export interface CloseEvent extends SessionEvent {
-  /** Tells the events apart. */
+/** A connection has ended; the reason says why, when it was not the orderly end. */
+export type CloseEvent = SessionEvent & {
   readonly event: "close";
-  /** How long it lasted, in ms. */
   readonly durationMs: number;
-  /** Why, when it was not the orderly end. */
   readonly reason?: string | undefined;
-}
+};

@@ -7,19 +7,13 @@ export interface Limits {
   readonly connections: number;
   /** Sessions of one address; of one /64 network with IPv6. */
   readonly connectionsPerAddress: number;
-  /**
-   * Connections that have not said hello, or not shown that they know the secret; for a new one, the oldest of the
-   * address that has most makes room.
-   */
+  /** Connections that were not let in yet; for a new one, the oldest of the address that has most makes room. */
   readonly unauthenticated: number;
   /** How long a client has for the encryption, and then to say hello, in ms. */
   readonly helloMs: number;
   /** How long a client may ask for nothing, in ms. */
   readonly idleMs: number;
-  /**
-   * How long a peer may stand still in the middle of something, in ms. One that shows that it is there may do so for
-   * `idleMs`.
-   */
+  /** How long a peer may stand still in the middle of something, in ms; for `idleMs` if it shows that it is there. */
   readonly stallMs: number;
   /** Requests that a client may have unanswered. */
   readonly requests: number;

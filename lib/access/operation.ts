@@ -9,6 +9,10 @@ export interface OperationRecord {
   readonly path?: string | undefined;
   /** The new name, for `rename`. */
   readonly to?: string | undefined;
+  /** The time that `set` gives it, in ms since 1970. */
+  readonly mtimeMs?: number | undefined;
+  /** The permission bits that `set` or `mkdir` gives it. */
+  readonly mode?: number | undefined;
   /** Bytes of file content that were moved. */
   readonly bytes: number;
   /** How long it took, in ms. */
@@ -20,7 +24,9 @@ export interface OperationRecord {
 }
 
 /** What an operation is about. */
-export type Subject = Pick<OperationRecord, "path" | "to"> & { readonly signal?: AbortSignal | undefined };
+export type Subject = Pick<OperationRecord, "path" | "to" | "mtimeMs" | "mode"> & {
+  readonly signal?: AbortSignal | undefined;
+};
 
 /** Failures that the operator may have to do something about. */
 const OPERATORS_CODES: readonly ErrorCode[] = ["Internal", "NoSpace", "Busy", "Refused", "TooLarge"];
@@ -30,49 +36,44 @@ export function msSince(began: number): number {
   return Math.round((performance.now() - began) * 1000) / 1000;
 }
 
-/**
- * The record of something that has ended.
- *
- * @param command What was asked for; `request` when that cannot be understood.
- * @param began When it began, on the clock of `performance.now()`.
- * @param thrown Why it failed, if it did.
- */
-export function recordOf(
-  command: CommandName | "request",
-  { path, to }: Subject,
-  bytes: number,
-  began: number,
-  thrown: unknown,
-): OperationRecord {
-  const { code: outcome, cause } = thrown === undefined ? { code: "ok" as const } : toFerryError(thrown);
-  const detail = OPERATORS_CODES.some((code) => code === outcome) && cause !== undefined ? String(cause) : undefined;
-  return { command, path, to, bytes, durationMs: msSince(began), outcome, detail };
-}
-
 /** One operation from its beginning to the record of its end. */
 export class Operation {
   /** Bytes of file content that it has moved so far. */
   bytes = 0;
   /** Whether it would replace a file, and has no right to. */
   mayNotReplace = false;
-  readonly #command: CommandName;
+  readonly #command: CommandName | "request";
   readonly #subject: Subject;
-  readonly #onEnd: (record: OperationRecord) => void;
-  readonly #began = performance.now();
-  #hasEnded = false;
+  readonly #began: number;
+  #onEnd: ((record: OperationRecord) => void) | undefined;
 
-  /** @param onEnd Told once, when the operation has ended. Must not throw. */
-  constructor(command: CommandName, subject: Subject, onEnd: (record: OperationRecord) => void) {
+  /**
+   * @param command What was asked for; `request` when that cannot be understood.
+   * @param onEnd Told once, when the operation has ended. Must not throw.
+   * @param began On the clock of `performance.now()`, in ms.
+   */
+  constructor(
+    command: CommandName | "request",
+    subject: Subject,
+    onEnd: (record: OperationRecord) => void,
+    began = performance.now(),
+  ) {
     this.#command = command;
     this.#subject = subject;
     this.#onEnd = onEnd;
+    this.#began = began;
   }
 
   /** Ends it, well or with what was thrown. Only the first call counts. */
   end(thrown?: unknown): void {
-    if (this.#hasEnded) return;
-    this.#hasEnded = true;
-    this.#onEnd(recordOf(this.#command, this.#subject, this.bytes, this.#began, thrown));
+    const onEnd = this.#onEnd;
+    if (!onEnd) return;
+    this.#onEnd = undefined;
+    const { path, to, mtimeMs, mode } = this.#subject;
+    const { code: outcome, cause } = thrown === undefined ? { code: "ok" as const } : toFerryError(thrown);
+    const detail = OPERATORS_CODES.some((code) => code === outcome) && cause !== undefined ? String(cause) : undefined;
+    const durationMs = msSince(this.#began);
+    onEnd({ command: this.#command, path, to, mtimeMs, mode, bytes: this.bytes, durationMs, outcome, detail });
   }
 
   /** Ends it with what was thrown; gives what the session is told of that. */

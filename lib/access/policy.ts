@@ -1,4 +1,4 @@
-import { type CommandName, needOf, type Right, RIGHTS } from "../protocol/commands.ts";
+import { type CommandName, COMMANDS, type Right, RIGHTS } from "../protocol/commands.ts";
 import { FerryError } from "../core/errors.ts";
 
 /** What those who know a secret may do: everything, only list and read, or only add what was not there (a drop box). */
@@ -38,7 +38,7 @@ const REASONS: Record<Right, string> = {
 
 /** @throws {FerryError} `Refused` when a session with these rights may not use the command. */
 export function authorize(command: CommandName, rights: readonly Right[]): void {
-  const need = needOf(command);
+  const need = COMMANDS[command].needs;
   if (need === undefined || rights.includes(need)) return;
   const isReader = rights.length === 1 && rights[0] === "read";
   throw new FerryError("Refused", isReader ? "you may only read here" : REASONS[need]);

@@ -5,19 +5,15 @@ import { PROTOCOL_VERSION } from "../protocol/constants.ts";
 import type { Connection } from "../transport/connection.ts";
 import { newNonce, ownerOf, prove, type Secret, type Transcript, verify } from "./secret.ts";
 
-/** What the client knows when a connection begins. */
+/** What the client knows when a connection begins; the certificate (DER) is the one that it was really shown. */
 export interface Credentials {
-  /** What the server must know too; undefined when it lets everybody in. */
   readonly secret?: Secret | undefined;
-  /** The certificate (DER) that it was really shown; undefined without TLS. */
   readonly certificate?: Uint8Array | undefined;
 }
 
-/** What the server knows when a connection begins. */
+/** What the server knows: the secrets of those whom it lets in, none for everybody, and its certificate (DER). */
 export interface ServerCredentials {
-  /** Clients must know one of these; everybody may come in when there is none. */
   readonly secrets: readonly Secret[];
-  /** The certificate (DER) that it uses; undefined without TLS. */
   readonly certificate?: Uint8Array | undefined;
 }
 
@@ -38,23 +34,22 @@ const TOKEN_CHARS = 44;
 
 /** The bytes of a nonce or a proof, none when it is anything else than the Base64 (RFC 4648, section 4) of 32 bytes. */
 function decodeToken(token: string | undefined): Uint8Array<ArrayBuffer> {
-  if (token === undefined || token.length !== TOKEN_CHARS) return new Uint8Array();
   try {
-    return Uint8Array.fromBase64(token, { lastChunkHandling: "strict" });
+    if (token?.length === TOKEN_CHARS) return Uint8Array.fromBase64(token, { lastChunkHandling: "strict" });
   } catch {
-    return new Uint8Array();
+    // It is no Base64.
   }
+  return new Uint8Array();
 }
 
 /** The bytes of a client's proof, none when the frame has no proof in it, whatever is wrong with it. */
 function proofIn({ kind, payload }: Frame): Uint8Array<ArrayBuffer> {
   try {
-    return kind === FrameKind.hello
-      ? decodeToken(MESSAGES.proof(decodeControl(payload), "proof").proof)
-      : new Uint8Array();
+    if (kind === FrameKind.hello) return decodeToken(MESSAGES.proof(decodeControl(payload), "proof").proof);
   } catch {
-    return new Uint8Array();
+    // It is no message of that kind.
   }
+  return new Uint8Array();
 }
 
 /** The bytes of a hello as they travel. */
@@ -102,8 +97,7 @@ export async function greetClient(
  * @throws {FerryError} `Unauthorized` when the server does not know the secret, does not ask for one, or refuses ours;
  * `Unsupported`; `BadRequest`; `Disconnected`.
  */
-export async function greetServer(connection: Connection, credentials: Credentials): Promise<Welcome> {
-  const { secret, certificate } = credentials;
+export async function greetServer(connection: Connection, { secret, certificate }: Credentials): Promise<Welcome> {
   const frame = await connection.receive();
   if (frame?.kind === FrameKind.disconnect) throw decodeError(frame.payload);
   if (frame?.kind !== FrameKind.hello) throw notExpected(frame);

@@ -23,11 +23,7 @@ export function encodeBase32(bytes: Uint8Array): string {
   return bits > 0 ? text + BASE32.charAt(buffer << (5 - bits) & 31) : text;
 }
 
-/**
- * The bytes of a base32 text in either case. There is exactly one text for any bytes.
- *
- * @returns Undefined when it is none.
- */
+/** The bytes of a base32 text in either case, if it is one. There is exactly one text for any bytes. */
 export function decodeBase32(text: string): Uint8Array<ArrayBuffer> | undefined {
   const bytes = new Uint8Array(Math.floor(text.length * 5 / 8));
   let buffer = 0;
@@ -59,11 +55,7 @@ export class Secret {
     return new Secret(crypto.getRandomValues(new Uint8Array(SECRET_BYTES)));
   }
 
-  /**
-   * A secret of the given bytes, which are copied.
-   *
-   * @throws {FerryError} `BadRequest` when they are not {@linkcode SECRET_BYTES}.
-   */
+  /** A secret of a copy of {@linkcode SECRET_BYTES} bytes. @throws {FerryError} `BadRequest` when there are more or fewer. */
   static fromBytes(bytes: Uint8Array): Secret {
     if (bytes.length !== SECRET_BYTES) throw new FerryError("BadRequest", `a secret has ${SECRET_BYTES} bytes`);
     return new Secret(Uint8Array.from(bytes));
@@ -131,12 +123,14 @@ export function prove(secret: Secret, side: Side, transcript: Transcript): Uint8
   if (serverNonce.length !== NONCE_BYTES || clientNonce.length !== NONCE_BYTES) {
     throw new FerryError("BadRequest", `a nonce has ${NONCE_BYTES} bytes`);
   }
+  const label = Buffer.from(`ferry/1 ${side} proof`);
   const fingerprint = certificate ? createHash("sha256").update(certificate).digest() : new Uint8Array();
   const hmac = createHmac("sha256", secret.bytes);
-  for (const part of [Buffer.from(`ferry/1 ${side} proof`), serverNonce, clientNonce, serverHello, clientHello]) {
-    hmac.update(lengthOf(part)).update(part);
+  for (const part of [label, serverNonce, clientNonce, serverHello, clientHello, fingerprint]) {
+    // With the length of each, no two transcripts are the same bytes.
+    hmac.update(u32(part.length)).update(part);
   }
-  return Uint8Array.from(hmac.update(lengthOf(fingerprint)).update(fingerprint).digest());
+  return Uint8Array.from(hmac.digest());
 }
 
 /**
@@ -148,12 +142,10 @@ export function ownerOf(secret: Secret): string {
 }
 
 /**
- * Looks for the secret that a proof of the other end was made with. Every secret costs the same work, whether it or
- * another one matches, or none.
+ * The index of the secret that `side` has made a proof with, if it is one of these. Every secret costs the same work,
+ * whether it or another one matches, or none.
  *
- * @param side The side that has made the proof.
- * @returns The index of the secret, or undefined when the proof is good for none of them.
- * @throws {FerryError} As `prove`.
+ * @throws {FerryError} As {@linkcode prove}.
  */
 export function verify(
   secrets: readonly Secret[],
@@ -171,9 +163,7 @@ export function verify(
   return found;
 }
 
-/** The length of `part` in 4 bytes, so that no two transcripts are the same bytes. */
-function lengthOf(part: Uint8Array): Uint8Array {
-  const length = Buffer.alloc(4);
-  length.writeUInt32BE(part.length);
-  return length;
+/** A number in 4 bytes, the highest first. */
+export function u32(value: number): Buffer {
+  return Buffer.of(value >>> 24, value >>> 16, value >>> 8, value);
 }

@@ -1,7 +1,7 @@
 import { Buffer } from "node:buffer";
 import { crc32 } from "node:zlib";
 import { FerryError } from "../core/errors.ts";
-import { decodeBase32, encodeBase32, Secret, SECRET_BYTES } from "./secret.ts";
+import { decodeBase32, encodeBase32, Secret, SECRET_BYTES, u32 } from "./secret.ts";
 
 /** All that a client needs to find a server, to know that it is the right one, and to be let in. */
 export interface Ticket {
@@ -56,9 +56,7 @@ export function encodeTicket({ addresses, port, certificate = new Uint8Array(), 
     u16(certificate.length),
     certificate,
   ]);
-  const checksum = Buffer.alloc(CHECKSUM_BYTES);
-  checksum.writeUInt32BE(crc32(body));
-  return TICKET_SCHEME + encodeBase32(Buffer.concat([body, checksum]));
+  return TICKET_SCHEME + encodeBase32(Buffer.concat([body, u32(crc32(body))]));
 }
 
 /** Whether `text` is meant as a ticket, be it good or not. */
@@ -110,10 +108,8 @@ function checkAddress(address: string): string {
   throw bad("an address of a ticket must be a host name or an IP address");
 }
 
-function u16(value: number): Uint8Array {
-  const bytes = Buffer.alloc(2);
-  bytes.writeUInt16BE(value);
-  return bytes;
+function u16(value: number): Buffer {
+  return Buffer.of(value >>> 8, value);
 }
 
 function bad(message: string): FerryError {

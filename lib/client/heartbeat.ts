@@ -1,5 +1,6 @@
 import type { Connection } from "../transport/connection.ts";
 import { ALIVE_INTERVAL_MS } from "../protocol/constants.ts";
+import { FrameKind } from "../protocol/frames.ts";
 
 /** How long a server may say nothing while it is its turn, in ms. One that works on something shows it every 10 s. */
 const SILENCE_MS = 60_000;
@@ -46,7 +47,7 @@ export class Heartbeat {
     this.#seen = progressAt;
     this.#silent = isSilent ? this.#silent + 1 : 0;
     // When it cannot be sent the connection is lost, which shows elsewhere.
-    if (awaited === "us") void this.#connection.sendAlive().catch(() => {});
+    if (awaited === "us") void this.#connection.send(FrameKind.alive).catch(() => {});
     if (this.#silent * ALIVE_INTERVAL_MS >= SILENCE_MS) this.#onSilence(SILENCE_MS / 1000);
   }
 }

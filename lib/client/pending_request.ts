@@ -1,6 +1,6 @@
 import type { Connection } from "../transport/connection.ts";
 import type { Messages } from "../protocol/codec.ts";
-import { changesSomething, type CommandName, type Request, verbOf } from "../protocol/commands.ts";
+import { type CommandName, COMMANDS, type Request, verbOf } from "../protocol/commands.ts";
 import { cannot, FerryError } from "../core/errors.ts";
 
 /** Nothing, or what is to be waited for. */
@@ -98,7 +98,7 @@ export class PendingRequest {
 
   /** Whether it makes no difference how often it is carried out. */
   get isRepeatable(): boolean {
-    return !changesSomething(this.command) && this.command !== "say" && this.command !== "close";
+    return !COMMANDS[this.command].changes && this.command !== "say" && this.command !== "close";
   }
 
   /** Whether anybody still wants it. */
@@ -120,12 +120,12 @@ export class PendingRequest {
 
   /** Whether later requests may see what it does. */
   get isChange(): boolean {
-    return changesSomething(this.command) && this.command !== "part";
+    return COMMANDS[this.command].changes === true && this.command !== "part";
   }
 
   /** Whether the server may already have changed what it was asked to. */
   get mayBeDone(): boolean {
-    return this.sent && changesSomething(this.command);
+    return this.sent && COMMANDS[this.command].changes === true;
   }
 
   /** What takes the answer; nothing does when it is not wanted any more. */

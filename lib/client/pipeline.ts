@@ -1,6 +1,6 @@
 import type { Connection } from "../transport/connection.ts";
 import { decodeControl, decodeError, MESSAGES, type Notice } from "../protocol/codec.ts";
-import { okCheck } from "../protocol/commands.ts";
+import { COMMANDS } from "../protocol/commands.ts";
 import { FerryError, toFerryError } from "../core/errors.ts";
 import { type Frame, FrameKind, frameName } from "../protocol/frames.ts";
 import { type Awaited, Heartbeat } from "./heartbeat.ts";
@@ -217,7 +217,7 @@ export class Pipeline implements RequestSender {
     if (!request) throw violation(`the server sent ${frameName(kind)} without being asked`);
     if (kind === FrameKind.ok) {
       if (!request.sent) throw violation("the server confirmed a file that it cannot have");
-      const value = okCheck(request.command)(decodeControl(payload), "ok");
+      const value = COMMANDS[request.command].ok(decodeControl(payload), "ok");
       this.#answered(request);
       return request.succeed(value);
     }

@@ -19,10 +19,15 @@ export interface BlockSums {
   readonly hashes: Uint8Array<ArrayBuffer>;
 }
 
+/** Whether `size` bytes have at most 1,024 blocks of that size. */
+export function fitsBlocks(size: number, blockSize: number): boolean {
+  return size / blockSize <= MAX_BLOCKS;
+}
+
 /** The block size for a file of `size` bytes: the smallest power of two from 1 MiB up that needs at most 1,024 blocks. */
 export function blockSizeFor(size: number): number {
   let blockSize = MIN_BLOCK_BYTES;
-  while (size / blockSize > MAX_BLOCKS) blockSize *= 2;
+  while (!fitsBlocks(size, blockSize)) blockSize *= 2;
   return blockSize;
 }
 

@@ -76,9 +76,23 @@ const BY_ERRNO = new Map<string, [ErrorCode, string]>(Object.entries({
   EXDEV: ["Refused", "the two places are on different file systems"],
 }));
 
-/** The system's name for an error, if Deno gives it one. Some have none (EFBIG, EDQUOT and ESTALE): they are `Internal`. */
+/**
+ * Deno gives some errors of the system no `code`, only a message with the number: `File too large (os error 27)`. If that
+ * text ever changes, these three become `Internal`; nothing else depends on it.
+ */
+const OS_ERROR = /\(os error (\d+)\)/;
+
+/** Those that clients can understand, by system. On Windows the numbers are of another kind. */
+const ERRNO_BY_NUMBER: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  linux: { 27: "EFBIG", 116: "ESTALE", 122: "EDQUOT" },
+  darwin: { 27: "EFBIG", 70: "ESTALE", 69: "EDQUOT" },
+};
+
+/** The system's name for an error, if it has one. */
 function errnoOf(thrown: unknown): string {
-  return thrown instanceof Error && "code" in thrown ? String(thrown.code) : "";
+  if (!(thrown instanceof Error)) return "";
+  if ("code" in thrown && thrown.code !== undefined) return String(thrown.code);
+  return ERRNO_BY_NUMBER[Deno.build.os]?.[OS_ERROR.exec(thrown.message)?.[1] ?? ""] ?? "";
 }
 
 /** Codes and reasons for Deno's error classes, for errors without an errno. The first match wins. */

@@ -13,17 +13,11 @@ export interface FileMetadata {
 }
 
 /** One line of a listing. */
-export interface Entry {
+export interface Entry extends Omit<FileMetadata, "kind" | "version"> {
   /** Relative to the listed directory. */
   readonly path: string;
   /** `other` for what is there and is not served: a pipe, a socket, a link that leads nowhere or out of the place. */
   readonly kind: "file" | "directory" | "other";
-  /** In bytes; 0 for what is not a file. */
-  readonly size: number;
-  /** The time of last change, in ms since 1970. */
-  readonly mtimeMs: number;
-  /** The permission bits; absent where the place has none. */
-  readonly mode?: number | undefined;
   /** Why something of kind `other` is not served, in words. */
   readonly reason?: string | undefined;
   /** What is in this directory belongs to the listing and is missing, because the place may not list it. */
@@ -31,25 +25,15 @@ export interface Entry {
 }
 
 /** The hash of a file's content, and of which content. */
-export interface Digest {
+export interface Digest extends Pick<FileMetadata, "size" | "version"> {
   /** In lower-case hex. */
   readonly sha256: string;
-  /** In bytes. */
-  readonly size: number;
-  /** Changes with the content. */
-  readonly version: string;
 }
 
 /** What a place says of a file that it has stored. */
-export interface Receipt {
+export interface Receipt extends Pick<FileMetadata, "size" | "mtimeMs" | "version"> {
   /** The path that it has in the place. */
   readonly path: string;
-  /** In bytes. */
-  readonly size: number;
-  /** The time of last change, in ms since 1970. */
-  readonly mtimeMs: number;
-  /** Changes with the content. */
-  readonly version: string;
   /** Whether it was synced to the disk before. */
   readonly durable: boolean;
 }

@@ -26,37 +26,39 @@ function bad(name: string, wanted: string): never {
   throw new FerryError("BadRequest", `${name} must be ${wanted}`);
 }
 
-/** A string of well-formed Unicode. */
-export const text: Check<string> = (value, name) =>
-  typeof value === "string" && value.isWellFormed() ? value : bad(name, "a string");
+/** A check for what `is` says it is. */
+function check<T>(wanted: string, is: (value: unknown) => boolean): Check<T> {
+  return (value, name) => is(value) ? value as T : bad(name, wanted);
+}
 
-/** The same, or nothing when it is anything else, for what has one answer to whatever is wrong with it. */
-export const textOrNothing: Check<string | undefined> = (value) =>
-  typeof value === "string" && value.isWellFormed() ? value : undefined;
+function isText(value: unknown): boolean {
+  return typeof value === "string" && value.isWellFormed();
+}
 
-/** True or false. */
-export const flag: Check<boolean> = (value, name) => typeof value === "boolean" ? value : bad(name, "true or false");
-
-/** A count or a number of bytes: a whole number from 0 to 2^53 - 1. */
-export const count: Check<number> = (value, name) =>
-  typeof value === "number" && Number.isSafeInteger(value) && value >= 0
-    ? value
-    : bad(name, "a whole number, 0 or more");
+function isWhole(value: unknown, from: number, to: number): boolean {
+  return typeof value === "number" && Number.isInteger(value) && value >= from && value <= to;
+}
 
 /** The largest distance from the epoch that a `Date` can hold, in milliseconds (ECMA-262, "Time Values"). */
 const MAX_TIME_MS = 8.64e15;
 
+/** A string of well-formed Unicode. */
+export const text = check<string>("a string", isText);
+
+/** The same, or nothing when it is anything else, for what has one answer to whatever is wrong with it. */
+export const textOrNothing: Check<string | undefined> = (value) => isText(value) ? value as string : undefined;
+
+/** True or false. */
+export const flag = check<boolean>("true or false", (value) => typeof value === "boolean");
+
+/** A count or a number of bytes: a whole number from 0 to 2^53 - 1. */
+export const count = check<number>("a whole number, 0 or more", (value) => isWhole(value, 0, Number.MAX_SAFE_INTEGER));
+
 /** A time in whole milliseconds since 1970-01-01T00:00Z; may be negative. */
-export const time: Check<number> = (value, name) =>
-  typeof value === "number" && Number.isInteger(value) && Math.abs(value) <= MAX_TIME_MS
-    ? value
-    : bad(name, "a time in whole milliseconds");
+export const time = check<number>("a time in whole milliseconds", (value) => isWhole(value, -MAX_TIME_MS, MAX_TIME_MS));
 
 /** Permission bits: a whole number from 0 to 0o777. */
-export const permissions: Check<number> = (value, name) =>
-  typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= 0o777
-    ? value
-    : bad(name, "permission bits from 0 to 511");
+export const permissions = check<number>("permission bits from 0 to 511", (value) => isWhole(value, 0, 0o777));
 
 /** One of the given strings. */
 export function oneOf<const T extends string>(...values: T[]): Check<T> {

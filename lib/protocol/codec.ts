@@ -1,7 +1,6 @@
 import type { Entry } from "../core/metadata.ts";
 import {
   count,
-  type Fields,
   type FieldsOf,
   flag,
   listOf,
@@ -30,7 +29,7 @@ const ENTRY = {
 
 /** What a server allows a session. */
 export interface Welcome {
-  /** What the session may do: rights, of which later versions may have others. */
+  /** What the session may do: `RIGHTS`, of which later versions may have others. */
   readonly allows: readonly string[];
   /** How many requests may be unanswered. */
   readonly window: number;
@@ -57,10 +56,7 @@ export const MESSAGES = {
   clientHello: object({ ferry: count, nonce: textOrNothing }),
   /** The client's second frame when the server wants a proof (Base64) that it knows the secret. */
   proof: object({ proof: textOrNothing }),
-  /**
-   * The server's answer to the client's hello: what this session may do (see `RIGHTS`; later versions may have others),
-   * how much at once, and the server's own proof.
-   */
+  /** The server's answer to the client's hello. */
   welcome: object({ allows: listOf(text), window: count, proof: optional(text) } satisfies FieldsOf<Welcome>),
   /** Answers `get`: the metadata of the file. */
   readyToSend: object({ size: count, mtimeMs: time, mode: optional(permissions), version: text }),
@@ -113,8 +109,6 @@ export function decodeControl(payload: Uint8Array): unknown {
 
 const COMMAND_FIELD = object({ command: text });
 
-const REQUESTS = new Map(Object.entries(COMMANDS).map(([name, { fields }]) => [name, object(fields as Fields)]));
-
 /**
  * The request in a payload.
  *
@@ -123,9 +117,8 @@ const REQUESTS = new Map(Object.entries(COMMANDS).map(([name, { fields }]) => [n
 export function decodeRequest(payload: Uint8Array): Request {
   const value = decodeControl(payload);
   const { command } = COMMAND_FIELD(value, "request");
-  const check = isCommandName(command) ? REQUESTS.get(command) : undefined;
-  if (!check) throw new FerryError("Unsupported", `the command ${quote(command)} does not exist here`);
-  return { command, ...check(value, command) } as Request;
+  if (isCommandName(command)) return { command, ...COMMANDS[command].request(value, command) } as Request;
+  throw new FerryError("Unsupported", `the command ${quote(command)} does not exist here`);
 }
 
 /** The longest text of an error message or path that travels, in UTF-16 code units. */

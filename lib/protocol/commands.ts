@@ -1,19 +1,6 @@
 import { BLOCK_FIELDS } from "./block_fields.ts";
 import type { FileMetadata, Receipt } from "../core/metadata.ts";
-import {
-  type Check,
-  count,
-  type Fields,
-  type FieldsOf,
-  flag,
-  type Infer,
-  object,
-  oneOf,
-  optional,
-  permissions,
-  text,
-  time,
-} from "./checks.ts";
+import { count, type Fields, type FieldsOf, flag, object, oneOf, optional, permissions, text, time } from "./checks.ts";
 
 const METADATA = {
   kind: oneOf("file", "directory"),
@@ -33,7 +20,7 @@ export const RIGHTS = ["read", "add", "overwrite", "remove"] as const;
 /** One of {@linkcode RIGHTS}. */
 export type Right = typeof RIGHTS[number];
 
-interface Command<Request extends Fields, Ok extends Fields> {
+interface Definition<Request extends Fields, Ok extends Fields> {
   /** The fields of the request besides `command`. */
   readonly fields: Request;
   /** The fields of the `ok` reply. */
@@ -50,8 +37,9 @@ interface Command<Request extends Fields, Ok extends Fields> {
   readonly verb?: string;
 }
 
-function command<R extends Fields, O extends Fields>(definition: Command<R, O>): Command<R, O> {
-  return definition;
+/** @returns The definition, with the checks of the fields of a request, and of the payload of its `ok`. */
+function command<R extends Fields, O extends Fields>(definition: Definition<R, O>) {
+  return { ...definition, request: object(definition.fields), ok: object(definition.ok) };
 }
 
 /** The commands of the protocol. Dispatch, policy, help, completion and documentation derive from this table. */
@@ -167,13 +155,13 @@ export const COMMANDS = {
 export type CommandName = keyof typeof COMMANDS;
 
 /** The request of command `N`, as it travels. */
-export type RequestOf<N extends CommandName> = { command: N } & Infer<typeof COMMANDS[N]["fields"]>;
+export type RequestOf<N extends CommandName> = { command: N } & ReturnType<typeof COMMANDS[N]["request"]>;
 
 /** Any request. */
 export type Request = { [N in CommandName]: RequestOf<N> }[CommandName];
 
 /** The payload of the `ok` frame that answers command `N`. */
-export type OkOf<N extends CommandName> = Infer<typeof COMMANDS[N]["ok"]>;
+export type OkOf<N extends CommandName> = ReturnType<typeof COMMANDS[N]["ok"]>;
 
 /** Whether `name` is a command of this version. */
 export function isCommandName(name: string): name is CommandName {
@@ -182,25 +170,5 @@ export function isCommandName(name: string): name is CommandName {
 
 /** What could not be done when command `name` fails. */
 export function verbOf(name: CommandName): string {
-  const command: Command<Fields, Fields> = COMMANDS[name];
-  return command.verb ?? name;
-}
-
-/** Whether command `name` changes what the server holds. */
-export function changesSomething(name: CommandName): boolean {
-  const command: Command<Fields, Fields> = COMMANDS[name];
-  return command.changes === true;
-}
-
-/** What a session must be allowed to do for command `name`, if anything in particular. */
-export function needOf(name: CommandName): Right | undefined {
-  const command: Command<Fields, Fields> = COMMANDS[name];
-  return command.needs;
-}
-
-const OK_CHECKS = new Map(Object.entries(COMMANDS).map(([name, { ok }]) => [name, object(ok as Fields)]));
-
-/** The check for the `ok` payload of command `name`. */
-export function okCheck<N extends CommandName>(name: N): Check<OkOf<N>> {
-  return OK_CHECKS.get(name) as Check<OkOf<N>>;
+  return COMMANDS[name].verb ?? name;
 }

@@ -42,10 +42,7 @@ function readU32(bytes: Uint8Array, at: number): number {
 }
 
 function writeU32(bytes: Uint8Array, at: number, value: number): void {
-  bytes[at] = value >>> 24;
-  bytes[at + 1] = value >>> 16;
-  bytes[at + 2] = value >>> 8;
-  bytes[at + 3] = value;
+  for (let i = 0; i < 4; i++) bytes[at + i] = value >>> 24 - 8 * i;
 }
 
 /** The largest payload that a frame of this kind may have, in bytes. */
@@ -92,11 +89,9 @@ export class FrameDecoder {
   space(): Uint8Array<ArrayBuffer> {
     const wanted = this.#missing();
     if (this.pending === 0) {
-      this.#start = this.#end = 0;
-      this.#shrink();
+      this.release();
     } else if (this.#end + wanted > this.#buffer.length) {
-      if (this.pending + wanted > this.#buffer.length) this.#enlarge();
-      else this.#compact();
+      this.#moveTo(this.pending + wanted > this.#buffer.length ? takeBuffer() : this.#buffer);
     }
     // Read a large frame exactly to its end: the next one then starts at the front, without a copy.
     const limit = wanted > SMALL_BUFFER_BYTES ? this.#end + wanted : this.#buffer.length;
@@ -128,10 +123,12 @@ export class FrameDecoder {
     };
   }
 
-  /** Gives the memory back. The decoder must not be used afterwards. */
+  /** Forgets an incomplete frame, and gives the memory back. */
   release(): void {
     this.#start = this.#end = 0;
-    this.#shrink();
+    if (this.#buffer === this.#small) return;
+    giveBuffer(this.#buffer);
+    this.#buffer = this.#small;
   }
 
   /** How many bytes the next frame still lacks: to complete the header, then to complete the frame. */
@@ -147,24 +144,12 @@ export class FrameDecoder {
     return Math.max(0, HEADER_BYTES + length - here);
   }
 
-  #enlarge(): void {
-    const large = takeBuffer();
-    large.set(this.#buffer.subarray(this.#start, this.#end));
+  /** Moves the incomplete frame to the front of a buffer, which may be the same. */
+  #moveTo(buffer: Uint8Array<ArrayBuffer>): void {
+    buffer.set(this.#buffer.subarray(this.#start, this.#end));
     this.#end -= this.#start;
     this.#start = 0;
-    this.#buffer = large;
-  }
-
-  #compact(): void {
-    this.#buffer.copyWithin(0, this.#start, this.#end);
-    this.#end -= this.#start;
-    this.#start = 0;
-  }
-
-  #shrink(): void {
-    if (this.#buffer === this.#small) return;
-    giveBuffer(this.#buffer);
-    this.#buffer = this.#small;
+    this.#buffer = buffer;
   }
 }
 
@@ -192,13 +177,12 @@ export class FrameEncoder {
     const start = this.#end + HEADER_BYTES;
     const end = start + size;
     if (!this.#buffer) this.#buffer = end > SMALL_BUFFER_BYTES ? takeBuffer() : new Uint8Array(SMALL_BUFFER_BYTES);
-    else if (end > this.#buffer.length && this.#buffer.length === SMALL_BUFFER_BYTES) this.#enlarge(this.#buffer);
+    else if (end > this.#buffer.length && this.#buffer.length === SMALL_BUFFER_BYTES) {
+      const small = this.#buffer;
+      this.#buffer = takeBuffer();
+      this.#buffer.set(small.subarray(0, this.#end));
+    }
     return end > this.#buffer.length ? undefined : this.#buffer.subarray(start, end);
-  }
-
-  #enlarge(small: Uint8Array<ArrayBuffer>): void {
-    this.#buffer = takeBuffer();
-    this.#buffer.set(small.subarray(0, this.#end));
   }
 
   /** Makes a frame of the first `length` bytes of what `reserve` returned last. */

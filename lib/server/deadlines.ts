@@ -1,17 +1,15 @@
 import type { Limits } from "../access/limits.ts";
+import type { Connection } from "../transport/connection.ts";
 
-/** What a session is doing; times are on the clock of `performance.now()`, in ms. */
-export interface Activity {
+/** What a session is doing; times are on the clock of `performance.now()`, in ms, and as those of its `Connection`. */
+export interface Activity extends Pick<Connection, "progressAt" | "workedAt"> {
   readonly began: number;
-  /** Whether the client has said hello, and shown that it knows a secret where that is needed. */
+  /** Whether the client was let in. */
   readonly greeted: boolean;
   /** Whether it is the client's turn in the middle of something. */
   readonly midway: boolean;
   /** Whether there is nothing to answer. */
   readonly idle: boolean;
-  /** When bytes have moved last, and when such that do more than show that the other end is there. */
-  readonly progressAt: number;
-  readonly workedAt: number;
 }
 
 /** For what a client has taken too long, if it has. */

@@ -1,8 +1,8 @@
 import type { Connection } from "../transport/connection.ts";
-import { blockSizeFor, NO_BLOCKS } from "../core/block_sums.ts";
+import { fitsBlocks, MIN_BLOCK_BYTES, NO_BLOCKS } from "../core/block_sums.ts";
 import { encodeBlocks } from "../protocol/block_fields.ts";
 import type { Entry } from "../core/metadata.ts";
-import type { CommandName, OkOf, Request, RequestOf } from "../protocol/commands.ts";
+import type { CommandName, OkOf, RequestOf } from "../protocol/commands.ts";
 import { FerryError } from "../core/errors.ts";
 import { FrameKind } from "../protocol/frames.ts";
 import { MAX_CONTROL_BYTES, MAX_DATA_BYTES } from "../protocol/constants.ts";
@@ -24,7 +24,11 @@ export interface Context {
   say(text: string): void;
 }
 
-type Handlers = { [N in CommandName]: (context: Context, request: RequestOf<N>) => Promise<OkOf<N>> };
+/** Gives the fields of the `ok` that answers command `N`, if it has any. */
+type Handler<N extends CommandName> = (
+  context: Context,
+  request: RequestOf<N>,
+) => Promise<keyof OkOf<N> extends never ? void : OkOf<N>>;
 
 /** An entry's share of a JSON array is at most this, besides its path: punctuation, kind, size, time, mode, and a reason. */
 const ENTRY_OVERHEAD_BYTES = 160;
@@ -32,89 +36,14 @@ const ENTRY_OVERHEAD_BYTES = 160;
 /** The first entries of a listing are sent as soon as there are so many bytes of them, for who waits at a prompt. */
 const FIRST_BATCH_BYTES = 8 * 1024;
 
+/** The longest line that a client may send to the operator, in UTF-16 code units. */
+const MAX_SAY_LENGTH = 4096;
+
 /** A UTF-16 code unit takes at most this many bytes in JSON (`\u001f`). */
 const JSON_BYTES_PER_UNIT = 6;
 
 function parseOptional(path: string | undefined): RemotePath {
   return path === undefined ? ROOT : parseRemotePath(path);
-}
-
-async function dir({ storage, connection, signal }: Context, request: RequestOf<"dir">): Promise<OkOf<"dir">> {
-  let entries = 0;
-  let batch: Entry[] = [];
-  let batchBytes = 0;
-  for await (const entry of storage.list(parseOptional(request.path), { recursive: request.recursive, signal })) {
-    signal.throwIfAborted();
-    const bytes = entry.path.length * JSON_BYTES_PER_UNIT + ENTRY_OVERHEAD_BYTES;
-    const isFirst = entries === batch.length;
-    if (batchBytes + bytes > (isFirst ? FIRST_BATCH_BYTES : MAX_CONTROL_BYTES)) {
-      await connection.send(FrameKind.entries, batch);
-      if (isFirst) await connection.flush();
-      batch = [];
-      batchBytes = 0;
-    }
-    batch.push(entry);
-    batchBytes += bytes;
-    entries++;
-  }
-  if (batch.length > 0) await connection.send(FrameKind.entries, batch);
-  return { entries };
-}
-
-async function get(context: Context, { path, offset, length, ifVersion }: RequestOf<"get">): Promise<OkOf<"get">> {
-  const { storage, connection, signal } = context;
-  const reader = await storage.read(parseRemotePath(path), { offset, length, ifVersion, signal });
-  const fill = (space: Uint8Array) => reader.read(space);
-  try {
-    const { size, mtimeMs, mode, version } = reader.metadata;
-    await connection.send(FrameKind.ready, { size, mtimeMs, mode, version });
-    let sent = 0;
-    for (let n: number | null = 0; n !== null; sent += n ?? 0) {
-      signal.throwIfAborted();
-      n = await connection.sendData(Math.min(MAX_DATA_BYTES, reader.length - sent), fill);
-    }
-    await connection.send(FrameKind.end, { size: sent });
-  } catch (error) {
-    reader.close(error);
-    throw error;
-  }
-  reader.close();
-  return {};
-}
-
-async function offer({ storage, signal }: Context, request: RequestOf<"offer">): Promise<OkOf<"offer">> {
-  const { size, overwrite } = request;
-  const path = parseRemotePath(request.path);
-  const { sums, state } = await storage.offer?.(path, { size, overwrite, signal }) ?? { sums: NO_BLOCKS, state: "" };
-  return { ...encodeBlocks(sums), kept: state };
-}
-
-async function put({ storage, connection, body, signal }: Context, request: RequestOf<"put">): Promise<OkOf<"put">> {
-  const { path, size, mtimeMs, mode, overwrite, durable, shared, offset, kept } = request;
-  const name = shared ? crypto.randomUUID() : undefined;
-  const options = { size, mtimeMs, mode, overwrite, durable, offset, kept, inParts: shared, signal };
-  const upload = await storage.upload(parseRemotePath(path), options, name);
-  try {
-    if (name !== undefined) await connection.send(FrameKind.ready, { upload: name });
-    await pour(body, upload);
-    return await upload.commit();
-  } catch (error) {
-    await upload.abort(error);
-    throw error;
-  }
-}
-
-async function part({ storage, body, signal }: Context, { upload, offset }: RequestOf<"part">): Promise<OkOf<"part">> {
-  const target = await storage.openPart(upload, offset, { signal });
-  try {
-    const size = await pour(body, target);
-    await target.finish();
-    target.close();
-    return { size };
-  } catch (error) {
-    target.close(error);
-    throw error;
-  }
 }
 
 /** Takes a body to its end. @returns Its size in bytes. */
@@ -128,61 +57,125 @@ async function pour(body: RequestBody, sink: ByteSink): Promise<number> {
   }
 }
 
-/** How each command is answered: the handler returns the fields of the `ok` reply, or throws. */
-const HANDLERS: Handlers = {
-  dir,
-  get,
-  put,
-  offer,
-  part,
-  stat: async ({ storage, signal }, { path }) => await storage.stat(parseOptional(path), { signal }),
+const HANDLERS: { [N in CommandName]: Handler<N> } = {
+  async dir({ storage, connection, signal }, { path, recursive }) {
+    let entries = 0;
+    let batch: Entry[] = [];
+    let batchBytes = 0;
+    for await (const entry of storage.list(parseOptional(path), { recursive, signal })) {
+      signal.throwIfAborted();
+      const bytes = entry.path.length * JSON_BYTES_PER_UNIT + ENTRY_OVERHEAD_BYTES;
+      const isFirst = entries === batch.length;
+      if (batchBytes + bytes > (isFirst ? FIRST_BATCH_BYTES : MAX_CONTROL_BYTES)) {
+        await connection.send(FrameKind.entries, batch);
+        if (isFirst) await connection.flush();
+        batch = [];
+        batchBytes = 0;
+      }
+      batch.push(entry);
+      batchBytes += bytes;
+      entries++;
+    }
+    if (batch.length > 0) await connection.send(FrameKind.entries, batch);
+    return { entries };
+  },
+
+  stat: ({ storage, signal }, { path }) => storage.stat(parseOptional(path), { signal }),
+
+  async get({ storage, connection, signal }, { path, offset, length, ifVersion }) {
+    const reader = await storage.read(parseRemotePath(path), { offset, length, ifVersion, signal });
+    const fill = (space: Uint8Array) => reader.read(space);
+    try {
+      const { size, mtimeMs, mode, version } = reader.metadata;
+      await connection.send(FrameKind.ready, { size, mtimeMs, mode, version });
+      let sent = 0;
+      for (let n: number | null = 0; n !== null; sent += n ?? 0) {
+        signal.throwIfAborted();
+        n = await connection.sendData(Math.min(MAX_DATA_BYTES, reader.length - sent), fill);
+      }
+      await connection.send(FrameKind.end, { size: sent });
+    } catch (error) {
+      reader.close(error);
+      throw error;
+    }
+    reader.close();
+  },
+
+  async put({ storage, connection, body, signal }, request) {
+    const { path, size, mtimeMs, mode, overwrite, durable, shared: inParts, offset, kept } = request;
+    const name = inParts ? crypto.randomUUID() : undefined;
+    const options = { size, mtimeMs, mode, overwrite, durable, offset, kept, inParts, signal };
+    const upload = await storage.upload(parseRemotePath(path), options, name);
+    try {
+      if (name !== undefined) await connection.send(FrameKind.ready, { upload: name });
+      await pour(body, upload);
+      return await upload.commit();
+    } catch (error) {
+      // On a full disk this may fail, too; what matters is why the upload failed.
+      await upload.abort(error).catch(() => {});
+      throw error;
+    }
+  },
+
+  async offer({ storage, signal }, { path, size, overwrite }) {
+    const target = parseRemotePath(path);
+    const kept = await storage.offer?.(target, { size, overwrite, signal });
+    return { ...encodeBlocks(kept?.sums ?? NO_BLOCKS), kept: kept?.state ?? "" };
+  },
+
+  async part({ storage, body, signal }, { upload, offset }) {
+    const target = await storage.openPart(upload, offset, { signal });
+    try {
+      const size = await pour(body, target);
+      await target.finish();
+      target.close();
+      return { size };
+    } catch (error) {
+      target.close(error);
+      throw error;
+    }
+  },
+
+  sum: ({ storage, signal }, { path }) => storage.digest(parseRemotePath(path), { signal }),
+
   async blocks({ storage, signal }, { path, length, blockSize }) {
-    if (blockSize !== undefined && blockSize < blockSizeFor(length)) {
+    if (blockSize !== undefined && (blockSize < MIN_BLOCK_BYTES || !fitsBlocks(length, blockSize))) {
       throw new FerryError("BadRequest", `blocks of ${blockSize} bytes are too small for ${length} bytes`);
     }
-    const options = { length, blockSize, signal };
-    const { sums, metadata: { size, mtimeMs, version } } = await storage.blocks(parseRemotePath(path), options);
+    const { sums, metadata } = await storage.blocks(parseRemotePath(path), { length, blockSize, signal });
+    const { size, mtimeMs, version } = metadata;
     return { ...encodeBlocks(sums), size, mtimeMs, version };
   },
-  sum: async ({ storage, signal }, { path }) => await storage.digest(parseRemotePath(path), { signal }),
-  async mkdir({ storage, signal }, { path, parents, mode }) {
-    await storage.mkdir(parseRemotePath(path), { parents, mode, signal });
-    return {};
-  },
+
+  mkdir: ({ storage, signal }, { path, parents, mode }) =>
+    storage.mkdir(parseRemotePath(path), { parents, mode, signal }),
+
   async set({ storage, signal }, { path, mtimeMs, mode }) {
     if (!storage.setMetadata) throw new FerryError("Unsupported", "times and permission bits cannot be set here");
     await storage.setMetadata(parseRemotePath(path), { mtimeMs, mode }, { signal });
-    return {};
   },
-  async rename({ storage, signal }, { path, to }) {
-    await storage.rename(parseRemotePath(path), parseRemotePath(to), { signal });
-    return {};
-  },
-  async remove({ storage, signal }, { path, recursive }) {
-    await storage.remove(parseRemotePath(path), { recursive, signal });
-    return {};
-  },
+
+  rename: ({ storage, signal }, { path, to }) => storage.rename(parseRemotePath(path), parseRemotePath(to), { signal }),
+
+  remove: ({ storage, signal }, { path, recursive }) => storage.remove(parseRemotePath(path), { recursive, signal }),
+
   async say({ say }, { text }) {
     if (text.length > MAX_SAY_LENGTH) {
       throw new FerryError("TooLarge", `a line has at most ${MAX_SAY_LENGTH} characters`);
     }
     say(text);
-    return {};
   },
-  close: () => Promise.resolve({}),
+
+  close: () => Promise.resolve(),
 };
 
 /**
- * Answers one request.
+ * Answers one request; gives the fields of the `ok`, if it has any.
  *
- * @returns The fields of the `ok` reply.
  * @throws What the handler throws; `Refused` for a command that the session may not use, whatever else is wrong with it.
  */
-export function handle(context: Context, request: Request): Promise<unknown> {
+export function handle<N extends CommandName>(context: Context, request: RequestOf<N>): Promise<unknown> {
   context.storage.require(request.command);
-  const handler = HANDLERS[request.command] as (context: Context, request: Request) => Promise<unknown>;
+  const handler: Handler<N> = HANDLERS[request.command];
   return handler(context, request);
 }
-
-/** The longest line that a client may send to the operator, in UTF-16 code units. */
-const MAX_SAY_LENGTH = 4096;

@@ -10,31 +10,16 @@ export class ReadAhead {
   readonly changed = new Condition();
   /** Whether everything that has come was looked at, or there is no room for more of it. */
   isSettled = true;
-  #left: number;
+  /** How many more bytes may be kept of what has come before it is its turn. */
+  room: number;
 
-  /** @param bytes How much may be kept of what has come before it is its turn. */
-  constructor(bytes: number) {
-    this.#left = bytes;
+  constructor(room: number) {
+    this.room = room;
   }
 
-  /** Says that the loop that receives has nothing to look at now, or no room for it. */
   settle(): void {
-    if (this.isSettled) return;
+    if (!this.isSettled) this.changed.notifyAll();
     this.isSettled = true;
-    this.changed.notifyAll();
-  }
-
-  /** A copy of bytes for later, unless there is no room for it. */
-  keep(bytes: Uint8Array): Uint8Array | undefined {
-    const cost = bytes.length + PIECE_OVERHEAD_BYTES;
-    if (cost > this.#left) return undefined;
-    this.#left -= cost;
-    return bytes.slice();
-  }
-
-  /** Says that what was kept is not needed any more. */
-  forget(bytes: Uint8Array): void {
-    this.#left += bytes.length + PIECE_OVERHEAD_BYTES;
   }
 }
 
@@ -69,9 +54,13 @@ export class RequestBody {
   async deliver(bytes: Uint8Array): Promise<void> {
     this.#size += bytes.length;
     if (this.#isDiscarded || this.#failure) return;
-    const copy = this.#hasBegun ? undefined : this.#ahead.keep(bytes);
-    this.#pieces.push(copy ?? bytes);
-    if (copy) return;
+    const cost = bytes.length + PIECE_OVERHEAD_BYTES;
+    if (!this.#hasBegun && cost <= this.#ahead.room) {
+      this.#ahead.room -= cost;
+      this.#pieces.push(bytes.slice());
+      return;
+    }
+    this.#pieces.push(bytes);
     this.#lent = bytes;
     this.#ahead.isSettled = true;
     this.#ahead.changed.notifyAll();
@@ -79,21 +68,18 @@ export class RequestBody {
     this.#ahead.isSettled = false;
   }
 
-  /**
-   * Says that the body is complete and had `size` bytes; a body that had not fails. The handler hears of the end when the
-   * loop that receives has settled.
-   */
+  /** Says that the body is complete and had `size` bytes, which counts when `ReadAhead` is settled, or else fails. */
   end(size: number): void {
     this.#isComplete = true;
-    if (size !== this.#size) {
-      this.fail(new FerryError("Corrupt", `${this.#size} bytes arrived of ${size} that were sent`));
-    }
+    if (size === this.#size) return;
+    this.fail(new FerryError("Corrupt", `${this.#size} bytes arrived of ${size} that were sent`));
   }
 
   /** Says that the body will not be completed, or not be used; the handler's `next` throws `error`. */
   fail(error: FerryError): void {
     this.#failure ??= error;
-    this.#drop();
+    while (this.#pieces.length > 0) this.#shift();
+    this.#ahead.changed.notifyAll();
   }
 
   /**
@@ -117,20 +103,14 @@ export class RequestBody {
   /** Ignores whatever still comes. The handler calls it when it has finished, with or without success. */
   discard(): void {
     this.#isDiscarded = true;
-    this.#drop();
-  }
-
-  #drop(): void {
     while (this.#pieces.length > 0) this.#shift();
-    this.#ahead.changed.notifyAll();
   }
 
-  /** Takes the first piece away. */
   #shift(): void {
     const piece = this.#pieces.shift();
     this.#isInUse = false;
-    if (piece && piece !== this.#lent) return this.#ahead.forget(piece);
-    this.#lent = undefined;
+    if (piece && piece !== this.#lent) this.#ahead.room += piece.length + PIECE_OVERHEAD_BYTES;
+    else this.#lent = undefined;
     this.#ahead.changed.notifyAll();
   }
 }

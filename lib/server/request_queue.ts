@@ -36,7 +36,6 @@ export class RequestQueue {
   #body: RequestBody | "ignored" | undefined;
   #isClosed = false;
 
-  /** @param maxUnanswered How many requests there may be that are not answered. */
   constructor(maxUnanswered: number) {
     this.#maxUnanswered = maxUnanswered;
   }
@@ -44,6 +43,11 @@ export class RequestQueue {
   /** Whether there is nothing to answer. */
   get isIdle(): boolean {
     return this.#current === undefined && this.#queue.length === 0;
+  }
+
+  /** Whether nothing more is taken. */
+  get isClosed(): boolean {
+    return this.#isClosed;
   }
 
   /** The body that is being received, if any. */
@@ -64,23 +68,22 @@ export class RequestQueue {
   async accept({ kind, payload }: Frame): Promise<void> {
     const { body } = this;
     this.#ahead.isSettled = false;
-    switch (kind) {
-      case FrameKind.request:
-        return await this.#enqueue(payload);
-      case FrameKind.data:
-        if (body) return await body.deliver(payload);
-        if (this.#body === "ignored") return;
-        break;
-      case FrameKind.end:
-        return this.#endBody(MESSAGES.end(decodeControl(payload), "end").size);
-      case FrameKind.error:
-        if (this.#body === undefined) break;
-        MESSAGES.error(decodeControl(payload), "error");
-        return this.#failBody(new FerryError("Cancelled", "the client gave up"));
-      case FrameKind.cancel:
-        return this.#cancel(MESSAGES.cancel(decodeControl(payload), "cancel").request);
+    if (kind === FrameKind.request) {
+      await this.#enqueue(payload);
+    } else if (kind === FrameKind.cancel) {
+      this.#cancel(MESSAGES.cancel(decodeControl(payload), "cancel").request);
+    } else if (kind === FrameKind.data && this.#body) {
+      await body?.deliver(payload);
+    } else if (kind === FrameKind.end && this.#body) {
+      body?.end(MESSAGES.end(decodeControl(payload), "end").size);
+      this.#body = undefined;
+    } else if (kind === FrameKind.error && this.#body) {
+      MESSAGES.error(decodeControl(payload), "error");
+      body?.fail(new FerryError("Cancelled", "the client gave up"));
+      this.#body = undefined;
+    } else {
+      throw new FerryError("BadRequest", `${frameName(kind)} was not expected here`);
     }
-    throw new FerryError("BadRequest", `${frameName(kind)} was not expected here`);
   }
 
   /** The next request, if there is one; `answered` is to be called after it. */
@@ -113,16 +116,12 @@ export class RequestQueue {
       throw new FerryError("BadRequest", `more than ${this.#maxUnanswered} requests are unanswered`);
     }
     this.#received++;
-    const job = { size: payload.length, body: new RequestBody(this.#ahead), abort: new AbortController() };
-    try {
-      const request = decodeRequest(payload);
-      this.#body = "body" in COMMANDS[request.command] ? job.body : undefined;
-      this.#queue.push({ ...job, request });
-    } catch (error) {
-      this.#body = "ignored";
-      this.#queue.push({ ...job, request: toFerryError(error) });
-    }
-    this.#queuedBytes += job.size;
+    const request = understand(payload);
+    const body = new RequestBody(this.#ahead);
+    if (request instanceof FerryError) this.#body = "ignored";
+    else this.#body = "body" in COMMANDS[request.command] ? body : undefined;
+    this.#queue.push({ size: payload.length, request, body, abort: new AbortController() });
+    this.#queuedBytes += payload.length;
     this.changed.notifyAll();
     while (this.#queuedBytes > MAX_QUEUED_BYTES && this.#queue.length > 1 && !this.#isClosed) {
       this.settle();
@@ -131,23 +130,20 @@ export class RequestQueue {
     }
   }
 
-  #endBody(size: number): void {
-    if (this.#body === undefined) throw new FerryError("BadRequest", "end was not expected here");
-    this.body?.end(size);
-    this.#body = undefined;
-  }
-
-  #failBody(error: FerryError): void {
-    this.body?.fail(error);
-    this.#body = undefined;
-  }
-
   /** Gives up the `number`-th request; one that waits is still answered in its turn, and nothing is done for it. */
   #cancel(number: number): void {
     if (number < 1 || number > this.#received) throw new FerryError("BadRequest", `there is no request ${number}`);
     const before = this.#received - this.#queue.length;
     const job = number > before ? this.#queue[number - before - 1] : number === before ? this.#current : undefined;
     if (job) giveUp(job, new FerryError("Cancelled", "cancelled by the client"));
+  }
+}
+
+function understand(payload: Uint8Array): Request | FerryError {
+  try {
+    return decodeRequest(payload);
+  } catch (error) {
+    return toFerryError(error);
   }
 }
 

@@ -1,5 +1,5 @@
 import { type Authority, AuthorizedStorage } from "../access/authorized_storage.ts";
-import { type OperationRecord, recordOf } from "../access/operation.ts";
+import { Operation, type OperationRecord, type Subject } from "../access/operation.ts";
 import { cannot, FerryError } from "../core/errors.ts";
 import { errorMessage } from "../protocol/codec.ts";
 import { verbOf } from "../protocol/commands.ts";
@@ -7,46 +7,41 @@ import { ALIVE_INTERVAL_MS } from "../protocol/constants.ts";
 import { FrameKind } from "../protocol/frames.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { Connection } from "../transport/connection.ts";
+import { TimeSlice } from "../transport/scheduler.ts";
 import { handle } from "./handlers.ts";
-import type { Job } from "./request_queue.ts";
-
-/** What a session tells of its requests. */
-export interface Reporter {
-  /** Takes the record of a request that was answered. */
-  onRecord(record: OperationRecord): void;
-  /** Shows a line to the operator. */
-  say(text: string): void;
-}
+import type { Job, RequestQueue } from "./request_queue.ts";
 
 /** Answers the requests of one session, one after the other. */
 export class Responder {
   readonly #connection: Connection;
+  readonly #requests: RequestQueue;
   readonly #storage: AuthorizedStorage;
-  readonly #reporter: Reporter;
-  /** Aborted when the session ends. */
-  readonly #ended: AbortSignal;
+  readonly #onRecord: (record: OperationRecord) => void;
+  readonly #say: (text: string) => void;
   /** Whether there is a record of the request under way. */
   #isRecorded = false;
   #busyWith: string | undefined;
   /** When the answer under way was begun, or the client last shown that we are at work on it. */
   #shownAt = 0;
+  #isShuttingDown = false;
 
-  /**
-   * @param place What is served.
-   * @param authority What the session may do.
-   * @param ended Aborted when the session ends: then nothing more is said.
-   */
+  /** @param authority What the session may do, and who is told of every request that was answered. */
   constructor(
     connection: Connection,
+    requests: RequestQueue,
     place: Storage,
-    authority: Omit<Authority, "onOperation">,
-    reporter: Reporter,
-    ended: AbortSignal,
+    authority: Authority,
+    say: (text: string) => void,
   ) {
     this.#connection = connection;
-    this.#storage = new AuthorizedStorage(place, { ...authority, onOperation: (record) => this.#record(record) });
-    this.#reporter = reporter;
-    this.#ended = ended;
+    this.#requests = requests;
+    this.#onRecord = authority.onOperation;
+    this.#say = say;
+    const onOperation = (record: OperationRecord) => {
+      this.#isRecorded = true;
+      this.#onRecord(record);
+    };
+    this.#storage = new AuthorizedStorage(place, { ...authority, onOperation });
   }
 
   /** The command that is being answered, if any. */
@@ -54,18 +49,42 @@ export class Responder {
     return this.#busyWith;
   }
 
-  /**
-   * Answers one request, and records it once.
-   *
-   * @param refused Why none is carried out any more, if so.
-   * @returns Whether it was done.
-   * @throws {FerryError} `Disconnected`.
-   */
-  async answer({ request, body, abort: { signal } }: Job, refused?: FerryError): Promise<boolean> {
+  /** Answers until the client has ended the session, `shutdown` was called or the queue is closed. @throws {FerryError} */
+  async run(): Promise<void> {
+    const slice = new TimeSlice();
+    while (!this.#requests.isClosed) {
+      const job = this.#requests.take();
+      if (job) {
+        if (await this.#answer(job)) return;
+        // What was sent ahead is not small, however small each of it is.
+        if (!this.#requests.isIdle && slice.isOver(Infinity)) await slice.pass();
+      } else if (this.#isShuttingDown) {
+        return;
+      } else {
+        await this.#requests.changed.next;
+      }
+    }
+  }
+
+  /** Lets the command under way finish, and refuses all others. */
+  shutdown(): void {
+    this.#isShuttingDown = true;
+    this.#requests.changed.notifyAll();
+  }
+
+  /** Shows the client now and then that a long answer is on its way. */
+  showAlive(now: number): void {
+    if (this.#busyWith === undefined || now - this.#shownAt < ALIVE_INTERVAL_MS) return;
+    this.#shownAt = now;
+    // A failure shows to whoever sends the answer.
+    this.#connection.send(FrameKind.alive).catch(() => {});
+  }
+
+  /** Answers one request, and records it once. @returns Whether it has ended the session. */
+  async #answer({ request, body, abort: { signal } }: Job): Promise<boolean> {
     const isBroken = request instanceof FerryError;
-    const path = !isBroken && "path" in request ? request.path : undefined;
-    const to = !isBroken && "to" in request ? request.to : undefined;
     const command = isBroken ? "request" : request.command;
+    const subject: Subject = isBroken || !("path" in request) ? {} : request;
     const began = performance.now();
     this.#isRecorded = false;
     this.#busyWith = command;
@@ -74,32 +93,19 @@ export class Responder {
     try {
       if (isBroken) throw request;
       signal.throwIfAborted();
-      if (refused) throw refused;
-      const { say } = this.#reporter;
-      const ok = await handle({ storage: this.#storage, connection: this.#connection, signal, body, say }, request);
-      await this.#connection.send(FrameKind.ok, ok);
+      if (this.#isShuttingDown) throw new FerryError("ShuttingDown", "the server is shutting down");
+      const context = { storage: this.#storage, connection: this.#connection, signal, body, say: this.#say };
+      await this.#connection.send(FrameKind.ok, await handle(context, request) ?? {});
     } catch (error) {
-      failure = cannot(isBroken ? "understand the request" : verbOf(request.command), path, error);
-      if (!this.#ended.aborted) await this.#connection.send(FrameKind.error, errorMessage(failure));
+      failure = cannot(isBroken ? "understand the request" : verbOf(request.command), subject.path, error);
+      if (!this.#requests.isClosed) await this.#connection.send(FrameKind.error, errorMessage(failure));
     } finally {
       body.discard();
+      this.#requests.answered();
       this.#busyWith = undefined;
       // The storage has recorded what came to it.
-      if (!this.#isRecorded) this.#reporter.onRecord(recordOf(command, { path, to }, 0, began, failure));
+      if (!this.#isRecorded) new Operation(command, subject, this.#onRecord, began).end(failure);
     }
-    return failure === undefined;
-  }
-
-  /** Shows the client now and then that a long answer is on its way. */
-  showAlive(now: number): void {
-    if (this.#busyWith === undefined || now - this.#shownAt < ALIVE_INTERVAL_MS) return;
-    this.#shownAt = now;
-    // A failure shows to whoever sends the answer.
-    this.#connection.sendAlive().catch(() => {});
-  }
-
-  #record(record: OperationRecord): void {
-    this.#isRecorded = true;
-    this.#reporter.onRecord(record);
+    return command === "close" && failure === undefined;
   }
 }

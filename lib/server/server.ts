@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { formatAddress } from "../transport/address.ts";
+import { formatAddress, networkOf } from "../transport/address.ts";
 import { certificateDer, type Identity } from "../transport/tls.ts";
 import { type ByteConn, Connection } from "../transport/connection.ts";
 import { RateLimit } from "../transport/rate_limit.ts";
@@ -16,7 +16,7 @@ import type { ServerEvent } from "../access/events.ts";
 import { DEFAULT_LIMITS, EVICTION_LINGER_MS, type Limits } from "../access/limits.ts";
 import { type Policy, type Role, ROLES } from "../access/policy.ts";
 import { Session, type SessionOptions } from "./session.ts";
-import { WaitingLogins } from "./waiting_logins.ts";
+import { type WaitingLogin, WaitingLogins } from "./waiting_logins.ts";
 
 /** How to serve. */
 export interface ServeOptions extends Policy {
@@ -30,10 +30,7 @@ export interface ServeOptions extends Policy {
   readonly durable?: boolean | undefined;
   /** Certificate and key for TLS; plain TCP when absent. */
   readonly identity?: Identity | undefined;
-  /**
-   * What clients must know to do everything, or another secret for those in another role; everybody may come in and do
-   * everything when absent.
-   */
+  /** What clients must know to do everything, or a secret for each role; everybody may do everything when absent. */
   readonly secret?: Secret | Partial<Record<Role, Secret>> | undefined;
   /** How much clients may use, where it is not the default. */
   readonly limits?: Partial<Limits> | undefined;
@@ -61,13 +58,12 @@ export class FerryServer implements AsyncDisposable {
   readonly #sessions = new Map<Session, Promise<void>>();
   readonly #options: SessionOptions;
   readonly #accepting: Promise<void>;
-  readonly #deadlines: ReturnType<typeof setInterval>;
   readonly #secure: Secure | undefined;
   /** What gives up the connections on which the encryption is being agreed. */
   readonly #handshakes = new Map<AbortController, Promise<void>>();
   readonly #waitingLogins: WaitingLogins;
   readonly #rate: RateLimit | undefined;
-  readonly #sweeps: ReturnType<typeof setInterval>;
+  readonly #timers: readonly ReturnType<typeof setInterval>[];
   #sweeping: Promise<void>;
   #lastId = 0;
   #shutdown: Promise<void> | undefined;
@@ -76,19 +72,15 @@ export class FerryServer implements AsyncDisposable {
   readonly #deadline = new AbortController();
 
   /** Use {@linkcode serve}. */
-  constructor(
-    listener: Deno.TcpListener,
-    storage: Storage,
-    options: ServeOptions,
-    encryption: { certificate: Uint8Array; secure: Secure } | undefined,
-  ) {
+  constructor(listener: Deno.TcpListener, storage: Storage, options: ServeOptions, secure: Secure | undefined) {
     const { hostname, port } = listener.addr;
     this.address = { hostname, port };
     this.#listener = listener;
-    const { durable = false, onEvent = () => {} } = options;
+    this.#secure = secure;
+    const { durable = false, identity, onEvent = () => {} } = options;
     const limits = { ...DEFAULT_LIMITS, ...options.limits };
     const secrets = secretsOf(options.secret);
-    this.#secure = encryption?.secure;
+    const certificate = identity && certificateDer(identity.certificate);
     this.#rate = rateLimit(limits.bytesPerSecond);
     this.#waitingLogins = new WaitingLogins(limits.unauthenticated);
     this.#options = {
@@ -98,13 +90,16 @@ export class FerryServer implements AsyncDisposable {
       connections: new ConnectionLimiter(limits),
       durable,
       onEvent,
-      credentials: { secrets: secrets.map(({ secret }) => secret), certificate: encryption?.certificate },
+      credentials: { secrets: secrets.map(({ secret }) => secret), certificate },
       roles: secrets.map(({ role }) => role),
       shared: new Map(),
     };
-    this.#deadlines = setInterval(() => this.#checkDeadlines(), DEADLINE_CHECK_MS);
-    this.#sweeps = setInterval(() => this.#sweeping = this.#sweep(), SWEEP_INTERVAL_MS);
+    const checkDeadlines = () => this.sessions.forEach((session) => session.checkDeadlines(performance.now()));
     this.#sweeping = this.#sweep();
+    this.#timers = [
+      setInterval(checkDeadlines, DEADLINE_CHECK_MS),
+      setInterval(() => this.#sweeping = this.#sweep(), SWEEP_INTERVAL_MS),
+    ];
     const warn = (message: string) => onEvent({ event: "warning", message });
     this.#accepting = acceptAll(listener, (conn) => this.#open(conn), warn);
   }
@@ -143,8 +138,7 @@ export class FerryServer implements AsyncDisposable {
    * @param graceMs How long they may take, in ms, before their connections are closed.
    */
   shutdown(graceMs = SHUTDOWN_GRACE_MS): Promise<void> {
-    this.#shutdown ??= this.#stop(graceMs);
-    return this.#shutdown;
+    return this.#shutdown ??= this.#stop(graceMs);
   }
 
   /** Ends everything at once. */
@@ -170,8 +164,7 @@ export class FerryServer implements AsyncDisposable {
     this.#deadline.abort();
     for (const session of this.sessions) session.close("the server was stopped");
     await Promise.all(this.#sessions.values());
-    clearInterval(this.#deadlines);
-    clearInterval(this.#sweeps);
+    this.#timers.forEach(clearInterval);
     await this.#sweeping;
   }
 
@@ -183,19 +176,20 @@ export class FerryServer implements AsyncDisposable {
       // The peer is gone already; the session will find out.
     }
     const ending = new AbortController();
-    this.#waitingLogins.add(conn, (reason) => ending.abort(reason));
-    if (this.#secure) this.#handshakes.set(ending, this.#encrypt(conn, this.#secure, ending));
-    else this.#begin(conn, conn);
+    const login = { network: networkOf(conn.remoteAddr.hostname), end: (reason: FerryError) => ending.abort(reason) };
+    this.#waitingLogins.add(login);
+    if (this.#secure) this.#handshakes.set(ending, this.#encrypt(conn, this.#secure, login, ending));
+    else this.#begin(conn, login);
   }
 
-  async #encrypt(conn: Deno.TcpConn, secure: Secure, ending: AbortController): Promise<void> {
+  async #encrypt(conn: Deno.TcpConn, secure: Secure, login: WaitingLogin, ending: AbortController): Promise<void> {
     const { helloMs } = this.#options.limits;
     const late = new FerryError("Timeout", `not within ${helloMs / 1000} s`);
     const deadline = setTimeout(() => ending.abort(late), helloMs);
     try {
-      this.#begin(conn, await secure(conn, ending.signal));
+      this.#begin(await secure(conn, ending.signal), login);
     } catch (error) {
-      this.#waitingLogins.delete(conn);
+      this.#waitingLogins.delete(login);
       const peer = formatAddress(conn.remoteAddr);
       const message = `${peer} did not complete the encryption: ${toFerryError(error).message}`;
       this.#options.onEvent({ event: "warning", peer, message });
@@ -205,14 +199,14 @@ export class FerryServer implements AsyncDisposable {
     }
   }
 
-  /** @param plain The connection as it was accepted. */
-  #begin(plain: Deno.TcpConn, conn: ByteConn): void {
+  #begin(conn: ByteConn, login: WaitingLogin): void {
     const own = rateLimit(this.#options.limits.connectionBytesPerSecond);
     const rates = [this.#rate, own].filter((limit) => limit !== undefined);
     const session = new Session(++this.#lastId, new Connection(conn, rates), this.#options);
-    this.#waitingLogins.change(plain, (reason) => session.refuse(reason, EVICTION_LINGER_MS));
-    const running = session.run(() => this.#waitingLogins.delete(plain)).finally(() => {
-      this.#waitingLogins.delete(plain);
+    login.end = (reason) => session.refuse(reason, EVICTION_LINGER_MS);
+    const onGreeted = () => this.#waitingLogins.delete(login);
+    const running = session.run(onGreeted).finally(() => {
+      onGreeted();
       this.#sessions.delete(session);
     });
     this.#sessions.set(session, running);
@@ -226,11 +220,6 @@ export class FerryServer implements AsyncDisposable {
       if (this.#ending.signal.aborted) return;
       this.#options.onEvent({ event: "warning", message: `Cannot clean up: ${reasonOf(error)}` });
     }
-  }
-
-  #checkDeadlines(): void {
-    const now = performance.now();
-    for (const session of this.sessions) session.checkDeadlines(now);
   }
 }
 
@@ -262,9 +251,6 @@ function secretsOf(given: ServeOptions["secret"]): { role: Role; secret: Secret 
 export function serve(options: ServeOptions): FerryServer {
   const { root, hostname = "127.0.0.1", port = DEFAULT_PORT } = options;
   const storage = typeof root === "string" ? DirectoryStorage.open(root) : root;
-  const encryption = options.identity && {
-    certificate: certificateDer(options.identity.certificate),
-    secure: secureServer(options.identity),
-  };
-  return new FerryServer(listen(hostname, port), storage, options, encryption);
+  const secure = options.identity && secureServer(options.identity);
+  return new FerryServer(listen(hostname, port), storage, options, secure);
 }

@@ -64,8 +64,9 @@ export interface UploadOptions extends OfferOptions {
   /** The time of last change that the file shall have, in ms since 1970; now when absent. */
   readonly mtimeMs?: number | undefined;
   /**
-   * The permission bits that the file shall have, less what the umask takes away, from the first byte on. When absent,
-   * those of the file that is replaced, or the usual ones.
+   * The permission bits that a new file shall have, less what the umask takes away, from the first byte on; the usual
+   * ones when absent. A file that replaces another gets that one's, less those for its group and others that are not in
+   * here: nobody may read the new content who could not read the old.
    */
   readonly mode?: number | undefined;
   /** How many bytes of what was kept the file begins with; none when absent. */
@@ -101,7 +102,10 @@ export interface BlockOptions extends OperationOptions {
 export interface MetadataChange {
   /** In ms since 1970. */
   readonly mtimeMs?: number | undefined;
-  /** The permission bits, as they are, whatever the umask; ignored where the place has none. */
+  /**
+   * The permission bits; ignored where the place has none. Only the owner can get more than now: what the umask took
+   * away from the group and others stays away.
+   */
   readonly mode?: number | undefined;
 }
 

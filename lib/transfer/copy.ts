@@ -49,8 +49,10 @@ async function haveSameContent(source: Place, target: Place, { signal, verb = "c
   return here === there;
 }
 
-async function look({ storage, path }: Place, { known, signal }: CopyOptions): Promise<Known> {
-  return known ?? await storage.stat(path, { signal });
+/** What the target is to be. */
+async function look({ storage, path }: Place, { known, mtimeMs, signal }: CopyOptions): Promise<Known> {
+  const found = known ?? await storage.stat(path, { signal });
+  return mtimeMs === undefined ? found : { ...found, mtimeMs };
 }
 
 /** Whether the target need not be written. */

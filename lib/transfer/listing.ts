@@ -8,7 +8,7 @@ import type { Retry } from "./retry.ts";
 
 /** The failure to list what is in a directory that was listed as `unreadable`. */
 export function unreadable(path: string): FerryError {
-  const reason = "something in it is missing: permission denied, or it lies too deep";
+  const reason = "permission denied, or something in it has too long a path";
   return cannot("list", path, new FerryError("Refused", reason));
 }
 

@@ -1,6 +1,6 @@
-import { FerryError } from "../core/errors.ts";
+import { cannot } from "../core/errors.ts";
 import type { FileMetadata } from "../core/metadata.ts";
-import { parseRemotePath } from "../core/remote_path.ts";
+import { joinPaths, parseRemotePath } from "../core/remote_path.ts";
 import type { OperationOptions } from "../storage/storage.ts";
 import { type Place, placeIn } from "./place.ts";
 import type { Retry } from "./retry.ts";
@@ -96,7 +96,7 @@ export class TreeDirectories {
   }
 
   async #make(path: string, metadata: DirectoryMetadata | undefined): Promise<void> {
-    const { dryRun, retry, mayChange = true, signal } = this.#options;
+    const { dryRun, mayChange = true, signal } = this.#options;
     if (dryRun) return;
     const mode = metadata?.mode === undefined ? undefined : metadata.mode | OWNER_WRITES;
     const { storage, path: whole } = placeIn(this.#target, parseRemotePath(path));
@@ -105,21 +105,26 @@ export class TreeDirectories {
       // An earlier run may have made it, and taken from its owner the right to write in it.
       if (mode !== metadata?.mode && mayChange) await storage.setMetadata?.(whole, { mode }, { signal });
     };
-    await (retry ? retry.run(make, signal) : make());
+    await this.#act(path, make);
   }
 
-  /** Gives a directory what it is to have in the end, if we may. */
+  /** Gives a directory what it is to have in the end. */
   async #finish({ path, making }: TreeDirectory, metadata: DirectoryMetadata): Promise<void> {
-    const { retry, signal } = this.#options;
     const isThere = await making.then(() => true, () => false);
     if (!isThere) return;
+    const { signal } = this.#options;
     const place = path === "" ? this.#target : placeIn(this.#target, parseRemotePath(path));
     const { mtimeMs, mode } = metadata;
-    const set = async () => await place.storage.setMetadata?.(place.path, { mtimeMs, mode }, { signal });
+    await this.#act(path, async () => await place.storage.setMetadata?.(place.path, { mtimeMs, mode }, { signal }));
+  }
+
+  /** Does something to a directory. What is elsewhere says itself what it could not do. */
+  async #act(path: string, act: () => Promise<void>): Promise<void> {
+    const { retry, signal } = this.#options;
     try {
-      await (retry ? retry.run(set, signal) : set());
+      await (retry ? retry.run(act, signal) : act());
     } catch (error) {
-      if (!(error instanceof FerryError && error.code === "Refused")) throw error;
+      throw cannot("write", joinPaths(this.#target.shown, path), error);
     }
   }
 }

@@ -10,10 +10,6 @@ const READ_BYTES = 128 * 1024;
  */
 export class ConnStream extends Duplex {
   readonly #conn: Deno.TcpConn;
-  #isHeld = false;
-  /** Whether more was wanted while it was held. */
-  #isWanted = false;
-
   /** @param conn It is closed with the stream. */
   constructor(conn: Deno.TcpConn) {
     super({ allowHalfOpen: true, autoDestroy: false });
@@ -22,15 +18,12 @@ export class ConnStream extends Duplex {
 
   /** Stops taking what arrives from the system, or goes on. */
   hold(isFull: boolean): void {
-    this.#isHeld = isFull;
-    if (isFull || !this.#isWanted) return;
-    this.#isWanted = false;
-    void this.#receive();
+    if (isFull) this.pause();
+    else this.resume();
   }
 
   override _read(): void {
-    if (this.#isHeld) this.#isWanted = true;
-    else void this.#receive();
+    void this.#receive();
   }
 
   override _write(bytes: Uint8Array, _encoding: string, done: (error?: Error | null) => void): void {

@@ -126,13 +126,14 @@ export class Connection {
         if (n === null) break;
         this.#decoder.filled(n);
       }
+      if (this.#decoder.pending > 0) {
+        throw new FerryError("Disconnected", "the connection ended in the middle of a message");
+      }
     } catch (error) {
       this.#decoder.release();
       throw error;
     }
-    const truncated = this.#decoder.pending > 0;
     this.#decoder.release();
-    if (truncated) throw new FerryError("Disconnected", "the connection ended in the middle of a message");
     return undefined;
   }
 
@@ -142,21 +143,14 @@ export class Connection {
    * @throws {FerryError} `Disconnected`; `TooLarge` when the value is larger than a control frame may be.
    */
   async send(kind: FrameKind, value?: unknown): Promise<void> {
-    if (value === undefined) {
-      await this.#place(0, () => 0, kind);
-    } else if (await this.#place(USUAL_CONTROL_BYTES, (space) => encodeControl(value, space) ?? null, kind) === null) {
-      await this.#place(MAX_CONTROL_BYTES, (space) => encodeControl(value, space) ?? null, kind);
-    }
+    const fill: Fill = (space) => value === undefined ? 0 : encodeControl(value, space) ?? null;
+    const usual = value === undefined ? 0 : USUAL_CONTROL_BYTES;
+    if (await this.#place(usual, fill, kind) === null) await this.#place(MAX_CONTROL_BYTES, fill, kind);
   }
 
   /** Queues a data frame of up to `size` bytes that `fill` writes in place; nothing when that gives null, as this does then. */
   sendData(size: number, fill: Fill): Promise<number | null> {
     return this.#place(size, fill, FrameKind.data);
-  }
-
-  /** Shows the other end that we are alive, while we are held up or busy for long. */
-  async sendAlive(): Promise<void> {
-    await this.send(FrameKind.alive);
   }
 
   /** Waits until the system has everything that was queued. */

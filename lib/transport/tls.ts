@@ -21,11 +21,7 @@ export interface Identity {
   readonly key: string;
 }
 
-/**
- * The first certificate of a PEM text, which in a chain is the server's own.
- *
- * @throws {FerryError} `BadRequest` when there is none, or it is damaged.
- */
+/** The first certificate of a PEM text, in a chain the server's own. @throws {FerryError} `BadRequest` when it has no good one. */
 export function parseCertificate(pem: string): X509Certificate {
   const begin = pem.indexOf("-----BEGIN CERTIFICATE-----");
   if (begin < 0) throw new FerryError("BadRequest", "it holds no certificate in PEM form");
@@ -50,11 +46,7 @@ export function certificatePem(der: Uint8Array): string {
   }
 }
 
-/**
- * Checks that a certificate and a key are what they should be; `node:tls` accepts anything until a client comes.
- *
- * @throws {FerryError} `BadRequest`
- */
+/** @throws {FerryError} `BadRequest` unless certificate and key belong together. `node:tls` notices when a client comes. */
 export function checkIdentity({ certificate, key }: Identity): void {
   const parsed = parseCertificate(certificate);
   try {

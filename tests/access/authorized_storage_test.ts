@@ -115,6 +115,24 @@ Deno.test("AuthorizedStorage does what the session has a right to, and asks the 
   }
 });
 
+Deno.test("AuthorizedStorage records what is set, and that of nothing else", async () => {
+  await using dir = await tempDir();
+  await Deno.writeTextFile(dir.join("a"), "hello");
+  const { storage, records } = enter(DirectoryStorage.open(dir.path));
+  await storage.setMetadata?.(at("a"), { mtimeMs: 5000 });
+  await storage.setMetadata?.(at("a"), { mode: 0o640 });
+  await assertFailsWith("NotFound", async () => await storage.setMetadata?.(at("b"), { mtimeMs: 1, mode: 0o600 }), "b");
+  await storage.mkdir(at("d"), { mode: 0o700 });
+  await storage.stat(at("d"));
+  assertEquals(records.map(({ mtimeMs, mode }) => [mtimeMs, mode]), [
+    [5000, undefined],
+    [undefined, 0o640],
+    [1, 0o600],
+    [undefined, 0o700],
+    [undefined, undefined],
+  ]);
+});
+
 Deno.test("AuthorizedStorage says what a session may not replace, and replaces it with the right", async () => {
   await using _places = await places();
   for (const [what, place] of _places.all) {

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertNotEquals, assertStringIncludes } from "@std/assert";
 import type { ServeOptions } from "../../lib/mod.ts";
 import { prove, Secret } from "../../lib/auth/secret.ts";
-import { type CommandName, COMMANDS, needOf, type Right, RIGHTS } from "../../lib/protocol/commands.ts";
+import { type CommandName, COMMANDS, type Right, RIGHTS } from "../../lib/protocol/commands.ts";
 import { authorize, type Policy, rightsOf, type Role, ROLES } from "../../lib/access/policy.ts";
 import { assertThrowsCode } from "../helpers/failures.ts";
 import { bytes } from "../helpers/random.ts";
@@ -112,9 +112,9 @@ async function attempt(peer: RawPeer, command: CommandName): Promise<Answer> {
 
 const FILES = { "a.txt": "abc", "old.txt": "old", "useless.txt": "x" };
 
-Deno.test("needOf() says what docs/protocol.md says for every command", () => {
+Deno.test("COMMANDS says what docs/protocol.md says for every command", () => {
   assertEquals(Object.keys(COMMANDS).sort(), [...NAMES].sort());
-  for (const name of NAMES) assertEquals(needOf(name), NEEDS[name], name);
+  for (const name of NAMES) assertEquals(COMMANDS[name].needs, NEEDS[name], name);
 });
 
 Deno.test("rightsOf() is what the role has and every option of the server leaves", () => {

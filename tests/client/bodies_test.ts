@@ -29,7 +29,11 @@ async function place(connections = 1, lookMs = 10) {
     list: (...[path, options]: Parameters<Storage["list"]>) =>
       path === ROOT ? manyEntries() : storage.list(path, options),
   });
-  const served = await Served.with({ "large": bytes(LARGE), "small": "hello", "d/x": "x" }, {}, operations);
+  const served = await Served.with(
+    { "large": bytes(LARGE), "small": "hello", "dated": "x", "d/x": "x" },
+    {},
+    operations,
+  );
   const pool = new ConnectionPool({ ...served.address, connections }, undefined, lookMs);
   return {
     served,
@@ -111,7 +115,7 @@ const OPERATIONS: Record<string, (storage: Storage, i: number) => Promise<unknow
   blocks: (storage) => storage.blocks(at("small"), { length: 5 }),
   digest: (storage) => storage.digest(at("small")),
   offer: async (storage) => await storage.offer?.(at("offered"), { size: 5 }),
-  setMetadata: async (storage) => await storage.setMetadata?.(at("small"), { mtimeMs: 5000 }),
+  setMetadata: async (storage) => await storage.setMetadata?.(at("dated"), { mtimeMs: 5000 }),
 };
 
 for (const [body, open] of Object.entries(BODIES)) {

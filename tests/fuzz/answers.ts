@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertFalse, assertLessOrEqual } from "@std/assert";
 import { MESSAGES } from "../../lib/protocol/codec.ts";
-import { okCheck, type Request } from "../../lib/protocol/commands.ts";
+import { COMMANDS, type Request } from "../../lib/protocol/commands.ts";
 import { concat, sameBytes } from "../helpers/frames.ts";
 import type { RawFrame } from "../helpers/raw.ts";
 import type { Asked, Expected } from "./expect.ts";
@@ -62,7 +62,7 @@ function checkAnswer({ request, body, answer }: Answered, contents: readonly Uin
     assertEquals(path, asked?.slice(0, 4096).toWellFormed());
   } else {
     assert(request, "a request that cannot be understood was answered with ok");
-    okCheck(request.command)(last.value, request.command);
+    COMMANDS[request.command].ok(last.value, request.command);
     if (request.command === "put") assert(body.isWhole, "a put without a whole body was answered with ok");
   }
 }

@@ -3,7 +3,7 @@ import { blockSizeFor, matchingBytes } from "../../lib/core/block_sums.ts";
 import { BLOCK_FIELDS, decodeBlocks, encodeBlocks } from "../../lib/protocol/block_fields.ts";
 import { object } from "../../lib/protocol/checks.ts";
 import { decodeControl, decodeError, decodeRequest, encodeControl, MESSAGES } from "../../lib/protocol/codec.ts";
-import { type CommandName, COMMANDS, okCheck } from "../../lib/protocol/commands.ts";
+import { type CommandName, COMMANDS } from "../../lib/protocol/commands.ts";
 import type { ErrorCode } from "../../lib/core/errors.ts";
 import type { Random } from "../helpers/random.ts";
 import { mutateJson, mutateValue } from "./mutate.ts";
@@ -33,7 +33,7 @@ function randomSample(random: Random): Sample {
     return { value, decode: decodeRequest, codes: [...codes, "Unsupported"] };
   }
   if (kind === 2) {
-    return { value: OK_SAMPLES[command], decode: (bytes) => okCheck(command)(decodeControl(bytes), "ok"), codes };
+    return { value: OK_SAMPLES[command], decode: (bytes) => COMMANDS[command].ok(decodeControl(bytes), "ok"), codes };
   }
   if (kind === 3) return { value: MESSAGE_SAMPLES.error, decode: decodedError, codes };
   return { value: MESSAGE_SAMPLES[name], decode: (bytes) => MESSAGES[name](decodeControl(bytes), name), codes };

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertLessOrEqual } from "@std/assert";
 import { MESSAGES } from "../../lib/protocol/codec.ts";
-import { okCheck } from "../../lib/protocol/commands.ts";
+import { COMMANDS } from "../../lib/protocol/commands.ts";
 import { sameBytes } from "../helpers/frames.ts";
 import { bytes, type Random } from "../helpers/random.ts";
 import { within } from "../helpers/raw.ts";
@@ -113,7 +113,7 @@ class Leftovers extends Siege {
   async #kept(user: Guest, path: string): Promise<number> {
     for (;;) {
       const { outcome, fields } = await user.peer.ask({ command: "offer", path, size: 2 ** 20 });
-      if (outcome === "ok") return okCheck("offer")(fields, "ok").covered;
+      if (outcome === "ok") return COMMANDS.offer.ok(fields, "ok").covered;
       // Who has left it may be about to be noticed.
       assertEquals(outcome, "Busy");
     }

@@ -557,6 +557,8 @@ Deno.test("client.ts stops at the first command that fails, with its exit code",
     ["rename a.txt", 2, /^Usage: rename OLD NEW$/m],
     ['get "a', 2, /^the quote " is not closed$/m],
     ["put - x", 2, /^standard input holds the commands/m],
+    ["x".repeat(3e6), 2, /^There is no command x{32,}… \(\d+ more characters\)$/m],
+    [`get ${"y".repeat(3e6)}`, 1, /^Cannot get "y{32,}…": /m],
   ];
   for (const [line, code, message] of cases) {
     const outcome = await runClient([server.at], { cwd: dir.here, input: `mkdir before\n${line}\nmkdir after\n` });

@@ -8,15 +8,7 @@ import {
   errorMessage,
   MESSAGES,
 } from "../../lib/protocol/codec.ts";
-import {
-  type CommandName,
-  COMMANDS,
-  isCommandName,
-  needOf,
-  okCheck,
-  type OkOf,
-  type RequestOf,
-} from "../../lib/protocol/commands.ts";
+import { type CommandName, COMMANDS, isCommandName, type OkOf, type RequestOf } from "../../lib/protocol/commands.ts";
 import { cannot, ERROR_CODES, FerryError } from "../../lib/core/errors.ts";
 import { MAX_CONTROL_BYTES } from "../../lib/protocol/constants.ts";
 import { assertThrowsCode } from "../helpers/failures.ts";
@@ -313,9 +305,9 @@ Deno.test("MESSAGES.entries() checks every item of a list", () => {
   }
 });
 
-Deno.test("okCheck() accepts the ok of every command, ignores unknown fields and checks the others", () => {
+Deno.test("COMMANDS accepts the ok of every command, ignores unknown fields and checks the others", () => {
   for (const name of COMMAND_NAMES) {
-    const check = okCheck(name);
+    const check = COMMANDS[name].ok;
     assertEquals(check({ ...OKS[name], later: 1 }, name), OKS[name]);
     for (const field of Object.keys(OKS[name])) {
       assertFieldIsChecked(OKS[name], field, (payload) => check(decodeControl(payload), name));
@@ -326,7 +318,7 @@ Deno.test("okCheck() accepts the ok of every command, ignores unknown fields and
 });
 
 Deno.test("COMMANDS says of each command what it needs and whether a body follows", () => {
-  const needing = (right: string | undefined) => COMMAND_NAMES.filter((name) => needOf(name) === right);
+  const needing = (right: string | undefined) => COMMAND_NAMES.filter((name) => COMMANDS[name].needs === right);
   assertEquals(needing("read"), ["dir", "stat", "get", "sum", "blocks"]);
   assertEquals(needing("add"), ["put", "offer", "part", "mkdir"]);
   assertEquals(needing("overwrite"), ["set"]);
@@ -419,7 +411,7 @@ function splice(sample: Uint8Array, word: string, random: Random): Uint8Array<Ar
 
 /** Decodes `payload` as everything it might be; gives whether all refused it. */
 function decodeEveryWay(payload: Uint8Array): boolean {
-  const checks = [...Object.values(MESSAGES), ...COMMAND_NAMES.map(okCheck)];
+  const checks = [...Object.values(MESSAGES), ...COMMAND_NAMES.map((name) => COMMANDS[name].ok)];
   const attempts = checks.map((check) => {
     return () => check(decodeControl(payload), "message");
   });

@@ -8,7 +8,7 @@ import {
   errorMessage,
   MESSAGES,
 } from "../../lib/protocol/codec.ts";
-import { okCheck } from "../../lib/protocol/commands.ts";
+import { COMMANDS } from "../../lib/protocol/commands.ts";
 import { FerryError } from "../../lib/core/errors.ts";
 import { FrameEncoder, FrameKind } from "../../lib/protocol/frames.ts";
 import { decodeFrames } from "../helpers/frames.ts";
@@ -54,7 +54,7 @@ const file = { path: "天线15.doc", size: 14 };
 const kept = "q5w-7-mjw1k9c0-mjw1k9c0";
 const offer: Message = { kind: FrameKind.request, value: { command: "offer", ...file }, decode: decodeRequest };
 const hashes = "I0Kb2bqY3VFAMJu5sAlLOq1kJDD/9vs8ph8AjOZE80o=";
-const offered = control(FrameKind.ok, { covered: 7, blockSize: 2 ** 20, hashes, kept }, okCheck("offer"));
+const offered = control(FrameKind.ok, { covered: 7, blockSize: 2 ** 20, hashes, kept }, COMMANDS.offer.ok);
 const put: Message = {
   kind: FrameKind.request,
   value: { command: "put", ...file, mtimeMs: 1767225600123, mode: 0o644, offset: 7, kept },
@@ -65,7 +65,7 @@ const endOfRest = control(FrameKind.end, { size: 7 }, MESSAGES.end);
 const stored = control(
   FrameKind.ok,
   { ...file, mtimeMs: 1767225600123, version: "q5w-e-mjw1k9c3-mjw1k9c0", durable: false },
-  okCheck("put"),
+  COMMANDS.put.ok,
 );
 const entries = control(FrameKind.entries, [
   { path: "pictures.pipe", kind: "other", size: 0, mtimeMs: 1767225600000, reason: "a pipe" },
@@ -79,7 +79,7 @@ const data: Message = {
   decode: (payload) => payload,
 };
 const end = control(FrameKind.end, { size: 14 }, MESSAGES.end);
-const ok = control(FrameKind.ok, {}, okCheck("get"));
+const ok = control(FrameKind.ok, {}, COMMANDS.get.ok);
 const failure = { code: "NotFound", message: 'Cannot get "a.txt": no such file or directory', path: "a.txt" } as const;
 const error = control(FrameKind.error, failure, MESSAGES.error);
 const cancel = control(FrameKind.cancel, { request: 2 }, MESSAGES.cancel);

@@ -1,7 +1,7 @@
 import type { Entry } from "../../lib/core/metadata.ts";
 import { assert, assertEquals, assertLess, assertNotEquals } from "@std/assert";
 import { serve } from "../../lib/mod.ts";
-import { type CommandName, COMMANDS, needOf } from "../../lib/protocol/commands.ts";
+import { type CommandName, COMMANDS } from "../../lib/protocol/commands.ts";
 import { FrameKind } from "../../lib/protocol/frames.ts";
 import type { Storage } from "../../lib/storage/storage.ts";
 import { concat, frameBytes, header, sameBytes } from "../helpers/frames.ts";
@@ -182,7 +182,7 @@ Deno.test("serve() with readOnly refuses every command that writes, and no other
   using peer = await RawPeer.greeted(served.address);
   for (const name of NAMES.filter((name) => name !== "close")) {
     const { outcome } = await askWithBody(peer, name, SAMPLES[name]);
-    assertEquals(outcome, ["add", "overwrite", "remove"].includes(needOf(name) ?? "") ? "Refused" : "ok", name);
+    assertEquals(outcome, ["add", "overwrite", "remove"].includes(COMMANDS[name].needs ?? "") ? "Refused" : "ok", name);
   }
   assertEquals(await namesIn(served.join()), ["a.txt", "d"]);
   assertEquals((await peer.ask({ command: "close" })).outcome, "ok");

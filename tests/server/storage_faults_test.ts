@@ -90,6 +90,27 @@ Deno.test("get() goes on after a read error where it stopped", async () => {
   await assertFile(local.join("f"), CONTENT);
 });
 
+Deno.test("put() fails with what went wrong first, even if cleaning up fails as well", async () => {
+  await using served = await Served.with({}, {}, (storage) => ({
+    async upload(path, options) {
+      const upload = await storage.upload(path, options);
+      const write = () => {
+        throw new FerryError("NoSpace", "no space left on the disk");
+      };
+      const abort = async () => {
+        await upload.abort();
+        throw new Error("the controller is on fire");
+      };
+      return { write, abort, commit: () => upload.commit() };
+    },
+  }));
+  await using client = await served.connect();
+  const { message } = await failsWith(client.put(new Blob(["hello"]).stream(), "f"), "NoSpace");
+  assertStringIncludes(message, "no space left");
+  const event = served.events.of("command").at(-1);
+  assertEquals([event?.command, event?.outcome], ["put", "NoSpace"]);
+});
+
 Deno.test("dir() that fails in the middle is an error, not a shorter listing", async () => {
   let broken = true;
   await using served = await Served.with({ a: "a", b: "b", c: "c" }, {}, (storage) => ({

@@ -180,6 +180,9 @@ Deno.test("copyFile() skips what is there as it is told, and plans instead of co
   assertEquals(allNames(there.dir.path), []);
   assertEquals(await copyFile(place(source), target, { update: true }), "done");
   assertEquals(await copyFile(place(source), target, { update: true }), "skipped");
+  assertEquals(await copyFile(place(source), target, { update: true, mtimeMs: TIME + 1000 }), "done");
+  assertEquals(await copyFile(place(source), target, { update: true, mtimeMs: TIME + 1000 }), "skipped");
+  assertEquals(await copyFile(place(source), target, { update: true, mtimeMs: TIME }), "done");
   change("CONTENT", TIME);
   assertEquals(await copyFile(place(source), target, { update: true }), "skipped");
   assertEquals(await copyFile(place(source), target, { checksum: true, dryRun: true }), "planned");
@@ -346,7 +349,7 @@ Deno.test("copyFile() in ranges of a source that changes fails with Changed, and
 Deno.test("copyFile() that was cut off before it was confirmed looks whether the file has arrived", async () => {
   const source = new MemoryStorage();
   source.set("f", CONTENT, { mtimeMs: TIME });
-  for (const arrives of [true, false]) {
+  for (const [arrives, mtimeMs] of [[true, undefined], [false, undefined], [true, 5000], [false, 5000]] as const) {
     const target = new MemoryStorage();
     let uploads = 0;
     const upload: Storage["upload"] = async (path, options) => {
@@ -359,7 +362,7 @@ Deno.test("copyFile() that was cut off before it was confirmed looks whether the
       };
       return { ...real, commit };
     };
-    const options = { verb: "put", retry: new Retry(), overwrite: false } as const;
+    const options = { verb: "put", retry: new Retry(), overwrite: false, mtimeMs } as const;
     assertEquals(await copyFile(place(source), place(replacing(target, { upload })), options), "done");
     assertEquals(uploads, arrives ? 1 : 2);
     assert(sameBytes(await contentOf(target, "f"), CONTENT));

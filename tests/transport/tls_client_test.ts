@@ -67,6 +67,17 @@ Deno.test("connectTls() reaches the server with the pinned certificate, whatever
   assertEquals(await within(readAll(accepted)), new TextEncoder().encode("hello"));
 });
 
+Deno.test("connectTls() takes no authority's word where a certificate is pinned", async () => {
+  const identity = await createIdentity();
+  const expecting = (certificate: string): Connect => (conn) =>
+    connectTls(conn, { certificate, hostname: "localhost", ca: AUTHORITY.certificate });
+  using server = new Server(identity);
+  await using both = server.meet(expecting(identity.certificate));
+  await within(Promise.all([both.link, both.accepted]));
+  const { error } = await refuses("Unauthorized", ISSUED, expecting(identity.certificate));
+  assertStringIncludes(error.message, NOT_THE_TICKETS);
+});
+
 Deno.test("connectTls() refuses the same name with another key", async () => {
   const [own, other] = await Promise.all([createIdentity(), createIdentity()]);
   const { error, serverError } = await refuses("Unauthorized", other, pinning(own.certificate));

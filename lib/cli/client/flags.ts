@@ -2,6 +2,7 @@ import { parseArgs } from "@std/cli/parse-args";
 import { quote } from "../../core/text.ts";
 import type { CopyOptions } from "../../transfer/copy.ts";
 import { DEFAULT_RETRIES } from "../../transfer/retry.ts";
+import { parseCount } from "../terminal/quantities.ts";
 import { UsageError } from "../terminal/usage.ts";
 
 /** The options that commands can have. */
@@ -38,10 +39,7 @@ export interface Flags {
 const MAX_CONNECTIONS = 64;
 
 function number(name: FlagName, typed: unknown, least: number, most: number, usual: number): number {
-  if (typed === undefined) return usual;
-  const n = /^\d{1,9}$/.test(String(typed)) ? Number(typed) : NaN;
-  if (n >= least && n <= most) return n;
-  throw new UsageError(`--${name} must be a number from ${least} to ${most}`);
+  return typed === undefined ? usual : parseCount(name, String(typed), least, most);
 }
 
 /**

@@ -16,7 +16,7 @@ import { requireNoSource } from "./get_target.ts";
 import type { Invocation, Transfer } from "./invocation.ts";
 import { isLocalDirectory } from "./local_directory.ts";
 import { parsePattern, selector } from "./patterns.ts";
-import { remoteFacts } from "./put_target.ts";
+import { exists, remoteFacts } from "./put_target.ts";
 import { remoteBasename } from "./resolve_path.ts";
 import type { Shell } from "./shell.ts";
 import { transferTree } from "./tree_command.ts";
@@ -109,6 +109,7 @@ async function getEntries(
 ): Promise<number> {
   const { flags } = transfer;
   const isNew = !isLocalDirectory(shown);
+  if (isNew && exists(shown)) throw cannot("write", shown, new FerryError("NotADirectory", "it is not a directory"));
   if (flags.dryRun && isNew) {
     // There is nothing to compare with, and no directory is made for it.
     const target = { storage: DirectoryStorage.open("."), path: ROOT, shown };

@@ -5,6 +5,7 @@ import { Exit } from "../terminal/exit.ts";
 import { printable } from "../../core/text.ts";
 import type { Address } from "./server_address.ts";
 import { Shell } from "./shell.ts";
+import { cut, MAX_ESCAPED_PATH_BYTES } from "../terminal/log_text.ts";
 import { messages, print } from "../terminal/terminal.ts";
 import { splitWords } from "../terminal/words.ts";
 
@@ -35,7 +36,7 @@ async function runAll(
 async function* typedCommands(): AsyncIterable<string[]> {
   for await (const line of createInterface({ input: process.stdin, terminal: false })) {
     if (line.trim() === "" || line.trimStart().startsWith("#")) continue;
-    messages.line(`> ${printable(line)}`);
+    messages.line(`> ${printable(cut(line, MAX_ESCAPED_PATH_BYTES))}`);
     yield splitWords(line);
   }
 }

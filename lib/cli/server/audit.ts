@@ -1,4 +1,4 @@
-import { changesSomething, isCommandName, needOf } from "../../protocol/commands.ts";
+import { COMMANDS, isCommandName } from "../../protocol/commands.ts";
 import { cannot, type ErrorCode, FerryError, toFerryError } from "../../core/errors.ts";
 import type { CommandEvent, LoginEvent } from "../../access/events.ts";
 import { type Policy, rightsOf } from "../../access/policy.ts";
@@ -27,10 +27,10 @@ const OTHERS_MAY_WRITE = 0o022;
  * @param policy What the server lets nobody do.
  */
 export function isChange({ command, role, outcome }: CommandEvent, policy: Policy): boolean {
-  if (!isCommandName(command) || !changesSomething(command) || WITHOUT_EFFECT.includes(outcome)) return false;
+  if (!isCommandName(command) || !COMMANDS[command].changes || WITHOUT_EFFECT.includes(outcome)) return false;
   // What was sent in parts shows when the `put` that they belong to is done.
   if (command === "part") return false;
-  const need = needOf(command);
+  const need = COMMANDS[command].needs;
   return need === undefined || rightsOf(role, policy).includes(need);
 }
 
@@ -138,8 +138,8 @@ export function auditLine(event: CommandEvent | LoginEvent, now = new Date()): s
   const { peer: address, outcome, durationMs } = event;
   const time = now.toISOString();
   if (event.event === "login") return jsonLine({ time, address, command: event.event, outcome, durationMs });
-  const { role, command, path, to, bytes, detail } = event;
-  const record = { time, address, role, command, path, to, bytes, outcome, detail, durationMs };
+  const { role, command, path, to, mtimeMs, mode, bytes, detail } = event;
+  const record = { time, address, role, command, path, to, mtimeMs, mode, bytes, outcome, detail, durationMs };
   return jsonLine(record, isChange(event, {}) ? MAX_ESCAPED_PATH_BYTES : MAX_TEXT_BYTES);
 }
 

@@ -6,6 +6,10 @@ import { cut } from "../terminal/log_text.ts";
 /** What is told in the log; that a client was not let in shows where its connection ends. */
 export type LoggedEvent = Exclude<ServerEvent, LoginEvent>;
 
+function inBrackets(text: string | undefined): string {
+  return text === undefined ? "" : ` (${printable(cut(text))})`;
+}
+
 function describe(event: LoggedEvent): string {
   switch (event.event) {
     case "open":
@@ -14,17 +18,14 @@ function describe(event: LoggedEvent): string {
       const to = event.to === undefined ? "" : ` to ${quote(cut(event.to))}`;
       const subject = event.path === undefined ? "" : ` ${quote(cut(event.path))}${to}`;
       const moved = event.bytes > 0 ? ` ${event.bytes} bytes` : "";
-      const detail = event.detail === undefined ? "" : ` (${printable(cut(event.detail))})`;
       const role = event.role === "full" ? "" : ` (${event.role})`;
       const head = `#${event.session} ${event.peer}${role} ${event.command}${subject}${moved}`;
-      return `${head} ${took(event.durationMs)} ${event.outcome}${detail}`;
+      return `${head} ${took(event.durationMs)} ${event.outcome}${inBrackets(event.detail)}`;
     }
     case "say":
       return `#${event.session} ${event.peer} says: ${quote(cut(event.text))}`;
-    case "close": {
-      const reason = event.reason === undefined ? "" : ` (${printable(cut(event.reason))})`;
-      return `#${event.session} ${event.peer} disconnected after ${took(event.durationMs)}${reason}`;
-    }
+    case "close":
+      return `#${event.session} ${event.peer} disconnected after ${took(event.durationMs)}${inBrackets(event.reason)}`;
     case "warning":
       return `warning: ${printable(cut(event.message))}`;
   }

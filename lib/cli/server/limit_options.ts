@@ -9,18 +9,19 @@ interface LimitOption {
   /** What the value stands for in the help. */
   readonly value: string;
   readonly help: string;
-  /** The default as the help shows it, unless it is the number itself. */
-  readonly usual?: string;
   parse(name: string, text: string): number;
 }
 
 /** More than any machine has descriptors for. */
 const MOST = 1_000_000;
 
-const count = (most: number) => ({ value: "N", parse: (name: string, text: string) => parseCount(name, text, most) });
+const count = (most: number) => ({
+  value: "N",
+  parse: (name: string, text: string) => parseCount(name, text, 1, most),
+});
 const DURATION = { value: "TIME", parse: parseDuration };
 const SIZE = { value: "SIZE", parse: parseSize };
-const RATE = { value: "RATE", parse: parseRate, usual: "any" };
+const RATE = { value: "RATE", parse: parseRate };
 
 /** The server's options that set limits. */
 const LIMIT_OPTIONS = {
@@ -31,16 +32,11 @@ const LIMIT_OPTIONS = {
     ...count(MOST),
     help: "connections before hello; one more closes the oldest",
   },
-  "hello-timeout": { limit: "helloMs", ...DURATION, help: "time to encrypt and say hello", usual: "10s" },
-  "idle-timeout": { limit: "idleMs", ...DURATION, help: "time without a request", usual: "1h" },
-  "stall-timeout": {
-    limit: "stallMs",
-    ...DURATION,
-    help: "time without progress in the middle of something",
-    usual: "6m",
-  },
+  "hello-timeout": { limit: "helloMs", ...DURATION, help: "time to encrypt and say hello" },
+  "idle-timeout": { limit: "idleMs", ...DURATION, help: "time without a request" },
+  "stall-timeout": { limit: "stallMs", ...DURATION, help: "time without progress in the middle of something" },
   "max-requests": { limit: "requests", ...count(REQUEST_WINDOW), help: "unanswered requests of one client" },
-  "max-file-size": { limit: "fileBytes", ...SIZE, help: "size of an uploaded file", usual: "any" },
+  "max-file-size": { limit: "fileBytes", ...SIZE, help: "size of an uploaded file" },
   "keep-free": { limit: "keepFreeBytes", ...SIZE, help: "disk space that uploads leave free" },
   "max-depth": { limit: "depth", ...count(MAX_PATH_DEPTH), help: "names in the path of anything new" },
   "limit-rate": { limit: "bytesPerSecond", ...RATE, help: "bytes per second, all clients together" },
@@ -61,10 +57,18 @@ export function parseLimits(flags: Record<string, unknown>): Partial<Limits> {
   return limits;
 }
 
+/** A default as one would type it. */
+function usual(value: string, limit: number): string {
+  if (limit === Infinity) return "any";
+  if (value !== DURATION.value) return String(limit);
+  const seconds = limit / 1000;
+  return seconds % 3600 === 0 ? `${seconds / 3600}h` : seconds % 60 === 0 ? `${seconds / 60}m` : `${seconds}s`;
+}
+
 /** The help for these options, without the last newline. */
 export function describeLimits(): string {
   return LIMIT_NAMES.map((name) => {
-    const { limit, value, help, usual = String(DEFAULT_LIMITS[limit]) }: LimitOption = LIMIT_OPTIONS[name];
-    return `  ${`--${name} ${value}`.padEnd(23)}  ${help} (${usual})`;
+    const { limit, value, help } = LIMIT_OPTIONS[name];
+    return `  ${`--${name} ${value}`.padEnd(23)}  ${help} (${usual(value, DEFAULT_LIMITS[limit])})`;
   }).join("\n");
 }

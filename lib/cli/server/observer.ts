@@ -15,11 +15,7 @@ export class Observer implements Disposable {
   /** The open sessions whose beginning is in the log. */
   readonly #begun = new Set<number>();
 
-  /**
-   * Opens the audit log, if the options name one.
-   *
-   * @throws {FerryError} If it cannot be opened.
-   */
+  /** Opens the audit log, if the options name one. @throws {FerryError} If it cannot be opened. */
   constructor(options: Pick<ServerArguments, "json" | "quiet" | "policy" | "audit">, log: LineQueue) {
     this.#options = options;
     this.#log = log;

@@ -26,7 +26,7 @@ export interface Protection {
 const STANDARD_OUTPUT = "-";
 
 /** The file for a role's ticket, if there is one: the named file for the full role, files beside it for the others. */
-function ticketFileOf(role: Role, { ticketFile, secretFiles }: TicketOptions): string | undefined {
+function ticketFileOf(role: Role, { ticketFile, secretFiles }: ServerArguments): string | undefined {
   if (ticketFile === undefined || ticketFile === STANDARD_OUTPUT) return undefined;
   if (role === "full") return ticketFile;
   return secretFiles[role] === undefined ? undefined : `${ticketFile}.${role}`;
@@ -136,22 +136,19 @@ export async function protect(options: ServerArguments, root: string): Promise<P
     requireDifferent(secrets);
     return { identity: undefined, secrets, certificate: undefined, addresses: [] };
   }
-  const { identity, secret, certificate } = await identityOf(options);
+  const { identity: file, tlsCert, tlsKey } = options;
+  const isOperators = tlsCert !== undefined && tlsKey !== undefined;
+  const { identity, secret } = isOperators
+    ? { identity: ownIdentity(tlsCert, tlsKey), secret: Secret.create() }
+    : await serverIdentity(file);
+  // In a ticket, so that clients accept no other.
+  const certificate = isOperators ? undefined : certificateDer(identity.certificate);
   const all = { full: secret, ...secrets };
   requireDifferent(all);
   const protection = { identity, secrets: all, certificate, addresses: await ticketAddresses(options) };
   // Fail now if a ticket cannot hold all of it. Any port will do.
   ticketsOf(protection, options.port || DEFAULT_PORT);
   return protection;
-}
-
-/** The server's identity, and its certificate for the tickets, so that clients accept no other, unless it is the operator's. */
-async function identityOf({ identity: file, tlsCert, tlsKey }: ServerArguments) {
-  if (tlsCert !== undefined && tlsKey !== undefined) {
-    return { identity: ownIdentity(tlsCert, tlsKey), secret: Secret.create(), certificate: undefined };
-  }
-  const { identity, secret } = await serverIdentity(file);
-  return { identity, secret, certificate: certificateDer(identity.certificate) };
 }
 
 /** The tickets of a server, one for each role that has a secret. */
@@ -172,27 +169,19 @@ const CAPTIONS: Record<Role, string> = {
 const SHORT_LIVED =
   "The secret changes at every start: old tickets stop working, and interrupted uploads start over. To keep it, add";
 
-type TicketOptions = Pick<ServerArguments, "ticketFile" | "secretFiles">;
-
-/** How the operator gets the tickets. */
-export interface TicketOutput {
-  /** Whether standard output is a person, not a log. */
-  readonly isTerminal: boolean;
-  /** Writes a line to standard output. */
-  print(line: string): void;
-  /** Shows a message without secrets. */
-  inform(message: string): void;
-}
-
 /**
  * Hands out the tickets: to their files, or to standard output if asked to or if that is a terminal. Otherwise nowhere:
  * a server's output often ends up in a log.
+ *
+ * @param print Writes a line to standard output.
+ * @param inform Shows a message without secrets.
  */
 export async function giveTickets(
   protection: Protection,
   port: number,
-  options: Pick<ServerArguments, "json" | "quiet" | "identity" | "tlsCert"> & TicketOptions,
-  { isTerminal, print, inform }: TicketOutput,
+  options: ServerArguments,
+  print: (line: string) => void,
+  inform: (message: string) => void,
 ): Promise<void> {
   const { json, quiet, identity, tlsCert, ticketFile, secretFiles } = options;
   const tickets = ticketsOf(protection, port);
@@ -201,7 +190,7 @@ export async function giveTickets(
     if (files.length > 0 && !json) print(`Clients need the secret in ${files.map(quote).join(" or ")}.`);
     return;
   }
-  const isPrinted = ticketFile === STANDARD_OUTPUT || ticketFile === undefined && isTerminal && !quiet;
+  const isPrinted = ticketFile === STANDARD_OUTPUT || ticketFile === undefined && !quiet && Deno.stdout.isTerminal();
   for (const [role, ticket] of tickets) {
     const file = ticketFileOf(role, options);
     if (file !== undefined) await writeTicket(file, ticket);

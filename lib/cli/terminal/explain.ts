@@ -2,6 +2,7 @@ import { type FerryError, ownWords, toFerryError } from "../../core/errors.ts";
 import { printable } from "../../core/text.ts";
 import { maySee, valueOf } from "./environment.ts";
 import { Exit, exitCode } from "./exit.ts";
+import { cut, MAX_ESCAPED_PATH_BYTES } from "./log_text.ts";
 import { UsageError } from "./usage.ts";
 
 const DEBUG = "FERRY_DEBUG";
@@ -11,9 +12,14 @@ const DEBUG = "FERRY_DEBUG";
  * without it, an unexpected error only has the beginning of its cause, and says how to get more.
  */
 export function explain(thrown: unknown): { message: string; code: number } {
-  if (thrown instanceof UsageError) return { message: printable(thrown.message), code: Exit.usage };
+  if (thrown instanceof UsageError) return { message: shown(thrown), code: Exit.usage };
   const error = toFerryError(thrown);
-  return { message: `${printable(error.message)}${details(error)}`, code: exitCode(error.code) };
+  return { message: `${shown(error)}${details(error)}`, code: exitCode(error.code) };
+}
+
+/** What to print. A message with a line of several megabytes in it would not fit into the queue. */
+function shown({ message }: Error): string {
+  return printable(cut(message, MAX_ESCAPED_PATH_BYTES));
 }
 
 function details(error: FerryError): string {

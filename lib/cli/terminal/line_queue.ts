@@ -1,10 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
 
-/** What a queue writes to, such as `Deno.stderr`. */
-export interface ByteWriter {
-  write(bytes: Uint8Array): Promise<number>;
-}
-
 /** Bytes that may wait. */
 const MAX_WAITING_BYTES = 1024 * 1024;
 
@@ -17,14 +12,15 @@ const encoder = new TextEncoder();
 export class LineQueue {
   /** Formats the message that says how many lines were dropped. */
   format = (message: string): string => message;
-  readonly #writer: ByteWriter;
+  readonly #writer: Pick<typeof Deno.stderr, "write">;
   #waiting = "";
   /** Bytes that wait or are being written. */
   #bytes = 0;
   #leftOut = 0;
   #writing: Promise<void> | undefined;
 
-  constructor(writer: ByteWriter) {
+  /** @param writer Such as `Deno.stderr`. */
+  constructor(writer: Pick<typeof Deno.stderr, "write">) {
     this.#writer = writer;
   }
 

@@ -17,9 +17,7 @@ function costOf(c: string): number {
   return point < 0x80 ? 1 : point < 0x800 ? 2 : point < 0x10000 ? 3 : 4;
 }
 
-/**
- * `text`, cut to take at most `maxBytes` of a line after escaping. A mark at its end says how much was cut.
- */
+/** `text`, cut to take at most `maxBytes` of a line after escaping. A mark at its end says how much was cut. */
 export function cut(text: string, maxBytes = MAX_TEXT_BYTES): string {
   if (text.length * MAX_ESCAPED_BYTES <= maxBytes) return text;
   let kept = 0;

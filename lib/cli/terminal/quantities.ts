@@ -44,9 +44,9 @@ export function parseDuration(name: string, text: string): number {
   throw new UsageError(`--${name} must be from 1 second to 24 days`);
 }
 
-/** A whole number from 1 to `most`. @throws {UsageError} */
-export function parseCount(name: string, text: string, most: number): number {
+/** A whole number from `least` to `most`. @throws {UsageError} */
+export function parseCount(name: string, text: string, least: number, most: number): number {
   const n = /^\d{1,9}$/.test(text) ? Number(text) : NaN;
-  if (n >= 1 && n <= most) return n;
-  throw new UsageError(`--${name} must be a number from 1 to ${most}`);
+  if (n >= least && n <= most) return n;
+  throw new UsageError(`--${name} must be a number from ${least} to ${most}`);
 }

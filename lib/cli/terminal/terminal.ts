@@ -15,11 +15,7 @@ export async function print(text: string): Promise<void> {
   await printBytes(encoder.encode(text));
 }
 
-/**
- * Writes bytes to standard output as they are.
- *
- * @throws {FerryError} If the reader is gone or the disk is full.
- */
+/** Writes bytes to standard output as they are. @throws {FerryError} If the reader is gone or the disk is full. */
 export async function printBytes(bytes: Uint8Array): Promise<void> {
   try {
     for (let done = 0; done < bytes.length;) done += await Deno.stdout.write(bytes.subarray(done));

@@ -40,11 +40,7 @@ export function scanWords(line: string): Word[] {
   return words;
 }
 
-/**
- * The words of a whole line.
- *
- * @throws {UsageError} For a quote that is not closed.
- */
+/** The words of a whole line. @throws {UsageError} For a quote that is not closed. */
 export function splitWords(line: string): string[] {
   const words = scanWords(line);
   const last = words.at(-1);

@@ -6,7 +6,7 @@ import { ENTRIES_PER_STEP, isSmall, MAX_STEP_MS } from "./entries.ts";
 import { entryOf } from "./system_metadata.ts";
 import { lstatOrNothing } from "./lookup.ts";
 import { NameBudget } from "./name_budget.ts";
-import { isLonger, MAX_NAME_BYTES, MAX_PATH_BYTES, MAX_SYSTEM_PATH_BYTES } from "../../core/remote_path.ts";
+import { MAX_NAME_BYTES, MAX_PATH_BYTES, MAX_SYSTEM_PATH_BYTES } from "../../core/remote_path.ts";
 import { changed, PinnedDirectory } from "./pinned_directory.ts";
 import { SortedNames } from "./sorted_names.ts";
 import type { Entry } from "../../core/metadata.ts";
@@ -30,8 +30,6 @@ interface Level {
   readonly names: SortedNames;
   /** What is said of it before what is in it; nothing of the one at the top. */
   entry: Entry | undefined;
-  /** Whether there is something in it that cannot be opened, since its path is too long. */
-  isIncomplete: boolean;
 }
 
 /**
@@ -43,15 +41,8 @@ interface Level {
  *
  * @throws {FerryError} `Changed` when a directory is moved or replaced before all in it was listed.
  */
-export async function* listTree(options: ListTreeOptions): AsyncGenerator<Entry> {
-  const listing = new Listing(options);
-  try {
-    yield* listing.run();
-  } catch (error) {
-    throw toFerryError(error);
-  } finally {
-    listing.end();
-  }
+export function listTree(options: ListTreeOptions): AsyncGenerator<Entry> {
+  return new Listing(options).run();
 }
 
 class Listing {
@@ -60,8 +51,6 @@ class Listing {
   readonly #levels: Level[] = [];
   /** What was found and is not given out yet. */
   #found: Entry[] = [];
-  /** Whether the directory at the top has something in it that cannot be opened. */
-  #isIncomplete = false;
 
   constructor(options: ListTreeOptions) {
     this.#options = options;
@@ -70,21 +59,20 @@ class Listing {
   async *run(): AsyncGenerator<Entry> {
     const { directory, recursive } = this.#options;
     if (recursive) await takeTurn();
-    this.#enter(directory, directory.check(), undefined);
-    for (let level = this.#levels.at(-1); level; level = this.#levels.at(-1)) {
-      const isFull = this.#step();
-      const found = this.#found;
-      this.#found = [];
-      yield* found;
-      if (isFull) await takeTurn();
-      else await this.#prepare();
+    try {
+      const top = this.#enter(directory, directory.check(), undefined);
+      while (this.#levels.length > 0) {
+        const isFull = this.#step();
+        const found = this.#found;
+        this.#found = [];
+        yield* found;
+        if (isFull) await takeTurn();
+        else await this.#prepare();
+      }
+      if (top.names.isIncomplete) throw new FerryError("InvalidPath", "something in it has a path that is too long");
+    } finally {
+      for (const { names } of this.#levels) names.drop();
     }
-    if (this.#isIncomplete) throw new FerryError("InvalidPath", "something in it has a path that is too long");
-  }
-
-  /** Gives the memory back. */
-  end(): void {
-    for (const { names } of this.#levels) names.drop();
   }
 
   /** One synchronous step. @returns Whether it has ended only since it has done enough. */
@@ -116,37 +104,35 @@ class Listing {
     else this.#found.push(entry);
   }
 
-  /** What is there, a link not followed; undefined for what is gone or may not be looked at. */
+  /** What is there, a link not followed; undefined for what went away while we listed, or may not be looked at. */
   #lookAt(real: string): Deno.FileInfo | undefined {
     try {
       return lstatOrNothing(real);
     } catch (error) {
-      if (isSkippable(error)) return undefined;
+      if (["NotFound", "NotADirectory", "Refused", "InvalidPath"].includes(toFerryError(error).code)) return undefined;
       throw error;
     }
   }
 
   /** Goes on with what is in a directory. */
-  #enter(directory: PinnedDirectory, info: Deno.FileInfo, entry: Entry | undefined): void {
+  #enter(directory: PinnedDirectory, info: Deno.FileInfo, entry: Entry | undefined): Level {
     const level: Level = {
       directory,
       prefix: entry ? `${entry.path}/` : "",
       names: new SortedNames(directory, {
         budget: this.#budget,
-        leavesOut: this.#tooDeepIn(directory, entry, () => level.isIncomplete = true),
+        maxNameBytes: this.#roomIn(directory, entry),
         leadsToDirectory: (name) => this.#options.followLink(join(directory.path, name))?.isDirectory === true,
         spare: () => this.#levels.some((other) => other !== level && other.names.drop()),
         signal: this.#options.signal,
       }),
       entry,
-      isIncomplete: false,
     };
     const above = this.#levels.at(-1);
     this.#levels.push(level);
-    // A large one is read between two steps.
-    if (!isSmall(info)) return;
     try {
-      if (!level.names.readAtOnce()) return;
+      // A large one is read between two steps.
+      if (!isSmall(info) || !level.names.readAtOnce()) return level;
       // Whether it was this directory that was read, and all above it were the same.
       if (above) above.directory.checkSame();
       else directory.check();
@@ -155,6 +141,7 @@ class Listing {
     } catch (error) {
       this.#giveUp(level, error);
     }
+    return level;
   }
 
   /** Reads names, between two steps. */
@@ -171,9 +158,8 @@ class Listing {
 
   /** Says of a directory what is to be said when it was read. */
   #say(level: Level): void {
-    const { entry, isIncomplete } = level;
-    if (entry) this.#found.push(isIncomplete ? { ...entry, unreadable: true } : entry);
-    else if (isIncomplete && this.#levels.length === 1) this.#isIncomplete = true;
+    const { entry, names } = level;
+    if (entry) this.#found.push(names.isIncomplete ? { ...entry, unreadable: true } : entry);
     level.entry = undefined;
   }
 
@@ -193,23 +179,13 @@ class Listing {
     this.#levels.at(-1)?.directory.checkSame();
   }
 
-  /** What tells whether an entry of a directory lies too deep to be opened; it says so when one does. */
-  #tooDeepIn(directory: PinnedDirectory, entry: Entry | undefined, say: () => void): (name: string) => boolean {
+  /** The most bytes that a name in a directory may have without its path being too long to be opened. */
+  #roomIn(directory: PinnedDirectory, entry: Entry | undefined): number {
     const path = [this.#options.path, entry?.path].filter(Boolean).join("/");
     const room = Math.min(
       MAX_SYSTEM_PATH_BYTES - Buffer.byteLength(directory.path),
       MAX_PATH_BYTES - Buffer.byteLength(path),
     ) - "/".length;
-    if (room >= MAX_NAME_BYTES) return () => false;
-    return (name) => {
-      const isTooDeep = isLonger(name, room);
-      if (isTooDeep) say();
-      return isTooDeep;
-    };
+    return room < MAX_NAME_BYTES ? room : Infinity;
   }
-}
-
-/** Whether a failure only means that an entry went away, or may not be looked at, while we listed. */
-function isSkippable(error: unknown): boolean {
-  return ["NotFound", "NotADirectory", "Refused", "InvalidPath"].includes(toFerryError(error).code);
 }

@@ -24,7 +24,7 @@ import { listTree } from "./directory_list.ts";
 import { DirectoryReader, type OpenFile } from "./directory_reader.ts";
 import { DirectoryUpload, offerUpload, type UploadTarget } from "./directory_upload.ts";
 import { KeptFiles } from "./kept_files.ts";
-import { removeWithLeftovers } from "./leftovers.ts";
+import { removeWithLeftovers, sweep } from "./leftovers.ts";
 import { Locator } from "./locator.ts";
 import { again, isInPlace, isSameFile, lstatOrNothing } from "./lookup.ts";
 import { Measure } from "./measure.ts";
@@ -32,7 +32,6 @@ import { PinnedDirectory } from "./pinned_directory.ts";
 import { Removal } from "./removal.ts";
 import { setMetadata } from "./set_metadata.ts";
 import { digestOf, sumBlocks } from "./sum_blocks.ts";
-import { sweep } from "./sweep.ts";
 import { metadata, PERMISSION_BITS } from "./system_metadata.ts";
 import { added, moved } from "./watch.ts";
 
@@ -193,12 +192,12 @@ export class DirectoryStorage implements Storage {
   }
 
   /** Where an upload goes: through a link, beside what that leads to. */
-  #uploadTarget(path: RemotePath, { maxDepth }: UploadOptions): UploadTarget {
+  #uploadTarget(path: RemotePath, { maxDepth, overwrite = true }: OfferOptions): UploadTarget {
     const { directory, name, info } = this.#locator.locateToAdd(path);
     if (info?.isDirectory || path === ROOT) throw new FerryError("IsADirectory", "it is a directory");
     refuseDeeper(this.#locator.depthOf(join(directory, name)), maxDepth);
-    if (info?.isSymlink) throw new FerryError("AlreadyExists", "it exists already");
-    return { directory, name, path, replaced: info };
+    if (info && (info.isSymlink || !overwrite)) throw new FerryError("AlreadyExists", "it exists already");
+    return { directory, name, info, path };
   }
 
   /**
@@ -240,7 +239,7 @@ export class DirectoryStorage implements Storage {
     if (path === ROOT) throw new FerryError("Refused", "it is the served directory itself");
     const { directory, name, info } = this.#locator.entry(path);
     const entry = join(directory, name);
-    if (info.isDirectory && recursive) return new Removal(this.root, entry, info).run(signal);
+    if (info.isDirectory && recursive) return new Removal(this.root, entry).run(info, signal);
     try {
       Deno.removeSync(entry);
     } catch (error) {

@@ -1,26 +1,23 @@
 import type { Receipt } from "../../core/metadata.ts";
+import { existsSync, statfsSync } from "node:fs";
 import { join } from "@std/path";
 import { blockSizeFor, MIN_BLOCK_BYTES } from "../../core/block_sums.ts";
 import { FerryError, toFerryError } from "../../core/errors.ts";
 import { sumBlocks } from "./sum_blocks.ts";
-import { mtimeMs as mtimeMsOf, PERMISSION_BITS, versionOf } from "./system_metadata.ts";
+import { mtimeMs as mtimeMsOf, OWNERS, PERMISSION_BITS, versionOf } from "./system_metadata.ts";
 import { PacedFile } from "./paced_file.ts";
 import type { KeptFiles } from "./kept_files.ts";
-import { isSameFile, lookAgain, lstatOrNothing } from "./lookup.ts";
-import { Part } from "./upload_part.ts";
+import { isSameFile, type Location, lookAgain, lstatOrNothing } from "./lookup.ts";
+import { Part, partAt } from "./upload_part.ts";
 import { type OpenPermissions, TemporaryFile } from "./temporary_file.ts";
 import type { RemotePath } from "../../core/remote_path.ts";
 import { throwIfAborted } from "../../core/unless_aborted.ts";
-import { requireSpace } from "./free_space.ts";
 import type { Kept, OfferOptions, Upload, UploadOptions, UploadPart } from "../storage.ts";
 import { added } from "./watch.ts";
 
-/** Where an upload goes: a real directory, a name in it, and what had that name when the upload began. */
-export interface UploadTarget {
-  readonly directory: string;
-  readonly name: string;
+/** Where an upload goes, and what had that name when it began. */
+export interface UploadTarget extends Location {
   readonly path: RemotePath;
-  readonly replaced: Deno.FileInfo | undefined;
 }
 
 /** The most parts that are remembered; far fewer are enough for any file. */
@@ -31,16 +28,24 @@ async function openDirectory(directory: string): Promise<Deno.FsFile | undefined
   return Deno.build.os === "windows" ? undefined : await Deno.open(directory, { read: true });
 }
 
-/** Refuses what can be refused before anything is opened. */
-function checkTarget({ replaced }: UploadTarget, options: UploadOptions): void {
-  if (replaced && options.overwrite === false) throw new FerryError("AlreadyExists", "it exists already");
+/**
+ * Looks whether so many more bytes fit, with `keepFree` bytes of the disk left free. To be called before each write: it
+ * costs a hundredth of writing 1 MiB.
+ *
+ * @throws {FerryError} `NoSpace` when they would not leave enough.
+ */
+export function requireSpace(directory: string, bytes: number, keepFree = 0): void {
+  if (keepFree === 0) return;
+  const { bavail, bsize } = statfsSync(directory);
+  if (bavail * bsize - bytes >= keepFree) return;
+  throw new FerryError("NoSpace", `the server keeps ${keepFree} bytes of its disk free`);
 }
 
 /** Which permission bits the file shall have. */
-function permissionsFor({ replaced }: UploadTarget, { mode }: UploadOptions): OpenPermissions {
-  if (mode !== undefined) return { mode: mode & PERMISSION_BITS, isMasked: true };
+function permissionsFor({ info }: UploadTarget, { mode }: UploadOptions): OpenPermissions {
   // Nobody may read the new content who could not read the old.
-  return replaced?.mode ? { mode: replaced.mode & PERMISSION_BITS } : {};
+  if (info?.mode) return { mode: info.mode & PERMISSION_BITS & ((mode ?? ~0) | OWNERS) };
+  return mode === undefined ? {} : { mode: mode & PERMISSION_BITS, isMasked: true };
 }
 
 /** How far a file goes with these parts, up to the first gap. One that was sent again counts once. */
@@ -55,7 +60,6 @@ function sizeWith(size: number, parts: readonly Part[]): number {
 export async function offerUpload(target: UploadTarget, options: OfferOptions): Promise<Kept> {
   const { size, owner, keepFree, wholeBlocks, signal } = options;
   try {
-    checkTarget(target, options);
     const partial = TemporaryFile.openKept(target.directory, target.name, owner);
     try {
       // A size that is not announced is no bound for the work.
@@ -98,7 +102,6 @@ export class DirectoryUpload implements Upload {
     if (offset > size || offset > 0 && kept === undefined || isMidBlock) {
       throw new FerryError("BadRequest", `${offset} is not a place to go on at`);
     }
-    checkTarget(target, options);
     this.#partial = TemporaryFile.open(target.directory, target.name, owner, permissionsFor(target, options));
     try {
       if (offset > 0 && (kept !== this.#partial.state || offset > this.#partial.size)) {
@@ -122,7 +125,7 @@ export class DirectoryUpload implements Upload {
     if (this.#parts.length >= MAX_PARTS) throw new FerryError("TooLarge", `a file has at most ${MAX_PARTS} parts`);
     try {
       this.prepare(offset, 0);
-      const part = new Part(this.#partial.reopen(), offset, this);
+      const part = partAt(this.#partial.reopen(), offset, this);
       this.#parts.push(part);
       return part;
     } catch (error) {
@@ -145,8 +148,9 @@ export class DirectoryUpload implements Upload {
       this.#date();
       if (durable) await file.sync();
       throwIfAborted(signal);
-      const written = this.#lookAgain(destination, size, parent);
-      this.#partial.finish(written);
+      const there = this.#replaced(destination);
+      const written = this.#lookAgain(size, parent);
+      this.#partial.finish(written, there);
       Deno.renameSync(partial, destination);
       added(destination);
       this.#isDated = false;
@@ -213,12 +217,17 @@ export class DirectoryUpload implements Upload {
     return size;
   }
 
+  /** What has the name by now, after everything that takes time. @throws {FerryError} `AlreadyExists`. */
+  #replaced(destination: string): Deno.FileInfo | undefined {
+    const isNew = this.#options.overwrite === false;
+    // Most often there is nothing, and this is the cheap way to find out.
+    const there = isNew || existsSync(destination) ? lstatOrNothing(destination) : undefined;
+    if (there && isNew) throw new FerryError("AlreadyExists", "it exists already");
+    return there;
+  }
+
   /** What the partial file is, in the synchronous step that gives it its name. @throws {FerryError} when it may not have it. */
-  #lookAgain(destination: string, size: number, parent: Deno.FsFile | undefined): Deno.FileInfo {
-    // After everything that takes time: meanwhile something else may have been given that name.
-    if (this.#options.overwrite === false && lstatOrNothing(destination)) {
-      throw new FerryError("AlreadyExists", "it exists already");
-    }
+  #lookAgain(size: number, parent: Deno.FsFile | undefined): Deno.FileInfo {
     // A directory on the way may have been renamed, and another made, with the partial file of somebody else.
     const written = this.#partial.inPlace();
     if (!written) throw new FerryError("Changed", "the directory was replaced meanwhile; try again");

@@ -7,10 +7,12 @@ import { lstatOrNothing } from "./lookup.ts";
 import { TEMPORARY_NAME, unlessHeld } from "./temporary_file.ts";
 import { PinnedDirectory } from "./pinned_directory.ts";
 import { ASIDE_NAME, Removal } from "./removal.ts";
+import { WaitingDirectories } from "./name_budget.ts";
 import { moved } from "./watch.ts";
+import type { RecursiveOptions } from "../storage.ts";
 
 /** Whether a name is that of what an upload or a removal has left, or is using. */
-export function isLeftover(name: string): boolean {
+function isLeftover(name: string): boolean {
   return TEMPORARY_NAME.test(name) || ASIDE_NAME.test(name);
 }
 
@@ -19,11 +21,11 @@ export function isLeftover(name: string): boolean {
  *
  * @returns Whether it stays, since somebody is writing it.
  */
-export async function removeLeftover(root: string, path: string, signal: AbortSignal | undefined): Promise<boolean> {
+async function removeLeftover(root: string, path: string, signal: AbortSignal | undefined): Promise<boolean> {
   const info = lstatOrNothing(path);
   const isAside = ASIDE_NAME.test(basename(path));
   if (info?.isFile && !isAside) return unlessHeld(path, () => Deno.removeSync(path));
-  if (info?.isDirectory && isAside) await new Removal(root, path, info).run(signal);
+  if (info?.isDirectory && isAside) await new Removal(root, path).run(info, signal);
   return false;
 }
 
@@ -63,4 +65,59 @@ export async function removeWithLeftovers(
   directory.check();
   Deno.removeSync(path);
   moved(path);
+}
+
+/** What nobody has touched for so long was given up, in ms: a week. */
+const ABANDONED_MS = 7 * 24 * 3600 * 1000;
+
+/** Whether something was given up. A time that is as far ahead was set by somebody, or by a clock that was wrong. */
+function isAbandoned({ mtime }: Deno.FileInfo): boolean {
+  // A time that no date can hold compares with nothing.
+  return mtime !== null && !(Math.abs(Date.now() - mtime.getTime()) < ABANDONED_MS);
+}
+
+/**
+ * Removes what was given up from a real directory, and with `recursive` from those below: partial files, and what
+ * interrupted removals have left. What may not be opened is left alone.
+ *
+ * @throws What happens when the directory itself cannot be read.
+ */
+export async function sweep(root: string, top: string, { recursive, signal }: RecursiveOptions): Promise<void> {
+  using waiting = new WaitingDirectories();
+  const sweepOne = async (path: string) => {
+    const info = lstatOrNothing(path);
+    if (!info?.isDirectory || signal?.aborted) return;
+    const directory = new PinnedDirectory(path, info);
+    for await (const part of entriesOf(directory)) {
+      for (const { name, isDirectory } of part) {
+        if (isLeftover(name)) await sweepLeftover(root, directory, name, signal);
+        // Where there is no memory to have it wait, at once.
+        else if (recursive && isDirectory && !waiting.add(join(path, name))) await sweepBelow(join(path, name));
+      }
+      await takeTurn();
+      if (signal?.aborted) return;
+    }
+  };
+  // One that is gone, was moved, or may not be read is left out.
+  const sweepBelow = (path: string): Promise<void> => sweepOne(path).catch(() => {});
+  await sweepOne(top);
+  for (let next = waiting.next(); next !== undefined; next = waiting.next()) await sweepBelow(next);
+  throwIfAborted(signal);
+}
+
+/** Removes something that an upload or a removal has left, if it was given up and nobody is writing it. */
+async function sweepLeftover(
+  root: string,
+  directory: PinnedDirectory,
+  name: string,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  directory.check();
+  const path = join(directory.path, name);
+  try {
+    const info = lstatOrNothing(path);
+    if (info && isAbandoned(info)) await removeLeftover(root, path, signal);
+  } catch {
+    // It is somebody else's, or gone: there is nothing to do about it, and the others do not depend on it.
+  }
 }

@@ -2,7 +2,7 @@ import { basename, dirname, join, SEPARATOR } from "@std/path";
 import { FerryError } from "../../core/errors.ts";
 import { isReserved, type RemotePath, ROOT } from "../../core/remote_path.ts";
 import { type Found, type Location, lstatOrNothing, realPathOrNothing, targetOrNothing } from "./lookup.ts";
-import { isKnownDirectory, rememberDirectory } from "./moment.ts";
+import { isKnownDirectory, rememberDirectory } from "./watch.ts";
 
 /** Where something is or shall be: the real path of a directory, and a name in it. */
 type Place = Omit<Location, "info">;
@@ -72,11 +72,12 @@ export class Locator {
     // Most often only the last one is missing, or none.
     if (parents && (path === ROOT || this.#directory(split(path)[0]) === undefined)) {
       const descent = this.#descend(path);
-      if (descent.isBlocked) throw new FerryError("AlreadyExists", "it exists already");
+      if (descent.isBlocked) throw inTheWay(descent.names.length === 1 ? "it" : "part of the path");
       return descent;
     }
     const { directory, name, info } = this.locateToAdd(path);
-    if (info && !(parents && info.isDirectory)) throw new FerryError("AlreadyExists", "it exists already");
+    if (info && !parents) throw new FerryError("AlreadyExists", "it exists already");
+    if (info && !info.isDirectory) throw inTheWay("it");
     return { directory, names: info ? [] : [name] };
   }
 
@@ -149,21 +150,22 @@ export class Locator {
     for (const [i, name] of names.entries()) {
       const place = join(directory, name);
       const info = look(place);
-      const below = info?.isDirectory ? place : info?.isSymlink ? this.#directoryBehind(place) : undefined;
-      if (below === undefined) return { directory, names: names.slice(i), isBlocked: info !== undefined };
-      directory = below;
+      const behind = info?.isSymlink ? this.followLink(place) : undefined;
+      if (info?.isDirectory) directory = place;
+      else if (behind?.info.isDirectory) directory = join(behind.directory, behind.name);
+      else return { directory, names: names.slice(i), isBlocked: info !== undefined };
     }
     return { directory, names: [], isBlocked: false };
-  }
-
-  #directoryBehind(link: string): string | undefined {
-    const real = targetOrNothing(link);
-    return real !== undefined && this.#serves(real) && look(real)?.isDirectory ? real : undefined;
   }
 }
 
 function notFound(): FerryError {
   return new FerryError("NotFound", "no such file or directory");
+}
+
+/** The failure to make a directory where something else is. */
+function inTheWay(what: string): FerryError {
+  return new FerryError("AlreadyExists", `${what} exists already and is not a directory`);
 }
 
 /** What is at `path`, or undefined when nothing is, or nothing that we may look at. */

@@ -1,7 +1,7 @@
 import { setTimeout } from "node:timers/promises";
 import { join } from "@std/path";
 import { FerryError, toFerryError } from "../../core/errors.ts";
-import { endMoment } from "./moment.ts";
+import { endMoment } from "./watch.ts";
 import { mtimeMs } from "./system_metadata.ts";
 
 /** Where a path leads: `info` is what is there now, or undefined when there is nothing. */

@@ -6,7 +6,7 @@ import { throwIfAborted } from "../../core/unless_aborted.ts";
 import { ENTRIES_PER_STEP, entriesOf } from "./entries.ts";
 import { lstatOrNothing } from "./lookup.ts";
 import { PinnedDirectory } from "./pinned_directory.ts";
-import { WaitingDirectories } from "./waiting_directories.ts";
+import { WaitingDirectories } from "./name_budget.ts";
 import { Watch } from "./watch.ts";
 
 /** How far down a directory reaches; it holds as long as this process changes nothing in it. */

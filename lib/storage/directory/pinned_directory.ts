@@ -4,8 +4,8 @@ import { isSameFile, lstatOrNothing, realPathOrNothing } from "./lookup.ts";
 import { isLonger, MAX_SYSTEM_PATH_BYTES } from "../../core/remote_path.ts";
 
 /**
- * The real path of a directory that is deeper is not asked for: that takes the square of the depth, 50 ms for 1,900
- * names. Clients cannot make anything so deep; and it is the same directory when it has the same inode.
+ * The real path of a deeper directory is not asked for: that takes the square of the depth, 50 ms for 1,900 names. Clients
+ * cannot make anything so deep; and it is the same directory when it has the same inode.
  */
 const MAX_REAL_PATH_DEPTH = 256;
 
@@ -19,10 +19,7 @@ export class PinnedDirectory {
   readonly #info: Deno.FileInfo;
   readonly #isVeryDeep: boolean;
 
-  /**
-   * @param path Its real path.
-   * @param info What `lstat` says of it in this step.
-   */
+  /** @param info What `lstat` says of it in this step. */
   constructor(path: string, info: Deno.FileInfo) {
     this.path = path;
     this.#info = info;
@@ -31,9 +28,8 @@ export class PinnedDirectory {
   }
 
   /**
-   * To be called at the beginning of each synchronous step.
+   * To be called at the beginning of each synchronous step. Gives what `lstat` says of it now.
    *
-   * @returns What `lstat` says of it now.
    * @throws {FerryError} `Changed` when it is not there any more, or there is a link on the way to it.
    */
   check(): Deno.FileInfo {
@@ -54,10 +50,10 @@ export class PinnedDirectory {
    *
    * @throws The system's error when it may not.
    */
-  checkInside(): Deno.FileInfo {
+  checkInside(): void {
     const inside = this.path + SEPARATOR + ".";
     // Where that is too long, so is the path of everything in it.
-    return this.#compare(isLonger(inside, MAX_SYSTEM_PATH_BYTES) ? this.path : inside);
+    this.#compare(isLonger(inside, MAX_SYSTEM_PATH_BYTES) ? this.path : inside);
   }
 
   #compare(path: string): Deno.FileInfo {

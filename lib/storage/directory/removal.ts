@@ -47,29 +47,23 @@ interface Level {
 export class Removal {
   readonly #root: string;
   readonly #top: string;
-  readonly #info: Deno.FileInfo;
   readonly #levels: Level[] = [];
   /** Where directories are moved that are too deep, near the top; made when it is needed. */
   #aside: PinnedDirectory | undefined;
   #movedAside = 0;
 
-  /**
-   * @param root The real path of the served directory.
-   * @param top The real path of the directory to remove, as it is in this synchronous step.
-   */
-  constructor(root: string, top: string, info: Deno.FileInfo) {
+  /** @param root The real path of the served directory. @param top That of the directory to remove. */
+  constructor(root: string, top: string) {
     this.#root = root;
     this.#top = top;
-    this.#info = info;
   }
 
   /**
-   * To be called in the step in which the directory was looked at.
-   *
+   * @param info What the directory is in this synchronous step.
    * @throws {FerryError} `Changed` when a directory that is being emptied is moved; `NotEmpty` when others keep adding.
    */
-  async run(signal: AbortSignal | undefined): Promise<void> {
-    this.#enter(this.#top, this.#info);
+  async run(info: Deno.FileInfo, signal: AbortSignal | undefined): Promise<void> {
+    this.#enter(this.#top, info);
     for (let level = this.#next(); level; level = this.#next()) {
       if (level.entries || level.isSmall) this.#step();
       else level.entries = await readSome(level.directory.path, this.#room());

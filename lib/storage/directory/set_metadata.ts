@@ -2,14 +2,14 @@ import { closeSync, constants, fchmodSync, fstatSync, openSync } from "node:fs";
 import { join } from "@std/path";
 import type { MetadataChange } from "../storage.ts";
 import { type Found, isInPlace, isSameFile } from "./lookup.ts";
-import { PERMISSION_BITS } from "./system_metadata.ts";
+import { narrowed } from "./system_metadata.ts";
 
 /** Opens without waiting for the other end of a pipe that somebody puts in the place just now. */
 const READ_AT_ONCE = constants.O_RDONLY | constants.O_NONBLOCK;
 
 /**
  * Sets the time and the permission bits of what was found in this synchronous step, through handles: nothing else is
- * changed when somebody puts a link in its place just now. Gives undefined when something else is there.
+ * changed when somebody puts a link in its place just now. Gives undefined if something else is there.
  */
 export function setMetadata(found: Found, change: MetadataChange): true | undefined {
   const place = join(found.directory, found.name);
@@ -19,7 +19,7 @@ export function setMetadata(found: Found, change: MetadataChange): true | undefi
     if (!isSameFile(fstatSync(fd), found.info) || !isInPlace(found)) return undefined;
     // First, as long as it may be opened.
     if (change.mtimeMs !== undefined && !setTimeOf(place, found, change.mtimeMs)) return undefined;
-    if (change.mode !== undefined) fchmodSync(fd, change.mode & PERMISSION_BITS | specialBits(found.info));
+    if (change.mode !== undefined) fchmodSync(fd, narrowed(found.info, change.mode) | specialBits(found.info));
     return true;
   } finally {
     closeSync(fd);

@@ -3,7 +3,7 @@ import { FerryError } from "../../core/errors.ts";
 import { isSmall } from "./entries.ts";
 import { costOf, type NameBudget } from "./name_budget.ts";
 import { compareUtf8, sortUtf8 } from "../../core/listing_order.ts";
-import { isReserved } from "../../core/remote_path.ts";
+import { isLonger, isReserved } from "../../core/remote_path.ts";
 import { throwIfAborted } from "../../core/unless_aborted.ts";
 import type { PinnedDirectory } from "./pinned_directory.ts";
 import { Watch } from "./watch.ts";
@@ -11,8 +11,11 @@ import { Watch } from "./watch.ts";
 /** So many names are sorted at once; enough for the first frame of a listing. */
 const NAMES_AT_ONCE = 2048;
 
-/** After so many names that were read or compared others get their turn. */
+/** After so many names that were read others get their turn, */
 const NAMES_PER_TURN = 1024;
+
+/** or after so many that were compared. */
+const COMPARED_PER_TURN = 8 * NAMES_PER_TURN;
 
 /** To see where a link leads takes as long as to read so many names. */
 const NAMES_PER_LINK = 16;
@@ -32,8 +35,8 @@ const MIN_WINDOW = 256;
 /** What a directory's names are read with. */
 export interface NameOptions {
   readonly budget: NameBudget;
-  /** Whether a name is to be left out. */
-  readonly leavesOut: (name: string) => boolean;
+  /** Longer names are left out: their paths would be too long to be opened. */
+  readonly maxNameBytes: number;
   /** Whether a link leads to a directory, for clients. */
   readonly leadsToDirectory: (name: string) => boolean;
   /** Asks for memory, which others of the same listing may be able to spare; gives false when there is none. */
@@ -43,17 +46,22 @@ export interface NameOptions {
 
 /**
  * The names of what is in a directory, a directory's with a `/` at its end, in the order of listings, Ferry's own left
- * out. All of them are held, sorted piece by piece so
- * that the first of very many need not wait for all, or, where there is no memory for them, only the next ones; then the
- * directory is read again for those that follow.
+ * out. All of them are held, sorted piece by piece so that the first of very many need not wait for all, or, where there
+ * is no memory for them, only the next ones; then the directory is read again for those that follow.
  */
 export class SortedNames {
+  /** Whether a name was left out for its length. */
+  isIncomplete = false;
   readonly #directory: PinnedDirectory;
   readonly #options: NameOptions;
   /** What comes next, the last of them first. */
   #next: string[] = [];
   /** What comes after that: pieces not sorted in themselves, the last of them first. */
   #pieces: string[][] = [];
+  /** What is being read: all names, or, where there is no memory for them, those that come first. */
+  #reading: string[] = [];
+  /** The first name that was left out of that. */
+  #bound: string | undefined;
   /** The bytes that are counted for all that is held. */
   #cost = 0;
   /** The name that was given out last. */
@@ -85,9 +93,9 @@ export class SortedNames {
   readAtOnce(): boolean {
     const entries = [...Deno.readDirSync(this.#directory.path)];
     if (entries.filter(({ isSymlink }) => isSymlink).length > MAX_LINKS_AT_ONCE) return false;
-    const reading = new Reading(this.#last, this.#options);
-    for (const entry of entries) reading.add(entry);
-    this.#hold(reading);
+    this.drop();
+    for (const entry of entries) this.#add(entry);
+    this.#endReading();
     if (this.#pieces[0] && this.#pieces[0].length <= NAMES_AT_ONCE) this.#sort(this.#pieces.pop() ?? []);
     return true;
   }
@@ -104,38 +112,34 @@ export class SortedNames {
 
   /** Holds nothing any more; what was not given out is read again when it is needed. Gives false if nothing was held. */
   drop(): boolean {
-    if (this.#cost === 0) return false;
     if (this.#next.length > 0 || this.#pieces.length > 0) this.#hasMore = true;
     this.#next = [];
     this.#pieces = [];
+    this.#reading = [];
+    this.#bound = undefined;
     this.#options.budget.give(this.#cost);
+    const hasHeld = this.#cost > 0;
     this.#cost = 0;
-    return true;
+    return hasHeld;
   }
 
   async #read(): Promise<void> {
-    this.drop();
     if (isSmall(this.#directory.check()) && this.readAtOnce()) {
       this.#directory.check();
       return;
     }
     for (let i = 0; i < MAX_OPENINGS; i++) {
-      const reading = new Reading(this.#last, this.#options);
-      try {
-        if (!await this.#readInto(reading)) continue;
-        this.#directory.check();
-        this.#directory.checkInside();
-        return this.#hold(reading);
-      } catch (error) {
-        this.#options.budget.give(reading.cost);
-        throw error;
-      }
+      this.drop();
+      if (!await this.#readLarge()) continue;
+      this.#directory.check();
+      this.#directory.checkInside();
+      return this.#endReading();
     }
     throw new FerryError("Changed", "the directory was moved meanwhile; try again");
   }
 
   /** Reads a large directory. Gives false when it was moved, so that perhaps another was opened in its place. */
-  async #readInto(reading: Reading): Promise<boolean> {
+  async #readLarge(): Promise<boolean> {
     using watch = new Watch(this.#directory.path);
     this.#directory.check();
     let isOpen = false;
@@ -145,7 +149,7 @@ export class SortedNames {
         // From the first name on it is open, and stays the same wherever it is moved.
         if (!isOpen && watch.hasMoved) return false;
         isOpen = true;
-        reading.add(entry);
+        this.#add(entry);
         work += entry.isSymlink ? NAMES_PER_LINK : 1;
         if (work < NAMES_PER_TURN) continue;
         work = 0;
@@ -160,10 +164,51 @@ export class SortedNames {
     return isOpen || !watch.hasMoved;
   }
 
-  #hold({ names, cost, isComplete }: Reading): void {
-    this.#pieces = names.length > 0 ? [names] : [];
-    this.#cost = cost;
-    this.#hasMore = !isComplete;
+  #endReading(): void {
+    if (this.#reading.length > 0) this.#pieces = [this.#reading];
+    this.#reading = [];
+    this.#hasMore = this.#bound !== undefined;
+  }
+
+  #add(entry: Deno.DirEntry): void {
+    const { name } = entry;
+    if (isReserved(name)) return;
+    const key = this.#isDirectory(entry) ? `${name}/` : name;
+    if (this.#isPast(key) || this.#isBeyond(key)) return;
+    if (isLonger(name, this.#options.maxNameBytes)) {
+      this.isIncomplete = true;
+      return;
+    }
+    const cost = costOf(key);
+    while (!this.#options.budget.take(cost)) {
+      if (this.#reading.length >= MIN_WINDOW || !this.#options.spare()) this.#halve();
+      if (this.#isBeyond(key)) return;
+    }
+    this.#reading.push(key);
+    this.#cost += cost;
+  }
+
+  /** Whether it is one for clients; a link is followed only when it is wanted if it leads to one or if it does not. */
+  #isDirectory({ name, isDirectory, isSymlink }: Deno.DirEntry): boolean {
+    if (!isSymlink) return isDirectory;
+    return !this.#isPast(`${name}/`) && !this.#isBeyond(name) && this.#options.leadsToDirectory(name);
+  }
+
+  #isPast(key: string): boolean {
+    return this.#last !== undefined && compareUtf8(key, this.#last) <= 0;
+  }
+
+  #isBeyond(key: string): boolean {
+    return this.#bound !== undefined && compareUtf8(key, this.#bound) >= 0;
+  }
+
+  /** Keeps the half of the names being read that comes first. */
+  #halve(): void {
+    const others = sortUtf8(this.#reading).splice(this.#reading.length >> 1);
+    this.#bound = others[0];
+    const cost = others.reduce((sum, name) => sum + costOf(name), 0);
+    this.#options.budget.give(cost);
+    this.#cost -= cost;
   }
 
   #sort(piece: string[]): void {
@@ -174,74 +219,14 @@ export class SortedNames {
   async #divide(piece: string[]): Promise<void> {
     const middle = middleOf(piece);
     const [lower, upper]: [string[], string[]] = [[], []];
-    for (let done = 0; done < piece.length;) {
-      const end = Math.min(piece.length, done + NAMES_PER_TURN * 8);
-      for (; done < end; done++) {
-        const name = piece[done] ?? "";
+    for (let done = 0; done < piece.length; done += COMPARED_PER_TURN) {
+      for (const name of piece.slice(done, done + COMPARED_PER_TURN)) {
         (compareUtf8(name, middle) < 0 ? lower : upper).push(name);
       }
       await takeTurn();
     }
     if (lower.length === 0) this.#sort(upper);
     else this.#pieces.push(upper, lower);
-  }
-}
-
-/** The names that are being read: all, or, where there is no memory for them, those that come first. */
-class Reading {
-  readonly #after: string | undefined;
-  readonly #options: NameOptions;
-  /** The first name that is not held. */
-  #bound: string | undefined;
-  names: string[] = [];
-  cost = 0;
-
-  /** @param after The name after which those come that are wanted; all are when it is undefined. */
-  constructor(after: string | undefined, options: NameOptions) {
-    this.#after = after;
-    this.#options = options;
-  }
-
-  /** Whether no name was left out for want of memory. */
-  get isComplete(): boolean {
-    return this.#bound === undefined;
-  }
-
-  add(entry: Deno.DirEntry): void {
-    const { name } = entry;
-    if (isReserved(name)) return;
-    const key = this.#isDirectory(entry) ? `${name}/` : name;
-    if (this.#isPast(key) || this.#isBeyond(key) || this.#options.leavesOut(name)) return;
-    const cost = costOf(key);
-    while (!this.#options.budget.take(cost)) {
-      if (this.names.length >= MIN_WINDOW || !this.#options.spare()) this.#halve();
-      if (this.#isBeyond(key)) return;
-    }
-    this.names.push(key);
-    this.cost += cost;
-  }
-
-  /** Whether it is one for clients; a link is followed only when it is wanted if it leads to one or if it does not. */
-  #isDirectory({ name, isDirectory, isSymlink }: Deno.DirEntry): boolean {
-    if (!isSymlink) return isDirectory;
-    return !this.#isPast(`${name}/`) && !this.#isBeyond(name) && this.#options.leadsToDirectory(name);
-  }
-
-  #isPast(key: string): boolean {
-    return this.#after !== undefined && compareUtf8(key, this.#after) <= 0;
-  }
-
-  #isBeyond(key: string): boolean {
-    return this.#bound !== undefined && compareUtf8(key, this.#bound) >= 0;
-  }
-
-  /** Keeps the half of the names that comes first. */
-  #halve(): void {
-    const others = sortUtf8(this.names).splice(this.names.length >> 1);
-    this.#bound = others[0];
-    const cost = others.reduce((sum, name) => sum + costOf(name), 0);
-    this.#options.budget.give(cost);
-    this.cost -= cost;
   }
 }
 

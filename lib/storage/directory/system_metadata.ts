@@ -9,6 +9,14 @@ export function mtimeMs(info: Deno.FileInfo): number {
 /** Who may read, write and execute; all other bits of a mode are never set for clients. */
 export const PERMISSION_BITS = 0o777;
 
+/** Its owner decides who else may do something with a file; nobody else does. */
+export const OWNERS = 0o700;
+
+/** The permission bits of `mode` for what is there: those for its group and for others only as far as it has them now. */
+export function narrowed(info: Deno.FileInfo, mode: number): number {
+  return mode & ((info.mode ?? mode) | OWNERS) & PERMISSION_BITS;
+}
+
 /** The permission bits; undefined where the system has none. */
 function permissions({ mode }: Deno.FileInfo): number | undefined {
   return mode === null || Deno.build.os === "windows" ? undefined : mode & PERMISSION_BITS;
@@ -56,6 +64,6 @@ export function entryOf(path: string, own: Deno.FileInfo, info: Deno.FileInfo | 
 
 /** What something is that is not served. Nobody learns from it whether there is something where a link leads. */
 function whatElse({ isSymlink, isFifo, isSocket }: Deno.FileInfo): string {
-  if (isSymlink) return "a link to nothing that is served here";
+  if (isSymlink) return "a link that leads nowhere, out of the directory, or to a special file";
   return isFifo ? "a pipe" : isSocket ? "a socket" : "a device";
 }

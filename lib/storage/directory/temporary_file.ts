@@ -2,7 +2,7 @@ import { hash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { dirname, join } from "@std/path";
 import { FerryError } from "../../core/errors.ts";
-import { PERMISSION_BITS, versionOf } from "./system_metadata.ts";
+import { narrowed, PERMISSION_BITS, versionOf } from "./system_metadata.ts";
 import { isSameFile, lstatOrNothing, realPathOrNothing, settled } from "./lookup.ts";
 import { RESERVED_PREFIX } from "../../core/remote_path.ts";
 
@@ -29,11 +29,9 @@ const ACCESS = { read: true, write: true };
 /** What the file's owner may do with it while it is written; one without that could not be opened again. */
 const OWNER_BITS = 0o600;
 
-/** Which permission bits the file shall have in the end. */
+/** Which permission bits the file shall have in the end, the usual ones if absent; and whether less those of the umask. */
 export interface OpenPermissions {
-  /** The usual ones when it is absent. */
   readonly mode?: number;
-  /** Whether what the umask takes away stays away. */
   readonly isMasked?: boolean;
 }
 
@@ -61,6 +59,15 @@ function make(path: string, { mode }: OpenPermissions): Deno.FsFile | undefined 
     if (error instanceof Deno.errors.AlreadyExists) return undefined;
     throw error;
   }
+}
+
+/** The permission bits that a file in a directory can be made with. Reading the umask would mean to change it. */
+function allowedBy(directory: string): number {
+  const path = join(directory, temporaryName("", crypto.randomUUID()));
+  using file = make(path, { mode: PERMISSION_BITS });
+  const mode = file?.statSync().mode ?? 0;
+  if (file) Deno.removeSync(path);
+  return mode;
 }
 
 /**
@@ -173,7 +180,7 @@ export class TemporaryFile {
       // The last holder may have renamed or removed the file between our open and our lock.
       const isInPlace = partial.inPlace() !== undefined;
       if (isHere && isInPlace) {
-        partial.#restrict(permissions);
+        partial.#restrict(permissions, isNew);
         return partial;
       }
       if (isNew && isInPlace) Deno.removeSync(path);
@@ -200,17 +207,19 @@ export class TemporaryFile {
     return named?.isFile && isSameFile(named, this.#own) ? named : undefined;
   }
 
-  /** Gives the file the permission bits that it shall have in the end. @param info What it is in this synchronous step. */
-  finish(info: Deno.FileInfo): void {
-    if (this.#finalMode !== undefined) this.#giveMode(info, this.#finalMode);
+  /** Gives the file the permission bits that it shall have in the end. Both are what they are in this synchronous step. */
+  finish(own: Deno.FileInfo, replaced: Deno.FileInfo | undefined): void {
+    const mode = this.#finalMode ?? own.mode;
+    if (mode !== null) this.#giveMode(own, replaced?.isFile ? narrowed(replaced, mode) : mode & PERMISSION_BITS);
   }
 
   /** Gives it those that it has while it is written. */
-  #restrict({ mode, isMasked = false }: OpenPermissions): void {
+  #restrict({ mode, isMasked = false }: OpenPermissions, isNew: boolean): void {
     if (mode === undefined || this.#own.mode === null) return;
-    // What it was made with shows what the umask allows.
+    // What it was made with shows what the umask allows, unless an earlier upload asked for less.
     const allowed = isMasked ? this.#own.mode : PERMISSION_BITS;
-    this.#finalMode = mode & allowed;
+    const isLess = !isNew && (mode & ~allowed) !== 0;
+    this.#finalMode = mode & (isLess ? allowedBy(dirname(this.path)) : allowed);
     this.#giveMode(this.#own, (mode | OWNER_BITS) & allowed);
   }
 

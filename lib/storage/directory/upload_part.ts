@@ -64,3 +64,17 @@ export class Part implements UploadPart {
     this.#file.file.close();
   }
 }
+
+/**
+ * A part of a file that was opened for it.
+ *
+ * @throws {FerryError} `TooLarge` for an offset that no file can have here.
+ */
+export function partAt(file: Deno.FsFile, offset: number, guard: Guard): Part {
+  try {
+    return new Part(file, offset, guard);
+  } catch (cause) {
+    file.close();
+    throw new FerryError("TooLarge", "the file is larger than the system allows", { cause });
+  }
+}

@@ -1,5 +1,5 @@
+import { setImmediate } from "node:timers";
 import { SEPARATOR } from "@std/path";
-import { endMoment } from "./moment.ts";
 
 /** What is watched now. There are only as many as there are operations under way that take several steps. */
 const watches = new Set<Watch>();
@@ -16,28 +16,20 @@ function isAtOrBelow(path: string, directory: string): boolean {
 export class Watch implements Disposable {
   /** The real path of the directory. */
   readonly path: string;
-  #hasMoved = false;
-  #hasChanged = false;
+  /** Whether it, or a directory above it, was moved or removed. */
+  hasMoved = false;
+  /** Whether it was moved or removed, or anything in it was moved, removed or made. */
+  hasChanged = false;
 
   constructor(path: string) {
     this.path = path;
     watches.add(this);
   }
 
-  /** Whether it, or a directory above it, was moved or removed. */
-  get hasMoved(): boolean {
-    return this.#hasMoved;
-  }
-
-  /** Whether it was moved or removed, or anything in it was moved, removed or made. */
-  get hasChanged(): boolean {
-    return this.#hasChanged;
-  }
-
   /** @param path The real path of what was moved or removed, or of what was made. */
   see(path: string, isGone: boolean): void {
-    if (isAtOrBelow(path, this.path)) this.#hasChanged = true;
-    if (isGone && isAtOrBelow(this.path, path)) this.#hasMoved = this.#hasChanged = true;
+    if (isAtOrBelow(path, this.path)) this.hasChanged = true;
+    if (isGone && isAtOrBelow(this.path, path)) this.hasMoved = this.hasChanged = true;
   }
 
   [Symbol.dispose](): void {
@@ -54,4 +46,27 @@ export function moved(path: string): void {
 /** To be called by whoever has made what has this real path now, in the same synchronous step. */
 export function added(path: string): void {
   for (const watch of watches) watch.see(path, false);
+}
+
+/**
+ * Real directories that were found in this turn of the event loop, some milliseconds. They are not looked at again: this
+ * process has not changed where their paths lead, and to look every time would only make the time shorter in which others
+ * can. Most often many files of one directory are used one after the other.
+ */
+const known = new Set<string>();
+
+/** Whether a real directory was found at this path, without a link on the way, at this moment. */
+export function isKnownDirectory(path: string): boolean {
+  return known.has(path);
+}
+
+/** @param path Where a real directory is, without a link on the way. */
+export function rememberDirectory(path: string): void {
+  if (known.size === 0) setImmediate(endMoment).unref();
+  known.add(path);
+}
+
+/** To be called by whoever changes where paths lead. */
+export function endMoment(): void {
+  known.clear();
 }

@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { NOT_ON_WINDOWS } from "../../helpers/places.ts";
 import { Served } from "../../helpers/raw.ts";
 import { scene } from "../../helpers/scene.ts";
 import { runClient, startClient, startServer } from "../../helpers/process.ts";
@@ -209,6 +210,28 @@ Deno.test("put sends several sources into a directory, and the others when one i
   const { news } = await other.run("put a.txt none.txt b.txt into", 5);
   assertStringIncludes(news, "none.txt");
   assertEquals(pathsIn(`${other.there}/into`), ["a.txt", "b.txt"]);
+});
+
+Deno.test("get -r and put -r say that the target is not a directory, and leave it as it is", async () => {
+  const tree: Tree = { "d/x": "x", "d/e/y": "y" };
+  await using got = await scene(tree, { t: "file" });
+  for (const options of ["-r", "-rn"]) {
+    assertMatch((await got.run(`get ${options} d t`, 1)).news, /^Cannot write ".*t": it is not a directory$/);
+  }
+  assertEquals(pathsIn(got.here), ["t"]);
+  await using put = await scene({ t: "file" }, tree);
+  const inTheWay = "exists already and is not a directory";
+  assertEquals((await put.run("put -r d t", 1)).news, `Cannot mkdir "t": it ${inTheWay}`);
+  assertEquals((await put.run("put -r d t/u", 1)).news, `Cannot mkdir "t/u": part of the path ${inTheWay}`);
+  assertEquals(pathsIn(put.there), ["t"]);
+});
+
+Deno.test("put -r says of a link that leads out only what is true here, too", NOT_ON_WINDOWS, async () => {
+  await using place = await scene({}, { "t/a": "a" });
+  Deno.symlinkSync("..", `${place.here}/t/up`);
+  const { news } = await place.run("put -r t", 1);
+  assertMatch(news, /^Cannot read ".*t\/up": a link that leads nowhere, out of the directory, or to a special file\n/);
+  assertEquals(pathsIn(place.there), ["t/", "t/a"]);
 });
 
 Deno.test("put refuses what is no file", async () => {

@@ -19,7 +19,7 @@ function servedWithClosed(): Promise<Served> {
 }
 
 /** The reason that is given, after the path of the directory as the user knows it. */
-const REASON = "something in it is missing: permission denied, or it lies too deep";
+const REASON = "permission denied, or something in it has too long a path";
 
 for (
   const [command, path, printed, copied] of [

@@ -65,6 +65,11 @@ Deno.test("AuditLog.write() writes nothing that a terminal would obey, and JSON 
   assertEquals([line?.path, line?.to, line?.detail, line?.address], [NASTY, NASTY, NASTY, NASTY]);
 });
 
+Deno.test("auditLine() says what a set has set", () => {
+  const { mtimeMs, mode } = JSON.parse(auditLine({ ...EVENT, command: "set", mtimeMs: 5000, mode: 0o777 }));
+  assertEquals([mtimeMs, mode], [5000, 0o777]);
+});
+
 Deno.test(
   "AuditLog makes the file for its owner only, and leaves another one's mode alone",
   NOT_ON_WINDOWS,

@@ -23,25 +23,35 @@ async function hasModes(storage: Storage): Promise<boolean> {
 
 /** Permission bits of what is stored and made. */
 export function testModes(define: Define): void {
-  define("upload", "gives a file the permission bits that were asked for, new or replaced", async (storage) => {
-    if (!await hasModes(storage)) return;
-    for (const mode of MODES) {
-      for (const name of ["same", `new-${mode}`]) {
+  define(
+    "upload",
+    "gives a file the permission bits that were asked for, and to one that replaces another no more",
+    async (storage) => {
+      if (!await hasModes(storage)) return;
+      for (const mode of MODES) {
+        const name = `new-${mode}`;
         await store(storage, name, "content", { mode });
         assertEquals(await modeOf(storage, name), mode);
         assertEquals(await textOf(storage, name), "content");
+        const listed = (await entriesOf(storage)).find(({ path }) => path === name);
+        assertEquals(listed?.mode, mode);
+        for (const other of MODES) {
+          await storage.remove(at(name));
+          await store(storage, name, "old", { mode });
+          await store(storage, name, "content", { mode: other });
+          assertEquals(await modeOf(storage, name), mode & (other | 0o700));
+          assertEquals(await textOf(storage, name), "content");
+        }
       }
-    }
-    const listed = (await entriesOf(storage)).find(({ path }) => path === "same");
-    assertEquals(listed?.mode, MODES.at(-1));
-  });
+    },
+  );
 
   define("upload", "keeps the permission bits of what it replaces when none are asked for", async (storage) => {
     if (!await hasModes(storage)) return;
     for (const mode of MODES) {
-      await store(storage, "a", "old", { mode });
-      await store(storage, "a", "new");
-      assertEquals(await modeOf(storage, "a"), mode);
+      await store(storage, `a${mode}`, "old", { mode });
+      await store(storage, `a${mode}`, "new");
+      assertEquals(await modeOf(storage, `a${mode}`), mode);
     }
   });
 
@@ -63,32 +73,38 @@ export function testModes(define: Define): void {
 
 /** Setting time and permission bits, in places that can. */
 export function testSetMetadata(define: Define): void {
-  define("setMetadata", "sets the time and the permission bits of a file or directory", async (storage) => {
-    if (!storage.setMetadata) return;
-    await store(storage, "a", "content", { mode: 0o644 });
-    await storage.mkdir(at("d"), { mode: 0o755 });
-    await store(storage, "d/b", "content");
-    for (const path of ["a", "d"]) {
-      const { mode: usual } = await storage.stat(at(path));
-      for (const mtimeMs of [BEFORE, 0, 1, Date.UTC(2037, 0, 1, 0, 0, 0, 999)]) {
-        await storage.setMetadata(at(path), { mtimeMs });
-        const metadata = await storage.stat(at(path));
-        assertEquals([metadata.mtimeMs, metadata.mode], [mtimeMs, usual]);
+  define(
+    "setMetadata",
+    "sets the time, and the permission bits so that nobody but the owner gets more",
+    async (storage) => {
+      if (!storage.setMetadata) return;
+      await store(storage, "a", "content", { mode: 0o644 });
+      await storage.mkdir(at("d"), { mode: 0o755 });
+      await store(storage, "d/b", "content");
+      for (const path of ["a", "d"]) {
+        const { mode: usual } = await storage.stat(at(path));
+        for (const mtimeMs of [BEFORE, 0, 1, Date.UTC(2037, 0, 1, 0, 0, 0, 999)]) {
+          await storage.setMetadata(at(path), { mtimeMs });
+          const metadata = await storage.stat(at(path));
+          assertEquals([metadata.mtimeMs, metadata.mode], [mtimeMs, usual]);
+        }
+        const { mtimeMs } = await storage.stat(at(path));
+        for (const mode of [0o544, 0o777, 0o740, 0o555, 0o500, 0o755]) {
+          const { mode: before = 0 } = await storage.stat(at(path));
+          await storage.setMetadata(at(path), { mode });
+          const metadata = await storage.stat(at(path));
+          const narrowed = mode & (before | 0o700);
+          assertEquals([metadata.mtimeMs, metadata.mode], [mtimeMs, usual === undefined ? undefined : narrowed]);
+        }
+        await storage.setMetadata(at(path), { mtimeMs: BEFORE, mode: 0o700 });
+        const both = await storage.stat(at(path));
+        assertEquals([both.mtimeMs, both.mode], [BEFORE, usual === undefined ? undefined : 0o700]);
+        await storage.setMetadata(at(path), {});
+        assertEquals(await storage.stat(at(path)), both);
       }
-      const { mtimeMs } = await storage.stat(at(path));
-      for (const mode of [0o500, 0o700, 0o777]) {
-        await storage.setMetadata(at(path), { mode });
-        const metadata = await storage.stat(at(path));
-        assertEquals([metadata.mtimeMs, metadata.mode], [mtimeMs, usual === undefined ? undefined : mode]);
-      }
-      await storage.setMetadata(at(path), { mtimeMs: BEFORE, mode: 0o700 });
-      const both = await storage.stat(at(path));
-      assertEquals([both.mtimeMs, both.mode], [BEFORE, usual === undefined ? undefined : 0o700]);
-      await storage.setMetadata(at(path), {});
-      assertEquals(await storage.stat(at(path)), both);
-    }
-    assertEquals([await textOf(storage, "a"), await namesOf(storage, "d")], ["content", ["b"]]);
-  });
+      assertEquals([await textOf(storage, "a"), await namesOf(storage, "d")], ["content", ["b"]]);
+    },
+  );
 
   define("setMetadata", "fails for what is not there", async (storage) => {
     if (!storage.setMetadata) return;

@@ -47,7 +47,7 @@ Deno.test("DirectoryStorage never opens a FIFO", async () => {
   assertEquals((await entriesOf(served.storage)).map(({ path, reason }) => [path, reason]), [
     ["fifo", "a pipe"],
     ["file", undefined],
-    ["link", "a link to nothing that is served here"],
+    ["link", "a link that leads nowhere, out of the directory, or to a special file"],
   ]);
 });
 
@@ -127,8 +127,8 @@ Deno.test("DirectoryStorage hides a reserved directory also behind a link to it"
   await Deno.symlink("nowhere", inside("dangling"));
   const entries = await entriesOf(storage, "", true);
   assertEquals(entries.map(({ path, kind, reason }) => [path, kind, reason]), [
-    ["dangling", "other", "a link to nothing that is served here"],
-    ["link", "other", "a link to nothing that is served here"],
+    ["dangling", "other", "a link that leads nowhere, out of the directory, or to a special file"],
+    ["link", "other", "a link that leads nowhere, out of the directory, or to a special file"],
   ]);
   await assertFailsWith("NotFound", () => storage.stat(at("link")));
   await assertFailsWith("NotFound", () => storage.stat(at("link/file")));

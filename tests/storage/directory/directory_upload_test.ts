@@ -83,6 +83,37 @@ Deno.test("a part far away blocks no name: what is kept is not looked at beyond 
   assert(covered >= SIZE && covered < SIZE + MAX_DISK_BLOCK_BYTES, `${covered} of ${SIZE}`);
 });
 
+/** Whether the file system lets a file have a byte there. */
+function canSeek(directory: string, offset: number): boolean {
+  using file = Deno.createSync(`${directory}/probe`);
+  try {
+    return file.seekSync(offset, Deno.SeekMode.Start) === offset;
+  } catch {
+    return false;
+  }
+}
+
+Deno.test("a part where no file can have a byte is TooLarge, and the upload goes on", async () => {
+  await using served = await Served.with();
+  await using dir = await tempDir();
+  using peer = await RawPeer.greeted(served.address);
+  using other = await RawPeer.greeted(served.address);
+  await peer.send("request", { command: "put", path: "f", shared: true });
+  const { upload } = (await peer.receive())?.value as { upload?: string };
+  for (const offset of [2 ** 44, 2 ** 53 - 2]) {
+    const wanted = canSeek(dir.path, offset) ? "ok" : "TooLarge";
+    await other.sendAll(
+      ["request", { command: "part", upload, offset }],
+      ["data", new Uint8Array()],
+      ["end", { size: 0 }],
+    );
+    assertEquals((await other.answer()).outcome, wanted);
+  }
+  await peer.sendAll(["data", new Uint8Array(5)], ["end", { size: 5 }]);
+  assertEquals((await peer.answer()).outcome, "ok");
+  await assertFile(served.join("f"), "\0".repeat(5));
+});
+
 Deno.test("a shared put without a size whose ranges leave a gap is no file, and is cut to its beginning", async () => {
   await using served = await Served.with();
   using host = await RawPeer.greeted(served.address);

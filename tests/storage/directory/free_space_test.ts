@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertGreater, assertStringIncludes } from "@std/assert";
 import { statfsSync } from "node:fs";
 import { DirectoryStorage } from "../../../lib/storage/directory/directory_storage.ts";
-import { requireSpace } from "../../../lib/storage/directory/free_space.ts";
+import { requireSpace } from "../../../lib/storage/directory/directory_upload.ts";
 import { assertThrowsCode } from "../../helpers/failures.ts";
 import { failsWith, namesIn, Served } from "../../helpers/raw.ts";
 import { at, partOf } from "../../helpers/storage.ts";

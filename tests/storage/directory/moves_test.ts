@@ -1,6 +1,8 @@
 import { assertEquals } from "@std/assert";
 import { FerryError } from "../../../lib/core/errors.ts";
+import { assertFailsWith } from "../../helpers/failures.ts";
 import { INSIDE, type Moments, Moving } from "../../helpers/moving.ts";
+import { serveTemp } from "../../helpers/served.ts";
 import { at, namesOf } from "../../helpers/storage.ts";
 
 /** Few files are read at once and dealt with in one step; many take many steps, and their directory is read in parts. */
@@ -151,3 +153,20 @@ for (const comesBack of [true, false]) {
     },
   });
 }
+
+Deno.test("DirectoryStorage looks again where a directory was that has been moved, in the same turn, too", async () => {
+  await using served = await serveTemp();
+  for (const name of ["d", "e", "g"]) Deno.mkdirSync(served.inside(name));
+  for (const path of ["d/f", "e/f", "g/f"]) Deno.writeTextFileSync(served.inside(path), "f");
+  const { storage } = served;
+  // Nothing here waits for more than promises that are fulfilled already.
+  assertEquals((await storage.stat(at("d/f"))).kind, "file");
+  await storage.rename(at("d"), at("moved"));
+  await storage.rename(at("e/f"), at("d"));
+  await assertFailsWith("NotFound", () => storage.stat(at("d/f")));
+  assertEquals((await storage.stat(at("g/f"))).kind, "file");
+  await storage.remove(at("g/f"));
+  await storage.remove(at("g"));
+  await storage.rename(at("moved/f"), at("g"));
+  await assertFailsWith("NotFound", () => storage.stat(at("g/f")));
+});

@@ -62,9 +62,15 @@ Deno.test(
       [0o000, 0o000, 0o600, 0o000],
       [0o7777, 0o000, 0o777, 0o777],
     ] as const;
-    for (const replaces of [false, true]) {
-      for (const [mode, umask, meanwhile, end] of cases) {
-        if (replaces) await store(storage, "a", "old", { mode: 0o640 });
+    for (const replaced of [undefined, 0o640, 0o464]) {
+      for (const [mode, umask, asNew, atLast] of cases) {
+        if (replaced !== undefined) {
+          await store(storage, "a", "old");
+          Deno.chmodSync(inside("a"), replaced);
+        }
+        // Those of a file that is replaced, whatever the umask, but for nobody else any more than was asked for.
+        const end = replaced === undefined ? atLast : replaced & (mode | 0o700);
+        const meanwhile = replaced === undefined ? asNew : end | 0o600;
         const opening = withUmask(umask, () => storage.upload(at("a"), { mode }));
         const upload = await opening;
         assertEquals(bitsOf(inside(temporaryName("a"))), meanwhile, mode.toString(8));
@@ -81,9 +87,12 @@ Deno.test(
 Deno.test("DirectoryStorage.upload() changes no bits that are right already", NOT_ON_WINDOWS, async () => {
   await using served = await serveTemp();
   for (const mode of [undefined, 0o600, 0o644, 0o755]) {
-    assertEquals(await countChmods(() => store(served.storage, "a", "x", { mode })), 0);
+    // New, then replaced.
+    for (let i = 0; i < 2; i++) {
+      assertEquals(await countChmods(() => store(served.storage, `a${mode}`, "x", { mode })), 0);
+    }
   }
-  assertEquals(await countChmods(() => store(served.storage, "a", "x", { mode: 0o444 })), 1);
+  assertEquals(await countChmods(() => store(served.storage, "b", "x", { mode: 0o444 })), 1);
 });
 
 Deno.test(
@@ -99,6 +108,25 @@ Deno.test(
       await upload.write(new Uint8Array(5));
       await upload.commit();
       assertEquals(bitsOf(inside("a")), end);
+      await Deno.remove(inside("a"));
+    }
+  },
+);
+
+Deno.test(
+  "DirectoryStorage.upload() gives a file the bits of the upload that completes it, not of the one that began it",
+  NOT_ON_WINDOWS,
+  async () => {
+    await using served = await serveTemp();
+    const { storage, inside } = served;
+    for (const [bits, mode, umask, end] of [[0o644, 0o755, 0o022, 0o755], [0o600, 0o666, 0o027, 0o640]] as const) {
+      const kept = await leavePart(served, bits);
+      const upload = await withUmask(umask, () => storage.upload(at("a"), { size: 10, offset: 5, kept, mode }));
+      // Something of the earlier upload may still be in it.
+      assertEquals(bitsOf(inside(temporaryName("a"))), bits);
+      await upload.write(new Uint8Array(5));
+      await upload.commit();
+      assertEquals([bitsOf(inside("a")), [...Deno.readDirSync(inside("."))].length], [end, 1]);
       await Deno.remove(inside("a"));
     }
   },
@@ -125,6 +153,27 @@ Deno.test(
   },
 );
 
+Deno.test(
+  "DirectoryStorage.upload() shows a file to nobody who may not read the one that it replaces in the end",
+  NOT_ON_WINDOWS,
+  async () => {
+    await using served = await serveTemp();
+    const { storage, inside } = served;
+    for (const mode of [undefined, 0o644, 0o444]) {
+      for (const wasThere of [true, false]) {
+        if (wasThere) await store(storage, "a", "old", { mode: 0o644 });
+        const upload = await storage.upload(at("a"), { mode });
+        await upload.write(new Uint8Array(5));
+        if (!wasThere) await store(storage, "a", "old", { owner: "somebody else" });
+        Deno.chmodSync(inside("a"), 0o600);
+        await upload.commit();
+        assertEquals(bitsOf(inside("a")) & 0o077, 0, `${mode}`);
+        await Deno.remove(inside("a"));
+      }
+    }
+  },
+);
+
 Deno.test("DirectoryStorage.mkdir() heeds the umask", NOT_ON_WINDOWS, async () => {
   await using served = await serveTemp();
   const { storage, inside } = served;
@@ -140,7 +189,7 @@ Deno.test("DirectoryStorage.setMetadata() sets no bits but those for permissions
   await storage.mkdir(at("d"));
   for (const name of ["a", "d"]) {
     await storage.setMetadata(at(name), { mode: 0o7711 });
-    assertEquals(bitsOf(inside(name)), 0o711);
+    assertEquals(bitsOf(inside(name)), name === "a" ? 0o700 : 0o711);
   }
   Deno.chmodSync(inside("a"), 0o4755);
   Deno.chmodSync(inside("d"), 0o3755);
@@ -149,15 +198,40 @@ Deno.test("DirectoryStorage.setMetadata() sets no bits but those for permissions
   assertEquals([bitsOf(inside("a")), bitsOf(inside("d"))], [0o700, 0o3700]);
 });
 
+Deno.test("DirectoryStorage.setMetadata() gives nobody but the owner any rights", NOT_ON_WINDOWS, async () => {
+  await using served = await serveTemp();
+  const { storage, inside } = served;
+  await store(storage, "a", "x");
+  await storage.mkdir(at("d"));
+  for (const name of ["a", "d"]) {
+    const cases = [
+      // The bits before, those asked for, and those after.
+      [0o700, 0o777, 0o700],
+      [0o500, 0o755, 0o700],
+      [0o755, 0o555, 0o555],
+      [0o750, 0o777, 0o750],
+      [0o751, 0o706, 0o700],
+      [0o644, 0o600, 0o600],
+      [0o2755, 0o7777, name === "a" ? 0o755 : 0o2755],
+    ] as const;
+    for (const [before, mode, after] of cases) {
+      Deno.chmodSync(inside(name), before);
+      await withUmask(0, () => storage.setMetadata(at(name), { mode }));
+      assertEquals(bitsOf(inside(name)), after, `${name} ${before.toString(8)} ${mode.toString(8)}`);
+    }
+  }
+});
+
 Deno.test("DirectoryStorage.setMetadata() follows links that stay inside, and no others", NOT_ON_WINDOWS, async () => {
   await using served = await serveTemp();
   const { storage, inside, outside } = served;
   await storage.mkdir(at("d"));
   await store(storage, "d/a", "x");
+  Deno.chmodSync(inside("d/a"), 0o666);
   await Deno.symlink("d/a", inside("link"));
   await Deno.symlink("d", inside("link-to-d"));
   for (
-    const [name, target, mode] of [["link", "d/a", 0o600], ["link-to-d/a", "d/a", 0o640], [
+    const [name, target, mode] of [["link", "d/a", 0o640], ["link-to-d/a", "d/a", 0o600], [
       "link-to-d",
       "d",
       0o700,

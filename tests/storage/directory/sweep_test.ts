@@ -114,3 +114,12 @@ Deno.test("DirectoryStorage.sweep() leaves a directory alone that has the name o
   await served.storage.sweep(ROOT, { recursive: true });
   assertEquals(Array.from(Deno.readDirSync(directory)).length, 1);
 });
+
+Deno.test("DirectoryStorage.sweep() leaves a file alone that has the name of what a removal has left", async () => {
+  await using served = await serveTemp();
+  const file = served.inside(".ferry-0123456789abcdef.removed");
+  Deno.writeTextFileSync(file, "f");
+  setAge(file, 8);
+  await served.storage.sweep(ROOT, { recursive: true });
+  assertEquals(Deno.readTextFileSync(file), "f");
+});
