@@ -85,11 +85,13 @@ class Content implements Blame {
   }
 
   async #copyFrom(start: Start): Promise<Copied> {
-    const { connections = 1, turn } = this.#options;
+    const { connections = 1, turn, ready } = this.#options;
     const whole = connections > 1 ? await this.#statIfSplit() : undefined;
     const taken = turn?.();
     const leave = taken instanceof Promise ? await taken : taken;
     try {
+      const pausing = ready?.();
+      if (pausing) await pausing;
       return whole ? await this.#copyInRanges(start, whole) : await this.#copyInOne(start, leave);
     } finally {
       leave?.();

@@ -28,4 +28,6 @@ export interface ContentOptions extends OperationOptions {
   readonly onProgress?: ((moved: number, total: number) => void) | undefined;
   /** Waits for the turn to send; what it gives is called when all is sent, or given up. */
   readonly turn?: (() => Promise<() => void> | (() => void)) | undefined;
+  /** Waits for the connection when the turn has come and it was lost meanwhile. */
+  readonly ready?: (() => Promise<void> | undefined) | undefined;
 }

@@ -128,12 +128,19 @@ export async function copyFile(source: Place, target: Place, options: CopyOption
   const { retry, signal } = options;
   if (!retry) return await copyOnce(source, target, options, false);
   let most = 0;
-  return await retry.run((progressed, isRepeated) => {
+  // What was sent has not arrived; where the next attempt begins says how much has.
+  const isReceived = options.verb === "get";
+  return await retry.run((attempts, isRepeated) => {
+    let isBeginning = true;
     const onProgress = (moved: number, total: number) => {
-      if (moved > most) progressed();
-      most = Math.max(most, moved);
+      if (moved > most && (isReceived || isBeginning)) {
+        attempts.progressed();
+        most = moved;
+      }
+      isBeginning = false;
       options.onProgress?.(moved, total);
     };
-    return copyOnce(source, target, { ...options, onProgress }, isRepeated);
+    const ready = () => attempts.ready(signal);
+    return copyOnce(source, target, { ...options, onProgress, ready }, isRepeated);
   }, signal);
 }

@@ -3,6 +3,7 @@ import type { Reader, Upload, UploadPart } from "../storage/storage.ts";
 import type { ContentOptions } from "./content_options.ts";
 import { type Blame, failureOf, type Place } from "./place.ts";
 import { pump } from "./pump.ts";
+import type { Attempts } from "./retry.ts";
 
 /** A smaller file is not worth being split, in bytes. */
 export const MIN_SPLIT_BYTES = 64 * 1024 * 1024;
@@ -41,14 +42,14 @@ export async function copyRanges(
       const range = { offset: next, length: Math.min(length, size - next), ifVersion: version, signal: either };
       next += range.length;
       let counted = 0;
-      const copy = (progressed: () => void) =>
+      const copy = (attempts?: Attempts) =>
         copyRange(source, target, upload, range, options, (bytes) => {
-          if (bytes > counted) progressed();
+          if (bytes > counted) attempts?.progressed();
           moved += bytes - counted;
           counted = bytes;
           onProgress?.(moved, size);
         });
-      await (retry ? retry.run(copy, either) : copy(() => {}));
+      await (retry ? retry.run(copy, either) : copy());
     }
   };
   const fail = (reason: unknown) => {

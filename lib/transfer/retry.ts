@@ -11,8 +11,13 @@ const FIRST_PAUSE_MS = 200;
 /** The longest pause between two attempts, in ms. */
 const MAX_PAUSE_MS = 10_000;
 
-/** What says that a connection was lost. A server ends what stands still with `Timeout`. */
-const LOSSES: ReadonlySet<ErrorCode> = new Set<ErrorCode>(["Disconnected", "ShuttingDown", "Timeout"]);
+/** What says that a connection was lost, or cannot be made. A server ends what stands still with `Timeout`. */
+const LOSSES: ReadonlySet<ErrorCode> = new Set<ErrorCode>(["Disconnected", "ShuttingDown", "Timeout", "Unreachable"]);
+
+/** Whether an operation that failed so has no connection to the server any more. */
+export function isLoss(code: ErrorCode): boolean {
+  return LOSSES.has(code);
+}
 
 /** How to repeat. */
 export interface RetryOptions {
@@ -38,6 +43,8 @@ export class Retry {
   #failures = 0;
   /** How many losses there were in all. */
   #losses = 0;
+  /** Whether there was a connection: only then may the server come back. */
+  #wasConnected = false;
   #pausing: Promise<void> | undefined;
 
   /** For the operations of one transfer. */
@@ -48,19 +55,20 @@ export class Retry {
 
   /**
    * Runs an operation, again and again while it fails because the connection was lost. It must do no harm when it is run
-   * twice, and call `progressed` when it gets somewhere, so that it may go on for ever on a bad network. `isRepeated`
-   * says that an earlier attempt may have succeeded without our knowing.
+   * twice, and call `progressed` when it gets somewhere, so that it may go on for ever on a bad network, and `ready` when
+   * it has waited for others. `isRepeated` says that an earlier attempt may have succeeded without our knowing.
    */
   async run<T>(
-    operation: (progressed: () => void, isRepeated: boolean) => Promise<T>,
+    operation: (attempts: Attempts, isRepeated: boolean) => Promise<T>,
     signal?: AbortSignal,
   ): Promise<T> {
     const attempts = this.begin();
-    const progressed = () => attempts.progressed();
     for (let isRepeated = false;; isRepeated = true) {
+      const pausing = attempts.ready(signal);
+      if (pausing) await pausing;
       try {
-        const result = await operation(progressed, isRepeated);
-        progressed();
+        const result = await operation(attempts, isRepeated);
+        attempts.progressed();
         return result;
       } catch (error) {
         await attempts.recover(error, signal);
@@ -76,14 +84,22 @@ export class Retry {
     return {
       progressed: () => {
         this.#failures = 0;
+        this.#wasConnected = true;
         vain = 0;
+      },
+      ready: (signal) => {
+        if (known === this.#losses && !this.#pausing) return undefined;
+        wasLost = true;
+        known = this.#losses;
+        return this.#pausing && unlessAborted(this.#pausing, signal);
       },
       recover: async (thrown, signal) => {
         const { code } = toFerryError(thrown);
+        const isLost = isLoss(code) && (code !== "Unreachable" || this.#wasConnected);
         // It may hold for a moment longer what a lost connection was writing.
-        const mayPass = code === "Corrupt" || wasLost && (code === "Busy" || code === "Unreachable");
-        if (!LOSSES.has(code) && !(mayPass && vain++ < this.#retries)) throw thrown;
-        if (code !== "Busy" && code !== "Corrupt") this.#lose(known);
+        const mayPass = code === "Corrupt" || wasLost && code === "Busy";
+        if (!isLost && !(mayPass && vain++ < this.#retries)) throw thrown;
+        if (isLost) this.#lose(known);
         if (signal?.aborted) throw thrown;
         throwIfClosed(this.#closing);
         if (this.#failures > this.#retries) {
@@ -100,6 +116,7 @@ export class Retry {
 
   /** Counts a loss once, however many operations it has ended. @param known The losses before they began. */
   #lose(known: number): void {
+    this.#wasConnected = true;
     if (known < this.#losses) return;
     this.#losses++;
     this.#failures++;
@@ -117,6 +134,8 @@ export class Retry {
 export interface Attempts {
   /** To be called when it gets somewhere. */
   progressed(): void;
+  /** Waits for the end of a pause that others have begun meanwhile, if there is one. */
+  ready(signal: AbortSignal | undefined): Promise<void> | undefined;
   /** Waits until it may be run again. @throws `thrown` when it may not; {FerryError} `Cancelled`. */
   recover(thrown: unknown, signal: AbortSignal | undefined): Promise<void>;
 }

@@ -1,12 +1,15 @@
 import { Condition } from "../core/condition.ts";
 import { FerryError, toFerryError } from "../core/errors.ts";
 import type { Entry } from "../core/metadata.ts";
+import { throwIfAborted } from "../core/unless_aborted.ts";
 import { joinPaths, parseRemotePath } from "../core/remote_path.ts";
 import { REQUEST_WINDOW } from "../protocol/constants.ts";
 import { copyFile, type CopyOptions, type Outcome } from "./copy.ts";
 import { unreadable } from "./listing.ts";
 import { failureOf, type Place, placeIn } from "./place.ts";
 import { type DirectoryMetadata, TreeDirectories, type TreeDirectory } from "./tree_directories.ts";
+import { isLoss } from "./retry.ts";
+import { PIECE_BYTES } from "./pump.ts";
 import { Turns } from "./turns.ts";
 
 /** How many files may be under way on one connection: most of the window; the rest is room for what goes with them. */
@@ -24,7 +27,7 @@ export interface TreeProgress {
   filesDone: number;
   /** The bytes in the files that were found so far. */
   bytesKnown: number;
-  /** The bytes that the target has of them. */
+  /** The bytes that the target has of them; of one that fails, none. */
   bytesDone: number;
   /** Files that did not have to be copied. */
   skipped: number;
@@ -35,7 +38,7 @@ export interface TreeProgress {
 }
 
 /** How to copy a tree. */
-export interface TreeOptions extends Omit<CopyOptions, "known" | "onProgress" | "mtimeMs" | "turn"> {
+export interface TreeOptions extends Omit<CopyOptions, "known" | "onProgress" | "mtimeMs" | "turn" | "ready"> {
   /** Over how many connections; for each, a number of files is under way at a time. 1 when absent. */
   readonly connections?: number | undefined;
   /** What the top of the tree is to be in the end; left as it is when absent. */
@@ -73,6 +76,10 @@ class TreeCopy {
   readonly #source: Place;
   readonly #target: Place;
   readonly #options: TreeOptions;
+  /** Aborted with the reason when nothing more can be transferred. */
+  readonly #stop = new AbortController();
+  /** Aborted when the copy ends early. */
+  readonly #signal: AbortSignal;
   readonly #fileOptions: CopyOptions;
   readonly #directories: TreeDirectories;
   readonly #mostUnderWay: number;
@@ -81,20 +88,23 @@ class TreeCopy {
   readonly #finished = new Condition();
 
   constructor(source: Place, target: Place, options: TreeOptions) {
-    const { connections = 1, verb, root, retry, dryRun, mayChange, signal } = options;
+    const { connections = 1, verb, root, retry, dryRun, mayChange } = options;
+    const signal = options.signal ? AbortSignal.any([options.signal, this.#stop.signal]) : this.#stop.signal;
     this.#source = source;
     this.#target = target;
     this.#options = options;
+    this.#signal = signal;
     this.#mostUnderWay = FILES_UNDER_WAY * connections;
     const follow = (path: string, work: Promise<void>) => this.#follow(path, work);
     this.#directories = new TreeDirectories(target, root, { retry, dryRun, mayChange, signal, follow });
     // What is got is asked for ahead; what is put is read only when it can be sent, so that little is open or in memory.
     const turns = new Turns(connections);
-    this.#fileOptions = { ...options, connections: 1, turn: verb === "get" ? undefined : () => turns.take() };
+    this.#fileOptions = { ...options, signal, connections: 1, turn: verb === "get" ? undefined : () => turns.take() };
   }
 
   async run(entries: AsyncIterable<Entry>): Promise<TreeProgress> {
-    const { signal, select } = this.#options;
+    const { select } = this.#options;
+    const signal = this.#signal;
     try {
       for await (const entry of entries) {
         if (select && !select(entry)) {
@@ -102,16 +112,20 @@ class TreeCopy {
           if (entry.unreadable) this.#failed(entry.path, this.#unreadable(entry));
           continue;
         }
-        if (signal?.aborted) break;
         while (this.#underWay >= this.#mostUnderWay) await this.#finished.next;
+        if (signal.aborted) break;
         this.#start(entry);
       }
       this.progress.listed = true;
       this.#directories.end();
+    } catch (error) {
+      if (isLoss(toFerryError(error).code)) this.#stop.abort(error);
+      throw error;
     } finally {
       while (this.#underWay > 0) await this.#finished.next;
     }
-    if (signal?.aborted) throw new FerryError("Cancelled", "cancelled");
+    if (this.#stop.signal.aborted) throw this.#stop.signal.reason;
+    throwIfAborted(signal);
     return this.progress;
   }
 
@@ -135,7 +149,9 @@ class TreeCopy {
   }
 
   #failed(path: string, error: FerryError): void {
-    if (this.#options.signal?.aborted) return;
+    if (this.#signal.aborted) return;
+    // The others would all fail as this one did.
+    if (isLoss(error.code)) return this.#stop.abort(error);
     this.progress.failed++;
     this.#options.onFailure?.(path, error);
   }
@@ -174,26 +190,32 @@ class TreeCopy {
   async #copy(known: Entry, source: Place, target: Place, directory: TreeDirectory): Promise<Outcome> {
     const { progress } = this;
     let counted = 0;
-    const onProgress = (moved: number) => {
+    let last = 0;
+    const count = (moved: number) => {
       progress.bytesDone += moved - counted;
       counted = moved;
+    };
+    const onProgress = (moved: number) => {
+      last = moved;
+      // Small files wait together to be sent, and count when they have arrived.
+      if (known.size > PIECE_BYTES) count(moved);
       progress.current = known.path;
       this.#options.onStep?.(progress);
     };
     const options = { ...this.#fileOptions, known, onProgress };
     // To wait for the directory would cost a round trip. It may come, or let us write, later than the file.
     const mayBeEarly = !directory.isSettled;
-    let outcome: Outcome;
+    let outcome: Outcome | undefined;
     try {
-      outcome = await copyFile(source, target, options);
+      return outcome = await copyFile(source, target, options);
     } catch (error) {
       const isEarly = error instanceof FerryError && (error.code === "NotFound" || error.code === "Refused");
       if (!mayBeEarly || !isEarly) throw error;
       await directory.making;
-      outcome = await copyFile(source, target, options);
+      return outcome = await copyFile(source, target, options);
+    } finally {
+      count(outcome === "done" ? last : 0);
     }
-    if (outcome !== "done") progress.bytesDone -= counted;
-    return outcome;
   }
 }
 
@@ -202,7 +224,7 @@ class TreeCopy {
  *
  * @param source The directory that the paths of the entries are relative to.
  * @param target The directory that they go to; those in it are made as they are needed.
- * @throws {FerryError} Only what the listing throws, or `Cancelled`.
+ * @throws {FerryError} What the listing throws; what says that the connection is lost; `Cancelled`.
  */
 export function copyTree(
   source: Place,

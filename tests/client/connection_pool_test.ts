@@ -85,7 +85,7 @@ Deno.test("a copy comes back after cuts and goes on until it is done", async () 
   const source = { storage: new RemoteStorage(pool), path: at("f"), shown: "f" };
   const retry = new Retry({ retries: 2 });
   let attempts = 0;
-  const get = retry.run((progressed) => {
+  const get = retry.run(({ progressed }) => {
     attempts++;
     return copyContent(source, localTarget(local.join("f")), { verb: "get", onProgress: progressed });
   });

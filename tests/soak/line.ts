@@ -9,6 +9,7 @@ import {
   RemoteStorage,
   Retry,
 } from "../../lib/mod.ts";
+import type { Attempts } from "../../lib/transfer/retry.ts";
 import type { CopyOptions } from "../../lib/transfer/copy.ts";
 import type { Direction } from "../helpers/resuming.ts";
 import { at } from "../helpers/storage.ts";
@@ -23,12 +24,12 @@ class CountedRetry extends Retry {
   }
 
   override run<T>(
-    operation: (progressed: () => void, isRepeated: boolean) => Promise<T>,
+    operation: (attempts: Attempts, isRepeated: boolean) => Promise<T>,
     signal?: AbortSignal,
   ): Promise<T> {
-    return super.run((progressed, isRepeated) => {
+    return super.run((attempts, isRepeated) => {
       if (isRepeated) this.#onRepeat();
-      return operation(progressed, isRepeated);
+      return operation(attempts, isRepeated);
     }, signal);
   }
 }

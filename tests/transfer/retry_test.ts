@@ -15,7 +15,7 @@ function failing(...codes: ErrorCode[]) {
     attempts: 0,
     /** What `isRepeated` was in each attempt. */
     repeated: [] as boolean[],
-    run: (_progressed: () => void, isRepeated: boolean) => {
+    run: (_attempts: unknown, isRepeated: boolean) => {
       operation.repeated.push(isRepeated);
       const code = codes[operation.attempts++];
       return code ? Promise.reject(failure(code)) : Promise.resolve("done");
@@ -60,7 +60,7 @@ Deno.test("Retry.run() gives up after so many losses without progress", async ()
 Deno.test("Retry.run() begins to count again when there was progress", async () => {
   const retry = new Retry({ retries: 1 });
   let attempts = 0;
-  const result = await retry.run((progressed) => {
+  const result = await retry.run(({ progressed }) => {
     if (++attempts < 6) progressed();
     return attempts < 6 ? Promise.reject(failure("Disconnected")) : Promise.resolve("done");
   });
@@ -72,7 +72,7 @@ Deno.test("Retry.run() begins to count again when there was progress", async () 
 
 Deno.test("Retry.run() goes on for ever when something is damaged all the time, but more arrives each time", async () => {
   let attempts = 0;
-  const result = await new Retry({ retries: 1 }).run((progressed) => {
+  const result = await new Retry({ retries: 1 }).run(({ progressed }) => {
     progressed();
     return ++attempts < 5 ? Promise.reject(failure("Corrupt")) : Promise.resolve("done");
   });
