@@ -75,7 +75,8 @@ export class RequestQueue {
     } else if (kind === FrameKind.data && this.#body) {
       await body?.deliver(payload);
     } else if (kind === FrameKind.end && this.#body) {
-      body?.end(MESSAGES.end(decodeControl(payload), "end").size);
+      const { size } = MESSAGES.end(decodeControl(payload), "end");
+      body?.end(size);
       this.#body = undefined;
     } else if (kind === FrameKind.error && this.#body) {
       MESSAGES.error(decodeControl(payload), "error");

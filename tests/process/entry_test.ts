@@ -400,6 +400,21 @@ Deno.test("client.ts takes names that begin with a dash, after -- in every comma
   assertOutcome(await run(at, "mkdir", "--"), 2, "Usage: mkdir NAME\n");
 });
 
+Deno.test("client.ts takes names that end in a carriage return, as the README says", NOT_ON_WINDOWS, async () => {
+  await using dir = await places({ "x": "1", "x\r": "2" });
+  await using server = await startServer(dir.served);
+  const run = async (...words: string[]) => {
+    const outcome = await runClient([server.at, ...words], { cwd: dir.here });
+    assertEquals(outcome.code, 0, outcome.stderr);
+  };
+  await run("get", "x*", ".");
+  assertEquals(await Deno.readTextFile(join(dir.here, "x\r")), "2");
+  await run("get", "x\r/.", "y");
+  assertEquals(await Deno.readTextFile(join(dir.here, "y")), "2");
+  await run("rm", "x\r/.");
+  assertEquals(Places.names(dir.served), ["x"]);
+});
+
 Deno.test("client.ts exits with the documented codes", async () => {
   await using dir = await places({ "a.txt": "a" });
   const readOnly = ["--allow-net", `--allow-read=${dir.served}`];
