@@ -26,7 +26,7 @@ export interface PoolOptions extends ServerOptions {
   readonly connections?: number | undefined;
   /** Told of lines from the operator of the server. */
   readonly onNotice?: ((notice: Notice) => void) | undefined;
-  /** Told when the first connection was lost, whoever ended it. It is made again when it is needed. */
+  /** Called when the first connection has ended. It is made again when it is needed. */
   readonly onLost?: ((reason: FerryError) => void) | undefined;
 }
 
@@ -49,7 +49,7 @@ export class ConnectionPool implements AsyncDisposable {
   #waiting: PendingRequest[] = [];
   readonly #aborts = new AbortWatch<PendingRequest>((request) => this.giveUp(request));
   readonly #onSettled = (request: PendingRequest) => this.#settled(request);
-  /** How many requests are not settled, and who waits until none is. */
+  /** How many requests are not settled, and a promise that is fulfilled when none is left. */
   #open = 0;
   #idle: PromiseWithResolvers<void> | undefined;
   #turn = 0;
@@ -122,7 +122,7 @@ export class ConnectionPool implements AsyncDisposable {
   }
 
   /**
-   * Gives a request up for whoever made it; see `OperationOptions.signal`.
+   * Gives a request up; see `OperationOptions.signal`.
    *
    * @ignore
    */
@@ -219,7 +219,7 @@ export class ConnectionPool implements AsyncDisposable {
     this.#watchStuck(further && this.#further.length >= MAX_FURTHER);
   }
 
-  /** Opens a connection for those who wait, who fail when that fails. */
+  /** Opens a connection for the requests that wait; if that fails, they fail. */
   #openUnasked(place: number | "further"): void {
     if (this.#opening.has(place)) return;
     this.#openOne(place).catch((error) => this.#failWaiting(toFerryError(error)));

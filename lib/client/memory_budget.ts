@@ -12,8 +12,8 @@ interface Waiter {
 }
 
 /**
- * Bounds the memory of things that are under way at the same time. Whoever would need more than is left waits, in order; but
- * not for ever for those who hold what they have and give nothing back, since that may be the waiter itself.
+ * Bounds the memory of things under way at the same time. When too little is left, callers wait in order; but not for
+ * ever if nothing is given back, since the caller may hold it itself.
  */
 export class MemoryBudget {
   #left: number;

@@ -14,11 +14,11 @@ const TRUTH_TIMEOUT_MS = 2_000;
 /** How long the server may take to close its side after `close`, in ms. */
 const CLOSE_TIMEOUT_MS = 2_000;
 
-/** Whoever has several pipelines to choose from. */
+/** The owner of one or more pipelines. */
 export interface PipelineOwner {
   /** Told when a pipeline may take what it did not take before. */
   onChange(): void;
-  /** Told when the connection has ended, before those who wait for something on it. */
+  /** Called when the connection has ended, before the requests on it fail. */
   onEnd(reason: FerryError): void;
   /** Told of requests that would have to wait behind a body that stands still; they are not sent, or given up. */
   onStall(requests: PendingRequest[]): void;
@@ -185,7 +185,7 @@ export class Pipeline implements RequestSender {
       this.#answered(request);
       return request.succeed(value);
     }
-    // Nobody waits for it any more.
+    // Nobody waits for it.
     if (!request.settled) return this.#pour(request, kind, payload);
   }
 
@@ -223,7 +223,7 @@ export class Pipeline implements RequestSender {
     return isServersTurn ? "server" : body ? "us" : undefined;
   }
 
-  /** Lets whoever waits behind a body that stands still go elsewhere. */
+  /** Lets requests behind a stalled body move to another connection. */
   #moveOn(): void {
     const behind = this.#takeBehind();
     if (behind.length > 0) this.#owner.onStall(behind);
@@ -261,7 +261,7 @@ export class Pipeline implements RequestSender {
     });
   }
 
-  /** Tells the server that a request is not wanted any more. */
+  /** Tells the server that a request is cancelled. */
   #cancel({ number }: PendingRequest): void {
     if (number === 0 || this.#failure) return;
     // When it cannot be sent the connection is lost, and with it what was to be cancelled.
