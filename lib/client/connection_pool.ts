@@ -5,20 +5,24 @@ import { unlessAborted } from "../core/unless_aborted.ts";
 import { AbortWatch } from "./abort_watch.ts";
 import { closeSoon } from "./close_soon.ts";
 import { type OpenConnection, openConnection, type ServerOptions } from "./connect.ts";
-import { PendingRequest, type RequestSender } from "./pending_request.ts";
+import { PendingRequest } from "./pending_request.ts";
 import { Pipeline } from "./pipeline.ts";
+import { UnansweredChanges } from "./unanswered_changes.ts";
 
-/** How long a body may stand still before what waits behind it is sent elsewhere, in ms; longer with each connection. */
-const STALL_MS = 50;
+/** How often a pool looks whether its connections move, in ms. */
+const LOOK_MS = 1_000;
+
+/** In how many looks nothing must have moved before a request that waits is given up. */
+const STUCK_LOOKS = 60;
+
+/** In how many looks a further connection must have done nothing to be closed. */
+const IDLE_LOOKS = 30;
+
+/** After how many looks a server that has refused a further connection is asked for one again. */
+const REFUSED_LOOKS = 10;
 
 /** The most connections that are opened because bodies stand still on the others. */
 const MAX_FURTHER = 16;
-
-/** How long a request may wait while that many bodies stand still, in ms. */
-const MAX_STUCK_MS = 60_000;
-
-/** A further connection that has done nothing for so long is closed, in ms. */
-const IDLE_MS = 30_000;
 
 /** How a pool connects. */
 export interface PoolOptions extends ServerOptions {
@@ -36,35 +40,50 @@ const NOTHING: Welcome = { allows: [], window: 1 };
 /**
  * Connections to one server, opened when they are needed. Requests are spread over a fixed number of them. What would
  * have to wait there for a body that somebody leaves lying (a file that is not read on, a listing that is not taken, an
- * upload that is open) goes over further ones, which are kept for a while.
+ * upload that is open) goes over further ones, if the server gives them. Whatever changes something takes effect in the
+ * order in which it was asked for; with several connections to spread over, that holds for what is about the same paths.
  */
 export class ConnectionPool implements AsyncDisposable {
   readonly #options: PoolOptions;
-  /** The connections that requests are spread over; none where it is not open. */
-  readonly #regular: (Pipeline | undefined)[];
-  readonly #further: Pipeline[] = [];
-  /** Connections that are being made, by their place among the regular ones; "further" for another one. */
-  readonly #opening = new Map<number | "further", Promise<Pipeline>>();
+  readonly #lookMs: number;
+  /** How many connections requests are spread over. */
+  readonly #spread: number;
+  readonly #pipelines: Pipeline[] = [];
+  /** The one that the session is known by. */
+  #first: Pipeline | undefined;
+  readonly #opening = new Set<Promise<Pipeline>>();
+  /** For how many looks no further connection is asked for, since the server has refused one. */
+  #refusedLooks = 0;
   /** Requests that wait for a connection, in order. */
   #waiting: PendingRequest[] = [];
+  readonly #changes: UnansweredChanges;
   readonly #aborts = new AbortWatch<PendingRequest>((request) => this.giveUp(request));
   readonly #onSettled = (request: PendingRequest) => this.#settled(request);
-  /** How many requests are not settled, and a promise that is fulfilled when none is left. */
+  /** How many requests were made, and how many of them are not settled. */
+  #count = 0;
   #open = 0;
+  /** Who waits until none is. */
   #idle: PromiseWithResolvers<void> | undefined;
-  #turn = 0;
-  #stuckTimer: ReturnType<typeof setTimeout> | undefined;
-  #idleTimer: ReturnType<typeof setTimeout> | undefined;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  /** In how many looks in a row nothing has moved although somebody waited. */
+  #stuckLooks = 0;
   /** Aborted when the pool ends. */
   readonly #ending = new AbortController();
   #failure: FerryError | undefined;
   #welcome = NOTHING;
 
-  /** Connects when something is asked; `first` is a connection to begin with. */
-  constructor(options: PoolOptions, first?: OpenConnection) {
+  /**
+   * Connects when something is asked.
+   *
+   * @param first A connection to begin with.
+   * @param lookMs How often it looks whether its connections move.
+   */
+  constructor(options: PoolOptions, first?: OpenConnection, lookMs = LOOK_MS) {
     this.#options = options;
-    this.#regular = Array.from({ length: options.connections ?? 1 }, () => undefined);
-    if (first) this.#enter(0, first);
+    this.#lookMs = lookMs;
+    this.#spread = options.connections ?? 1;
+    this.#changes = new UnansweredChanges(this.#spread > 1);
+    if (first) this.#enter(first);
   }
 
   /** What the server allows; nothing before the first connection. */
@@ -78,7 +97,7 @@ export class ConnectionPool implements AsyncDisposable {
    * @ignore
    */
   get first(): Pipeline | undefined {
-    return this.#regular[0];
+    return this.#first;
   }
 
   /**
@@ -89,7 +108,8 @@ export class ConnectionPool implements AsyncDisposable {
    */
   async connect(signal?: AbortSignal): Promise<Pipeline> {
     if (this.#failure) throw this.#failure;
-    return this.#regular[0] ?? await unlessAborted(this.#openOne(0), signal);
+    const [opening = undefined] = this.#opening;
+    return this.#first ?? await unlessAborted(opening ?? this.#connect(), signal);
   }
 
   /**
@@ -115,10 +135,20 @@ export class ConnectionPool implements AsyncDisposable {
     if (this.#failure) return request.fail(this.#failure);
     this.#aborts.add(request.options.signal, request);
     if (request.settled) return;
-    const choice = this.#waiting.length === 0 ? this.#choose(request) : undefined;
-    if (typeof choice === "object") return choice.submit(request);
-    this.#waiting.push(request);
-    this.#placeWaiting();
+    request.order = ++this.#count;
+    if (request.isChange && !request.options.body) this.#changes.add(request);
+    this.#place(request);
+    this.#watch();
+  }
+
+  /**
+   * Says that the body of a request is complete, so that from now on others come after it.
+   *
+   * @ignore
+   */
+  completed(request: PendingRequest): void {
+    request.order = ++this.#count;
+    if (request.isChange && !request.settled) this.#changes.add(request);
   }
 
   /**
@@ -143,8 +173,8 @@ export class ConnectionPool implements AsyncDisposable {
     if (this.#open > 0) await (this.#idle ??= Promise.withResolvers()).promise;
     if (this.#failure) throw this.#failure;
     this.#ending.abort();
-    await Promise.allSettled(this.#opening.values());
-    const results = await Promise.allSettled(this.#pipelines().map((pipeline) => pipeline.close()));
+    await Promise.allSettled(this.#opening);
+    const results = await Promise.allSettled(this.#pipelines.map((pipeline) => pipeline.close()));
     this.fail(new FerryError("Disconnected", "the connection was closed"));
     for (const result of results) if (result.status === "rejected") throw result.reason;
   }
@@ -159,170 +189,164 @@ export class ConnectionPool implements AsyncDisposable {
     if (this.#failure) return;
     this.#failure = error;
     this.#ending.abort();
-    clearTimeout(this.#stuckTimer);
-    clearTimeout(this.#idleTimer);
-    this.#failWaiting(error);
-    for (const pipeline of this.#pipelines()) pipeline.fail(error);
-  }
-
-  #pipelines(): Pipeline[] {
-    return [...this.#regular, ...this.#further].filter((pipeline) => pipeline !== undefined);
+    clearTimeout(this.#timer);
+    this.#failAll(this.#waiting.splice(0), error);
+    for (const pipeline of [...this.#pipelines]) pipeline.fail(error);
   }
 
   #settled(request: PendingRequest): void {
     this.#open--;
+    this.#changes.delete(request);
     this.#aborts.remove(request.options.signal, request);
     request.sender?.settled(request);
     if (this.#open === 0) {
       this.#idle?.resolve();
       this.#idle = undefined;
     }
-    if (this.#waiting.length > 0) this.#placeWaiting();
+    this.#placeWaiting();
   }
 
-  /** The connection for a request; or which kind has to be opened; or nothing while it has to wait for another request. */
-  #choose(request: PendingRequest): RequestSender | "regular" | "further" | undefined {
-    const { after, isApart } = request.options;
-    if (after && !after.settled) return after.sender?.accepts(request) ? after.sender : undefined;
-    if (!isApart) {
-      const best = leastBusy(this.#regular, request, this.#turn++);
-      // While one of them is not open, no request waits behind another.
-      if (best && (best.load === 0 || !this.#regular.includes(undefined))) return best;
-      if (this.#regular.includes(undefined)) return "regular";
-    }
-    return leastBusy(this.#further, request, 0) ?? "further";
-  }
-
-  /** Sends what waits, as far as there are connections for it, and opens those that are missing. */
+  /** Sends what waits, as far as there are connections for it. */
   #placeWaiting(): void {
+    if (this.#waiting.length === 0) return;
     const waiting = this.#waiting;
     this.#waiting = [];
-    let regular = 0;
-    let further = false;
-    for (const request of waiting) {
-      if (request.settled) continue;
-      const choice = this.#choose(request);
-      if (typeof choice === "object") {
-        choice.submit(request);
-        continue;
-      }
-      this.#waiting.push(request);
-      if (choice === "regular") regular++;
-      if (choice === "further") further = true;
-    }
-    for (let i = 0; i < this.#regular.length && regular > 0; i++) {
-      if (this.#regular[i]) continue;
-      regular--;
-      this.#openUnasked(i);
-    }
-    if (further && this.#further.length < MAX_FURTHER) this.#openUnasked("further");
-    this.#watchStuck(further && this.#further.length >= MAX_FURTHER);
+    for (const request of waiting) if (!request.settled) this.#place(request);
   }
 
-  /** Opens a connection for the requests that wait; if that fails, they fail. */
-  #openUnasked(place: number | "further"): void {
-    if (this.#opening.has(place)) return;
-    this.#openOne(place).catch((error) => this.#failWaiting(toFerryError(error)));
+  /** Sends a request, or lets it wait for a connection or for earlier changes. */
+  #place(request: PendingRequest): void {
+    const isAlone = this.#pipelines.length === 1 && this.#waiting.length === 0;
+    const sender = isAlone ? "any" : this.#changes.senderFor(request);
+    if (typeof sender === "object" && sender.accepts(request)) return sender.submit(request);
+    if (sender !== "any") return void this.#waiting.push(request);
+    const best = this.#leastBusy(request);
+    const { length } = this.#pipelines;
+    // While there may be another one, no request waits behind another.
+    const maySpread = length < this.#spread && (this.#opening.size > 0 || !this.#isRefused);
+    if (best && (best.load === 0 || !maySpread)) return best.submit(request);
+    this.#waiting.push(request);
+    this.#openAnother();
   }
 
-  #openOne(place: number | "further"): Promise<Pipeline> {
-    const opening = this.#opening.get(place) ?? this.#connectTo(place);
-    this.#opening.set(place, opening);
+  /** The connection with the fewest requests among those that would take one; in turn where several have as many. */
+  #leastBusy(request: PendingRequest): Pipeline | undefined {
+    let best: Pipeline | undefined;
+    const { length } = this.#pipelines;
+    for (let i = 0; i < length; i++) {
+      const each = this.#pipelines[(this.#count + i) % length];
+      if (each?.accepts(request) && (!best || each.load < best.load)) best = each;
+    }
+    return best;
+  }
+
+  /** Whether the server has refused a further connection, not long ago. */
+  get #isRefused(): boolean {
+    return this.#refusedLooks > 0 && this.#pipelines.length > 0;
+  }
+
+  /** Opens a connection for those who wait, unless there are enough. Who waits fails with it only if there is no other. */
+  #openAnother(): void {
+    const count = this.#pipelines.length + this.#opening.size;
+    const mayOpen = this.#opening.size === 0
+      ? count < this.#spread + MAX_FURTHER
+      : count < this.#spread && this.#opening.size < this.#waiting.length;
+    if (!mayOpen || this.#isRefused || this.#failure) return;
+    this.#connect().catch((error) => {
+      this.#refusedLooks = REFUSED_LOOKS;
+      if (this.#pipelines.length > 0) this.#placeWaiting();
+      else if (this.#opening.size === 0) this.#failAll(this.#waiting.splice(0), toFerryError(error));
+    });
+  }
+
+  #connect(): Promise<Pipeline> {
+    const opening: Promise<Pipeline> = openConnection(this.#options, this.#ending.signal).then((opened) => {
+      this.#opening.delete(opening);
+      if (!this.#failure) return this.#enter(opened);
+      opened.connection.close();
+      throw this.#failure;
+    }, (error) => {
+      this.#opening.delete(opening);
+      throw error;
+    });
+    this.#opening.add(opening);
     return opening;
   }
 
-  async #connectTo(place: number | "further"): Promise<Pipeline> {
-    let opened: OpenConnection;
-    try {
-      opened = await openConnection(this.#options, this.#ending.signal);
-    } finally {
-      this.#opening.delete(place);
-    }
-    if (!this.#failure) return this.#enter(place, opened);
-    opened.connection.close();
-    throw this.#failure;
-  }
-
-  #enter(place: number | "further", { connection, welcome }: OpenConnection): Pipeline {
+  #enter({ connection, welcome }: OpenConnection): Pipeline {
     this.#welcome = welcome;
-    const stallMs = STALL_MS * (place === "further" ? this.#further.length + 2 : 1);
-    const pipeline = new Pipeline(connection, welcome.window, stallMs, {
-      onChange: () => {
-        if (this.#waiting.length > 0) this.#placeWaiting();
-      },
-      onStall: (requests) => {
-        this.#waiting.push(...requests);
-        this.#placeWaiting();
-      },
+    const pipeline: Pipeline = new Pipeline(connection, welcome.window, {
+      onChange: () => this.#placeWaiting(),
       onNotice: (notice) => {
-        if (place === 0) this.#options.onNotice?.(notice);
+        if (pipeline === this.#first) this.#options.onNotice?.(notice);
       },
-      onEnd: (reason) => this.#lost(place, pipeline, reason),
+      onEnd: (reason) => this.#lost(pipeline, reason),
     });
-    if (place === "further") this.#further.push(pipeline);
-    else this.#regular[place] = pipeline;
-    this.#watchIdle();
+    this.#first ??= pipeline;
+    this.#pipelines.push(pipeline);
+    this.#moveOn();
     this.#placeWaiting();
+    this.#watch();
     return pipeline;
   }
 
-  #lost(place: number | "further", pipeline: Pipeline, reason: FerryError): void {
-    if (place === "further") this.#further.splice(this.#further.indexOf(pipeline), 1);
-    else this.#regular[place] = undefined;
-    if (place === 0 && !this.#ending.signal.aborted) this.#options.onLost?.(reason);
+  #lost(pipeline: Pipeline, reason: FerryError): void {
+    this.#pipelines.splice(this.#pipelines.indexOf(pipeline), 1);
+    if (pipeline === this.#first) {
+      this.#first = undefined;
+      if (!this.#ending.signal.aborted) this.#options.onLost?.(reason);
+    }
     this.#placeWaiting();
   }
 
-  #failWaiting(error: FerryError): void {
-    for (const request of this.#waiting.splice(0)) {
+  #failAll(requests: readonly PendingRequest[], error: FerryError): void {
+    for (const request of requests) {
       request.fail(error);
       request.leave();
     }
   }
 
-  /** Ends the wait when for too long no connection has become free. */
-  #watchStuck(isStuck: boolean): void {
-    if (isStuck && this.#stuckTimer !== undefined) return;
-    clearTimeout(this.#stuckTimer);
-    this.#stuckTimer = isStuck
-      ? setTimeout(() => {
-        this.#stuckTimer = undefined;
-        const message = "too many files and listings are open that nobody reads on; close some of them";
-        this.#failWaiting(new FerryError("Busy", message));
-      }, MAX_STUCK_MS)
-      : undefined;
+  /** Looks from time to time while something is under way, or there are more connections than needed. */
+  #watch(): void {
+    if (this.#timer !== undefined || this.#failure) return;
+    if (this.#open === 0 && this.#pipelines.length <= this.#spread) return;
+    this.#timer = setTimeout(() => this.#look(), this.#lookMs);
+    Deno.unrefTimer(this.#timer);
   }
 
-  /** Closes further connections that have done nothing between two looks. */
-  #watchIdle(): void {
-    if (this.#idleTimer !== undefined || this.#further.length === 0 || this.#failure) return;
-    const counts = new Map(this.#further.map((pipeline) => [pipeline, pipeline.count]));
-    this.#idleTimer = setTimeout(() => {
-      this.#idleTimer = undefined;
-      for (const pipeline of this.#further) {
-        // That it ends in another way than in order is no failure of anybody.
-        if (pipeline.load === 0 && counts.get(pipeline) === pipeline.count) pipeline.close().catch(() => {});
-      }
-      this.#watchIdle();
-    }, IDLE_MS);
-    Deno.unrefTimer(this.#idleTimer);
+  #look(): void {
+    this.#timer = undefined;
+    this.#refusedLooks = Math.max(0, this.#refusedLooks - 1);
+    for (const pipeline of this.#pipelines) pipeline.look();
+    this.#moveOn();
+    this.#placeWaiting();
+    this.#giveUpStuck();
+    for (const pipeline of [...this.#pipelines]) {
+      const isSpare = this.#pipelines.length > this.#spread && pipeline !== this.#first;
+      // That it ends in another way than in order is no failure of anybody.
+      if (isSpare && pipeline.load === 0 && pipeline.quiet >= IDLE_LOOKS) pipeline.close().catch(() => {});
+    }
+    this.#watch();
   }
-}
 
-/**
- * The connection with the fewest requests among those that would take one.
- *
- * @param turn Which one it is where several have as many.
- */
-function leastBusy(
-  among: readonly (Pipeline | undefined)[],
-  request: PendingRequest,
-  turn: number,
-): Pipeline | undefined {
-  let best: Pipeline | undefined;
-  for (let i = 0; i < among.length; i++) {
-    const each = among[(turn + i) % among.length];
-    if (each?.accepts(request) && (!best || each.load < best.load)) best = each;
+  /** Sends what waits behind bodies that stand still over another connection, if there is one. */
+  #moveOn(): void {
+    for (const pipeline of this.#pipelines) {
+      if (pipeline.behind().length === 0) continue;
+      if (!this.#pipelines.some(({ isFree }) => isFree)) return this.#openAnother();
+      this.#waiting.push(...pipeline.takeBehind());
+    }
   }
-  return best;
+
+  /** Ends the wait of those who wait for bodies, when none of these has moved for long. */
+  #giveUpStuck(): void {
+    const isMoving = this.#pipelines.some(({ quiet }) => quiet === 0);
+    const isAwaited = this.#waiting.length > 0 || this.#pipelines.some((each) => each.behind().length > 0);
+    this.#stuckLooks = isMoving || !isAwaited ? 0 : this.#stuckLooks + 1;
+    if (this.#stuckLooks < STUCK_LOOKS || this.#opening.size > 0) return;
+    for (const pipeline of this.#pipelines) this.#waiting.push(...pipeline.takeBehind());
+    const message = "the files, listings and uploads that are open have not moved for 60 s, " +
+      "and the server gives no further connection; go on with them, or close some of them";
+    this.#failAll(this.#waiting.splice(0), new FerryError("Busy", message));
+  }
 }

@@ -1,23 +1,23 @@
+import { FerryError } from "../core/errors.ts";
 import { unlessAborted } from "../core/unless_aborted.ts";
 
 /** Memory is taken from the system in pieces of this size, in bytes: to collect many small ones as garbage takes longer. */
 const SLAB_BYTES = 256 * 1024;
 
-/** How long those who have taken memory may do nothing before the next may begin all the same, in ms. */
-const STALL_MS = 50;
-
-interface Waiter {
-  readonly bytes: number;
-  readonly grant: () => void;
-}
+/** How long those who have all of the memory may leave it lying while others wait for it, in ms. */
+const STUCK_MS = 60_000;
 
 /**
- * Bounds the memory of things under way at the same time. When too little is left, callers wait in order; but not for
- * ever if nothing is given back, since the caller may hold it itself.
+ * Bounds the memory of things that are under way at the same time. Whoever would need more than is left waits, in order; but
+ * not for ever for those who do nothing with what they have, since that may be the waiter itself.
  */
 export class MemoryBudget {
   #left: number;
-  readonly #waiters: Waiter[] = [];
+  /** How much of it is on its way, and so will be given back. */
+  #leaving = 0;
+  /** Counts what is done with memory that was taken. */
+  #steps = 0;
+  readonly #waiters: (PromiseWithResolvers<void> & { readonly bytes: number })[] = [];
   #slab = new Uint8Array(0);
   /** How much of the slab was given out. */
   #used = 0;
@@ -28,7 +28,7 @@ export class MemoryBudget {
     this.#left = bytes;
   }
 
-  /** Takes memory, at once if there is enough. */
+  /** Takes memory, at once if there is enough. @throws {FerryError} `Busy` when those who have it leave it lying. */
   take(bytes: number, signal: AbortSignal | undefined): Promise<void> | void {
     if (this.#waiters.length > 0 || bytes > this.#left) return this.#wait(bytes, signal);
     this.#left -= bytes;
@@ -45,40 +45,51 @@ export class MemoryBudget {
     return this.#slab.subarray(this.#used - bytes, this.#used);
   }
 
-  /** Gives back what was taken. */
-  give(bytes: number): void {
+  /** Says that somebody goes on with what was taken. */
+  use(): void {
+    this.#steps++;
+  }
+
+  /** Says that what was taken is on its way, and will be given back in any case. */
+  send(bytes: number): void {
+    this.#leaving += bytes;
+  }
+
+  /** Gives back what was taken. @param wasSent Whether it was on its way. */
+  give(bytes: number, wasSent: boolean): void {
+    if (wasSent) this.#leaving -= bytes;
     this.#left += bytes;
-    if (this.#waiters.length === 0) return;
-    for (let next = this.#waiters[0]; next && next.bytes <= this.#left; next = this.#waiters[0]) this.#grant();
-    this.#watch();
+    this.#steps++;
+    for (let next = this.#waiters[0]; next && next.bytes <= this.#left; next = this.#waiters[0]) {
+      this.#waiters.shift();
+      this.#left -= next.bytes;
+      next.resolve();
+    }
   }
 
   async #wait(bytes: number, signal: AbortSignal | undefined): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#waiters.push({ bytes, grant: resolve });
+    const waiter = { ...Promise.withResolvers<void>(), bytes };
+    this.#waiters.push(waiter);
     this.#watch();
     try {
-      await unlessAborted(promise, signal);
+      await unlessAborted(waiter.promise, signal);
     } catch (error) {
-      void promise.then(() => this.give(bytes));
+      waiter.promise.then(() => this.give(bytes, false), () => {});
       throw error;
     }
   }
 
-  #grant(): void {
-    const waiter = this.#waiters.shift();
-    if (!waiter) return;
-    this.#left -= waiter.bytes;
-    waiter.grant();
-  }
-
-  /** Lets the next one begin when nothing was given back for a while. */
+  /** Ends the wait when nothing is done with the memory for too long. */
   #watch(): void {
-    clearTimeout(this.#timer);
-    if (this.#waiters.length === 0) return;
-    this.#timer = setTimeout(() => {
-      this.#grant();
-      this.#watch();
-    }, STALL_MS);
+    const steps = this.#steps;
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      if (this.#leaving === 0 && this.#steps === steps) {
+        const message = "too many small uploads are open that nobody goes on with; commit or abort some of them";
+        for (const waiter of this.#waiters.splice(0)) waiter.reject(new FerryError("Busy", message));
+      }
+      if (this.#waiters.length > 0) this.#watch();
+    }, STUCK_MS);
+    Deno.unrefTimer(this.#timer);
   }
 }

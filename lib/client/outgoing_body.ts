@@ -4,13 +4,7 @@ import { MAX_DATA_BYTES } from "../protocol/constants.ts";
 import type { Request } from "../protocol/commands.ts";
 import type { ByteSink, Fill } from "../storage/storage.ts";
 import type { ConnectionPool } from "./connection_pool.ts";
-import {
-  type AnswerHandler,
-  type HeldBody,
-  PendingRequest,
-  type RequestOptions,
-  violation,
-} from "./pending_request.ts";
+import { type AnswerHandler, type HeldBody, PendingRequest, violation } from "./pending_request.ts";
 
 /** The failure of who writes more than was announced. */
 export function tooMuch(): FerryError {
@@ -27,10 +21,9 @@ export function hasEnded(): FerryError {
   return new FerryError("BadRequest", "the upload has ended");
 }
 
-/** A request whose body is sent while its holder writes it. */
+/** A request whose body is sent while its holder writes it, with the sending side of one connection to itself. */
 export class OutgoingBody implements ByteSink, HeldBody, AnswerHandler {
   isOver = false;
-  /** How many bytes were sent. */
   size = 0;
   readonly ready?: (value: unknown) => void;
   readonly #pool: ConnectionPool;
@@ -53,13 +46,13 @@ export class OutgoingBody implements ByteSink, HeldBody, AnswerHandler {
     pool: ConnectionPool,
     request: Request,
     announced: number | undefined,
-    options: RequestOptions,
+    signal: AbortSignal | undefined,
     waitsForReady = false,
   ) {
     this.#pool = pool;
     this.#announced = announced;
     if (waitsForReady) this.ready = (value) => this.#becomeReady(value);
-    this.#request = new PendingRequest(request, this, { ...options, body: this });
+    this.#request = new PendingRequest(request, this, { signal, body: this });
     // Who gives up does not ask what became of it.
     this.#opened.promise.catch(() => {});
     this.#answer.promise.catch(() => {});
@@ -69,7 +62,6 @@ export class OutgoingBody implements ByteSink, HeldBody, AnswerHandler {
     return this.#over.promise;
   }
 
-  /** Fulfilled with the reason when it fails. */
   get failure(): Promise<FerryError> {
     return (this.#failing ??= Promise.withResolvers()).promise;
   }
@@ -113,6 +105,7 @@ export class OutgoingBody implements ByteSink, HeldBody, AnswerHandler {
       return Promise.reject(this.#giveUpWith(tooLittle(this.size, this.#announced)));
     }
     this.isOver = true;
+    this.#pool.completed(this.#request);
     this.#over.resolve(this.size);
     return this.#answer.promise;
   }

@@ -25,7 +25,9 @@ export interface AnswerHandler {
 export interface HeldBody {
   /** Whether the holder has sent all that it will send. */
   readonly isOver: boolean;
-  /** Fulfilled then: with the size of the body in bytes, or with undefined when it is not complete. */
+  /** How many bytes were sent so far. */
+  readonly size: number;
+  /** Fulfilled when it is over: with the size of the body in bytes, or with undefined when it is not complete. */
   readonly over: Promise<number | undefined>;
   /** The request was sent; the body may follow. */
   begin(connection: Connection): void;
@@ -50,10 +52,6 @@ export interface RequestOptions {
   readonly piece?: Uint8Array | undefined;
   /** The body, when its holder sends it. */
   readonly body?: HeldBody | undefined;
-  /** Must have come to the server before. */
-  readonly after?: PendingRequest | undefined;
-  /** Keeps a connection to itself for long without moving much, so it shall not have one that others wait for. */
-  readonly isApart?: boolean | undefined;
 }
 
 /** A request from the moment it is made until it is answered in full, or was never sent. */
@@ -63,6 +61,10 @@ export class PendingRequest {
   readonly #handler: AnswerHandler;
   /** Where it was sent, or is about to be. */
   sender: RequestSender | undefined;
+  /** Its place in the order in which requests were made, or their bodies were complete. */
+  order = 0;
+  /** It was taken back from behind a body once. */
+  wasMoved = false;
   /** Its number among those of its connection, from 1; 0 before it was sent. */
   number = 0;
   /** It has an answer, or needs none. */
@@ -96,12 +98,29 @@ export class PendingRequest {
 
   /** Whether it makes no difference how often it is carried out. */
   get isRepeatable(): boolean {
-    return !COMMANDS[this.command].changes && this.command !== "say";
+    return !COMMANDS[this.command].changes && this.command !== "say" && this.command !== "close";
   }
 
   /** Whether anybody still wants it. */
   get isWanted(): boolean {
     return !this.settled && !this.givenUp;
+  }
+
+  /** The paths that it is about. */
+  get paths(): readonly string[] {
+    const { request } = this;
+    if (request.command === "rename") return [request.path, request.to];
+    return "path" in request && request.path !== undefined ? [request.path] : [""];
+  }
+
+  /** Whether it is about one file and not about anything below its path. */
+  get isAboutFile(): boolean {
+    return ["put", "get", "blocks", "sum", "offer"].includes(this.command);
+  }
+
+  /** Whether later requests may see what it does. */
+  get isChange(): boolean {
+    return COMMANDS[this.command].changes === true && this.command !== "part";
   }
 
   /** Whether the server may already have changed what it was asked to. */
@@ -132,7 +151,6 @@ export class PendingRequest {
     other.sent = other.settled = true;
     this.number = 0;
     this.sent = this.isReady = false;
-    this.sender = undefined;
     return other;
   }
 

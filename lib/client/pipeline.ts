@@ -6,10 +6,12 @@ import { type Frame, FrameKind, frameName } from "../protocol/frames.ts";
 import { type Awaited, Heartbeat } from "./heartbeat.ts";
 import { PendingRequest, type RequestSender, violation, type Wait } from "./pending_request.ts";
 import { SendQueue } from "./send_queue.ts";
-import { StallWatch } from "./stall_watch.ts";
 
 /** How long the server may take to say what became of a request that was given up, in ms. */
 const TRUTH_TIMEOUT_MS = 2_000;
+
+/** In how many looks a body must not have moved to stand still. */
+const STALL_LOOKS = 2;
 
 /** How long the server may take to close its side after `close`, in ms. */
 const CLOSE_TIMEOUT_MS = 2_000;
@@ -20,8 +22,6 @@ export interface PipelineOwner {
   onChange(): void;
   /** Called when the connection has ended, before the requests on it fail. */
   onEnd(reason: FerryError): void;
-  /** Told of requests that would have to wait behind a body that stands still; they are not sent, or given up. */
-  onStall(requests: PendingRequest[]): void;
   onNotice(notice: Notice): void;
 }
 
@@ -36,25 +36,29 @@ export class Pipeline implements RequestSender {
   /** Requests that were sent and are not answered, in the order in which they were sent. */
   readonly #pending: PendingRequest[] = [];
   readonly #queue: SendQueue;
-  readonly #stall: StallWatch;
+  /** Somebody holds up receiving, to use what was received. */
+  #isHeld = false;
+  /** What is being received stands still, or has done so before. */
+  #isSlow = false;
+  /** How many frames were received, and what had moved when we last looked. */
+  #frames = 0;
+  #seen = 0;
+  /** In how many looks nothing has moved although the server was not awaited. */
+  #quiet = 0;
   /** How many of the answers that are wanted have a body. */
   #answerBodies = 0;
   #isClosing = false;
   #failure: FerryError | undefined;
   readonly #ended = Promise.withResolvers<FerryError>();
 
-  /**
-   * @param window How many requests may be unanswered.
-   * @param stallMs How long a body may stand still before what waits behind it is sent elsewhere.
-   */
-  constructor(connection: Connection, window: number, stallMs: number, owner: PipelineOwner) {
+  /** @param window How many requests may be unanswered. */
+  constructor(connection: Connection, window: number, owner: PipelineOwner) {
     this.#connection = connection;
     this.#owner = owner;
     this.#queue = new SendQueue(connection, this.#pending, window, {
       onChange: () => owner.onChange(),
       fail: (error) => this.fail(error),
     });
-    this.#stall = new StallWatch(stallMs, () => this.#moveOn());
     this.#heartbeat = new Heartbeat(
       connection,
       () => this.#awaited(),
@@ -78,14 +82,19 @@ export class Pipeline implements RequestSender {
     return this.#queue.waiting.length + this.#pending.length;
   }
 
-  /** How many requests were sent. */
-  get count(): number {
-    return this.#queue.count;
+  /** In how many looks in a row nothing has moved although the server was not awaited. */
+  get quiet(): number {
+    return this.#quiet;
+  }
+
+  /** Whether nothing has to wait here for anything that somebody may keep from moving. */
+  get isFree(): boolean {
+    return !this.#failure && !this.#isClosing && !this.#queue.isHeld && this.#answerBodies === 0;
   }
 
   accepts(request: PendingRequest): boolean {
-    if (this.#failure || this.#isClosing || this.#queue.isHeld) return false;
-    return request.isRepeatable ? !this.#stall.isSlow : this.#answerBodies === 0;
+    if (!request.isRepeatable || request.wasMoved) return this.isFree;
+    return !this.#failure && !this.#isClosing && !this.#queue.isHeld && !this.#isSlow;
   }
 
   submit(request: PendingRequest): void {
@@ -93,7 +102,6 @@ export class Pipeline implements RequestSender {
     request.sender = this;
     if (request.hasAnswerBody) this.#answerBodies++;
     this.#queue.add(request);
-    this.#stall.watch();
   }
 
   settled(request: PendingRequest): void {
@@ -114,12 +122,41 @@ export class Pipeline implements RequestSender {
     if (request.sent) this.#cancel(request);
   }
 
+  /** Looks, from time to time, whether anything moves. */
+  look(): void {
+    const moved = this.#frames + this.#queue.bodyBytes;
+    const isQuiet = moved === this.#seen && (this.load === 0 || this.#awaited() === "us");
+    this.#seen = moved;
+    this.#quiet = isQuiet ? this.#quiet + 1 : 0;
+    if (this.#isHeld && this.#quiet >= STALL_LOOKS) this.#isSlow = true;
+  }
+
+  /** What waits behind a body that stands still, in order; a change never does. */
+  behind(): PendingRequest[] {
+    if (!this.#isHeld || !this.#isSlow) return [];
+    return [...this.#pending.slice(1), ...this.#queue.waiting].filter((each) => each.isWanted && each.isRepeatable);
+  }
+
+  /** Takes back what waits behind a body; the server is told that it need not answer. */
+  takeBehind(): PendingRequest[] {
+    const behind = this.behind();
+    for (const request of behind) {
+      if (request.hasAnswerBody) this.#answerBodies--;
+      request.sender = undefined;
+      request.wasMoved = true;
+      if (this.#queue.remove(request)) continue;
+      const placeholder = request.placeholder();
+      this.#pending[this.#pending.indexOf(request)] = placeholder;
+      this.#cancel(placeholder);
+    }
+    return behind;
+  }
+
   /** Closes the connection; every request that is not answered fails with `error`. Only the first call counts. */
   fail(error: FerryError): void {
     if (this.#failure) return;
     this.#failure = error;
     this.#heartbeat.stop();
-    this.#stall.stop();
     this.#connection.close();
     this.#owner.onEnd(error);
     for (const request of [...this.#pending.splice(0), ...this.#queue.waiting.splice(0)]) {
@@ -157,12 +194,11 @@ export class Pipeline implements RequestSender {
         const frame = await this.#connection.receive();
         if (!frame) throw new FerryError("Disconnected", "the server closed the connection");
         const waiting = this.#dispatch(frame);
+        this.#frames++;
         if (!waiting) continue;
-        this.#stall.hold();
-        if (this.load > 1) this.#stall.watch();
+        this.#isHeld = true;
         await waiting;
-        this.#stall.release();
-        this.#owner.onChange();
+        this.#isHeld = false;
       }
     } catch (error) {
       this.fail(toFerryError(error));
@@ -209,11 +245,13 @@ export class Pipeline implements RequestSender {
     this.#pending.shift();
     request.leave();
     this.#queue.wake();
-    if (this.#stall.reset()) this.#owner.onChange();
+    if (!this.#isSlow) return;
+    this.#isSlow = false;
+    this.#owner.onChange();
   }
 
   #awaited(): Awaited {
-    if (this.#stall.isHeld) return "us";
+    if (this.#isHeld) return "us";
     const first = this.#pending[0];
     if (!first || !this.#connection.reading) return undefined;
     const { body } = first.options;
@@ -221,35 +259,6 @@ export class Pipeline implements RequestSender {
       body !== undefined && first.handler?.ready !== undefined && !first.isReady;
     // While the body goes on the server has nothing to say.
     return isServersTurn ? "server" : body ? "us" : undefined;
-  }
-
-  /** Lets requests behind a stalled body move to another connection. */
-  #moveOn(): void {
-    const behind = this.#takeBehind();
-    if (behind.length > 0) this.#owner.onStall(behind);
-  }
-
-  /** Takes back what waits behind the body that stands still, in order. What changes something never waits there. */
-  #takeBehind(): PendingRequest[] {
-    const behind: PendingRequest[] = [];
-    for (const [i, request] of this.#pending.entries()) {
-      if (i === 0 || !request.isWanted || !request.isRepeatable) continue;
-      behind.push(request);
-      if (request.hasAnswerBody) this.#answerBodies--;
-      const placeholder = request.placeholder();
-      this.#pending[i] = placeholder;
-      this.#cancel(placeholder);
-    }
-    for (const request of this.#queue.waiting.splice(0)) {
-      if (!request.isRepeatable || !request.isWanted) {
-        this.#queue.waiting.push(request);
-        continue;
-      }
-      behind.push(request);
-      if (request.hasAnswerBody) this.#answerBodies--;
-      request.sender = undefined;
-    }
-    return behind;
   }
 
   /** Ends waiting for what became of a request, and then the connection, too, unless somebody needs it. */

@@ -81,7 +81,10 @@ export class RemoteReader implements Reader, AnswerHandler {
     this.#isReady = true;
     this.metadata = { kind: "file", ...MESSAGES.readyToSend(value, "ready") };
     const { offset = 0, length = Infinity, ifVersion = this.metadata.version } = this.#options;
-    if (ifVersion !== this.metadata.version) throw violation("the server sent another version than was asked for");
+    if (ifVersion !== this.metadata.version) {
+      const changed = new FerryError("Changed", "the server sent another version than was asked for");
+      return this.#pool.giveUp(this.#request, changed);
+    }
     this.length = Math.min(length, this.metadata.size - offset);
     if (this.length < 0) throw violation("the server sent a file that ends before the part that was asked for");
     this.#opened.resolve(this);

@@ -22,7 +22,6 @@ import type {
 } from "../storage/storage.ts";
 import { ConnectionPool } from "./connection_pool.ts";
 import { MemoryBudget } from "./memory_budget.ts";
-import { PendingRequest } from "./pending_request.ts";
 import { remoteListing } from "./remote_listing.ts";
 import { RemoteReader } from "./remote_reader.ts";
 import { LargeUpload, SmallUpload } from "./remote_upload.ts";
@@ -48,14 +47,11 @@ function fileOnly(path: RemotePath): void {
  * file, a listing or an upload that is still open.
  *
  * What an upload may use and whose it is (`owner`, `wholeBlocks` and the limits) is for the server to say; it is not
- * asked for. What is wrong with opening an upload shows at its `commit`. An upload below a directory that is being made
- * comes to the server after that.
+ * asked for. What is wrong with opening an upload shows at its `commit`.
  */
 export class RemoteStorage implements Storage {
   readonly #pool: ConnectionPool;
   readonly #budget = new MemoryBudget(MAX_COLLECTED_BYTES);
-  /** Directories that are being made. */
-  readonly #making = new Map<string, PendingRequest>();
 
   /** The files of the server that these connections lead to. */
   constructor(pool: ConnectionPool) {
@@ -79,29 +75,18 @@ export class RemoteStorage implements Storage {
     fileOnly(path);
     const { size, offset = 0, inParts, signal } = options;
     throwIfAborted(signal);
-    const after = this.#makingFor(path);
     if (size === undefined || size > MAX_SMALL_BYTES || offset > 0 || inParts) {
-      return await LargeUpload.open(this.#pool, path, options, after);
+      return await LargeUpload.begin(this.#pool, path, options);
     }
     const waiting = this.#budget.take(size, signal);
     if (waiting) await waiting;
-    return new SmallUpload(this.#pool, this.#budget, path, size, options, after);
+    return new SmallUpload(this.#pool, this.#budget, path, size, options);
   }
 
   async mkdir(path: RemotePath, { parents, mode, signal }: MkdirOptions = {}): Promise<void> {
     if (path === ROOT && parents) return;
     if (path === ROOT) throw new FerryError("AlreadyExists", "it exists already");
-    const { promise, resolve, reject } = Promise.withResolvers<unknown>();
-    const making = new PendingRequest({ command: "mkdir", path, parents, mode }, { done: resolve, failed: reject }, {
-      signal,
-    });
-    this.#making.set(path, making);
-    this.#pool.submit(making);
-    try {
-      await promise;
-    } finally {
-      if (this.#making.get(path) === making) this.#making.delete(path);
-    }
+    await this.#pool.ask({ command: "mkdir", path, parents, mode }, signal);
   }
 
   async setMetadata(path: RemotePath, change: MetadataChange, { signal }: OperationOptions = {}): Promise<void> {
@@ -136,10 +121,5 @@ export class RemoteStorage implements Storage {
     fileOnly(path);
     const { kept, ...fields } = await this.#pool.ask({ command: "offer", path, size, overwrite }, signal);
     return { sums: decodeBlocks(fields), state: kept };
-  }
-
-  /** The making of the directory that something is in, while it is under way. */
-  #makingFor(path: RemotePath): PendingRequest | undefined {
-    return this.#making.size === 0 ? undefined : this.#making.get(path.slice(0, Math.max(0, path.lastIndexOf("/"))));
   }
 }

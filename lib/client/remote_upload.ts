@@ -32,30 +32,24 @@ export class SmallUpload implements Upload, AnswerHandler {
   readonly #budget: MemoryBudget;
   readonly #path: RemotePath;
   readonly #options: UploadOptions;
-  readonly #after: PendingRequest | undefined;
   readonly #bytes: Uint8Array<ArrayBuffer>;
   readonly #receipt = Promise.withResolvers<Receipt>();
   #length = 0;
   #failure: FerryError | undefined;
   #isOver = false;
 
-  /**
-   * @param size What was taken of the budget, which it gives back.
-   * @param after What must have come to the server before.
-   */
+  /** @param size What was taken of the budget, which it gives back. */
   constructor(
     pool: ConnectionPool,
     budget: MemoryBudget,
     path: RemotePath,
     size: number,
     options: UploadOptions,
-    after: PendingRequest | undefined,
   ) {
     this.#pool = pool;
     this.#budget = budget;
     this.#path = path;
     this.#options = options;
-    this.#after = after;
     this.#bytes = budget.space(size);
   }
 
@@ -81,19 +75,20 @@ export class SmallUpload implements Upload, AnswerHandler {
     if (this.#length < piece.length) this.#failure ??= tooLittle(this.#length, piece.length);
     if (this.#failure || this.#isOver) return Promise.reject(this.#failure ?? hasEnded());
     this.#isOver = true;
-    const options = { signal: this.#options.signal, after: this.#after, piece };
+    this.#budget.send(piece.length);
+    const options = { signal: this.#options.signal, piece };
     this.#pool.submit(new PendingRequest(putRequest(this.#path, this.#options), this, options));
     return this.#receipt.promise;
   }
 
   abort(): Promise<void> {
-    if (!this.#isOver) this.#budget.give(this.#bytes.length);
+    if (!this.#isOver) this.#budget.give(this.#bytes.length, false);
     this.#isOver = true;
     return Promise.resolve();
   }
 
   done(value: unknown): void {
-    this.#budget.give(this.#bytes.length);
+    this.#budget.give(this.#bytes.length, true);
     try {
       this.#receipt.resolve(receiptOf(value, this.#path, this.#options, this.#bytes.length));
     } catch (error) {
@@ -102,12 +97,13 @@ export class SmallUpload implements Upload, AnswerHandler {
   }
 
   failed(error: FerryError): void {
-    this.#budget.give(this.#bytes.length);
+    this.#budget.give(this.#bytes.length, true);
     this.#receipt.reject(error);
   }
 
   #check(length: number): void {
     if (this.#isOver) throw hasEnded();
+    this.#budget.use();
     throwIfAborted(this.#options.signal);
     if (length > this.#bytes.length - this.#length) this.#failure ??= tooMuch();
     if (this.#failure) throw this.#failure;
@@ -120,99 +116,56 @@ export class SmallUpload implements Upload, AnswerHandler {
   }
 }
 
-/** A file that is sent while it is written, with the sending side of one connection to itself. */
-export class LargeUpload implements Upload {
+/** A file that is sent while it is written. */
+export class LargeUpload extends OutgoingBody implements Upload {
   openPart?: (offset: number) => Promise<UploadPart>;
   readonly #path: RemotePath;
   readonly #options: UploadOptions;
-  readonly #body: OutgoingBody;
-  #isOver = false;
 
-  private constructor(path: RemotePath, options: UploadOptions, body: OutgoingBody) {
+  private constructor(pool: ConnectionPool, path: RemotePath, options: UploadOptions) {
+    const { size, offset = 0, inParts = false, signal } = options;
+    const announced = size === undefined || inParts ? undefined : size - offset;
+    super(pool, putRequest(path, options), announced, signal, inParts);
     this.#path = path;
     this.#options = options;
-    this.#body = body;
   }
 
   /** Begins one: resolves when it is its turn, and with `inParts` when the server has given it a name. */
-  static async open(
-    pool: ConnectionPool,
-    path: RemotePath,
-    options: UploadOptions,
-    after: PendingRequest | undefined,
-  ): Promise<LargeUpload> {
-    const { size, offset = 0, inParts = false, signal } = options;
-    const announced = size === undefined || inParts ? undefined : size - offset;
-    const how = { signal, after, isApart: inParts };
-    const body = new OutgoingBody(pool, putRequest(path, options), announced, how, inParts);
-    const upload = new LargeUpload(path, options, body);
-    const ready = await body.open();
-    if (!inParts) return upload;
+  static async begin(pool: ConnectionPool, path: RemotePath, options: UploadOptions): Promise<LargeUpload> {
+    const upload = new LargeUpload(pool, path, options);
+    const ready = await upload.open();
+    if (!options.inParts) return upload;
     const { upload: name } = MESSAGES.readyToReceive(ready, "ready");
-    upload.openPart = (offset) => RemotePart.open(pool, { command: "part", upload: name, offset }, signal);
+    upload.openPart = async (offset) => {
+      const part = new RemotePart(pool, { command: "part", upload: name, offset }, undefined, options.signal);
+      await part.open();
+      return part;
+    };
     return upload;
   }
 
-  get failure(): Promise<FerryError> {
-    return this.#body.failure;
-  }
-
-  write(bytes: Uint8Array): Promise<void> {
-    return this.#body.write(bytes);
-  }
-
-  fill(length: number, read: Fill): Promise<number | null> {
-    return this.#body.fill(length, read);
-  }
-
   async commit(): Promise<Receipt> {
-    this.#isOver = true;
     const { size, offset = 0, inParts } = this.#options;
-    const value = await this.#body.complete();
-    const whole = size ?? (inParts ? undefined : offset + this.#body.size);
+    const value = await this.complete();
+    const whole = size ?? (inParts ? undefined : offset + this.size);
     return receiptOf(value, this.#path, this.#options, whole);
   }
 
-  async abort(): Promise<void> {
-    if (!this.#isOver) await this.#body.giveUp();
-    this.#isOver = true;
+  abort(): Promise<void> {
+    return this.giveUp();
   }
 }
 
-/** A part of a file, on a connection of its own. */
-class RemotePart implements UploadPart {
-  readonly #body: OutgoingBody;
-
-  private constructor(body: OutgoingBody) {
-    this.#body = body;
-  }
-
-  static async open(
-    pool: ConnectionPool,
-    request: RequestOf<"part">,
-    signal: AbortSignal | undefined,
-  ): Promise<RemotePart> {
-    const body = new OutgoingBody(pool, request, undefined, { signal });
-    await body.open();
-    return new RemotePart(body);
-  }
-
-  write(bytes: Uint8Array): Promise<void> {
-    return this.#body.write(bytes);
-  }
-
-  fill(length: number, read: Fill): Promise<number | null> {
-    return this.#body.fill(length, read);
-  }
-
+/** A part of a file. */
+class RemotePart extends OutgoingBody implements UploadPart {
   async finish(): Promise<void> {
-    const { size } = await this.#body.complete() as { size: number };
-    if (size === this.#body.size) return;
+    const { size } = await this.complete() as { size: number };
+    if (size === this.size) return;
     throw new FerryError("Corrupt", "the server's receipt is about something else");
   }
 
   close(): void {
     // It cannot be rejected, and the upload is over in any case.
-    void this.#body.giveUp();
+    void this.giveUp();
   }
 }

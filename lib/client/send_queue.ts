@@ -49,11 +49,23 @@ export class SendQueue {
     return this.#body?.isOver === false;
   }
 
+  /** How much of that body was sent, in bytes. */
+  get bodyBytes(): number {
+    return this.#body?.size ?? 0;
+  }
+
   /** Sends a request and its body when it is its turn; nothing when it is settled by then. */
   add(request: PendingRequest): void {
     this.waiting.push(request);
     this.#body = request.options.body ?? this.#body;
     this.#sending ??= this.#sendAll();
+  }
+
+  /** Takes a request back that was not sent. @returns Whether it was not. */
+  remove(request: PendingRequest): boolean {
+    const at = this.waiting.indexOf(request);
+    if (at >= 0) this.waiting.splice(at, 1);
+    return at >= 0;
   }
 
   /** Says that there may be room in the window. */

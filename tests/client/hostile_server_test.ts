@@ -400,7 +400,7 @@ Deno.test("read() of a version fails when the server sends another one", async (
   await using client = await connect(fake.address);
   const reader = await client.storage.read(at("a"), { ifVersion: "v" });
   reader.close();
-  await failsWith(client.storage.read(at("a"), { ifVersion: "w" }), "BadRequest");
+  await failsWith(client.storage.read(at("a"), { ifVersion: "w" }), "Changed");
 });
 
 Deno.test("put() that asked for a sync fails when the server did none", async () => {
