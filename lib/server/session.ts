@@ -179,7 +179,7 @@ export class Session {
     const { proof, owner = "" } = authenticated ?? {};
     await this.#connection.send(FrameKind.ok, { allows: rights, window: limits.requests, proof });
     const onOperation: Authority["onOperation"] = (record) =>
-      onEvent({ event: "command", ...this.#name, role: role ?? "full", ...record });
+      onEvent({ event: "command", session: this.id, peer: this.peer, role: role ?? "full", ...record });
     const authority = { rights, owner, limits, durable, shared, onOperation };
     const say = (text: string) => onEvent({ event: "say", ...this.#name, text });
     return this.#responder = new Responder(this.#connection, this.#requests, storage, authority, say);
