@@ -3,7 +3,7 @@ import type { CommandName } from "../protocol/commands.ts";
 
 /** An operation that has ended, for log and audit. */
 export interface OperationRecord {
-  /** The command of the protocol that asks for it, whoever has asked. */
+  /** The command of the protocol that does this. */
   readonly command: string;
   /** What it was about; the new name is in `to`. */
   readonly path?: string | undefined;

@@ -33,11 +33,11 @@ export class Client implements AsyncDisposable {
   readonly welcome: Welcome;
   /** The files of the server, for all that works on storages. */
   readonly storage: RemoteStorage;
-  /** Fulfilled with the reason when the connection has ended, whoever ended it. */
+  /** Fulfilled with the reason when the connection has ended. */
   readonly ended: Promise<FerryError>;
   readonly #pool: ConnectionPool;
   readonly #own: Pipeline;
-  /** Aborted with the reason when the connection has ended, for who waits for a stream. */
+  /** Aborted with the reason when the connection has ended. */
   readonly #ending = new AbortController();
   /** Commands that are under way; each may make several requests. */
   #commands = 0;

@@ -30,7 +30,7 @@ export interface PoolOptions extends ServerOptions {
   readonly connections?: number | undefined;
   /** Told of lines from the operator of the server. */
   readonly onNotice?: ((notice: Notice) => void) | undefined;
-  /** Told when the first connection was lost, whoever ended it. It is made again when it is needed. */
+  /** Called when the first connection has ended. It is made again when it is needed. */
   readonly onLost?: ((reason: FerryError) => void) | undefined;
 }
 
@@ -152,7 +152,7 @@ export class ConnectionPool implements AsyncDisposable {
   }
 
   /**
-   * Gives a request up for whoever made it; see `OperationOptions.signal`.
+   * Gives a request up; see `OperationOptions.signal`.
    *
    * @ignore
    */

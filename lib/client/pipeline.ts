@@ -16,11 +16,11 @@ const STALL_LOOKS = 2;
 /** How long the server may take to close its side after `close`, in ms. */
 const CLOSE_TIMEOUT_MS = 2_000;
 
-/** Whoever has several pipelines to choose from. */
+/** The owner of one or more pipelines. */
 export interface PipelineOwner {
   /** Told when a pipeline may take what it did not take before. */
   onChange(): void;
-  /** Told when the connection has ended, before those who wait for something on it. */
+  /** Called when the connection has ended, before the requests on it fail. */
   onEnd(reason: FerryError): void;
   onNotice(notice: Notice): void;
 }
@@ -221,7 +221,7 @@ export class Pipeline implements RequestSender {
       this.#answered(request);
       return request.succeed(value);
     }
-    // Nobody waits for it any more.
+    // Nobody waits for it.
     if (!request.settled) return this.#pour(request, kind, payload);
   }
 
@@ -270,7 +270,7 @@ export class Pipeline implements RequestSender {
     });
   }
 
-  /** Tells the server that a request is not wanted any more. */
+  /** Tells the server that a request is cancelled. */
   #cancel({ number }: PendingRequest): void {
     if (number === 0 || this.#failure) return;
     // When it cannot be sent the connection is lost, and with it what was to be cancelled.

@@ -4,7 +4,7 @@ import { type FerryError, toFerryError } from "../core/errors.ts";
 import { FrameKind } from "../protocol/frames.ts";
 import type { HeldBody, PendingRequest } from "./pending_request.ts";
 
-/** Whoever uses a queue. */
+/** The owner of a queue. */
 export interface SendQueueOwner {
   /** Told when somebody has left the sending side to others. */
   onChange(): void;
@@ -128,7 +128,7 @@ export class SendQueue {
     return piece.length;
   }
 
-  /** Leaves the sending side to whoever sends a body. @returns Its size; undefined when it is not complete. */
+  /** Lets a body use the sending side. @returns Its size; undefined when it is not complete. */
   async #leaveTo(body: HeldBody): Promise<number | undefined> {
     body.begin(this.#connection);
     const size = await body.over;

@@ -12,7 +12,7 @@ export class ReadAhead {
   readonly released = new Condition();
   /** Whether everything that has come was looked at, or there is no room for more of it. */
   isSettled = true;
-  /** How many more bytes may be kept of what has come before it is its turn. */
+  /** How many more bytes of waiting bodies may be kept. */
   room: number;
 
   constructor(room: number) {

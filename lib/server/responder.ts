@@ -76,7 +76,7 @@ export class Responder {
   showAlive(now: number): void {
     if (this.#busyWith === undefined || now - this.#shownAt < ALIVE_INTERVAL_MS) return;
     this.#shownAt = now;
-    // A failure shows to whoever sends the answer.
+    // Sending the answer will fail, too.
     this.#connection.send(FrameKind.alive).catch(() => {});
   }
 

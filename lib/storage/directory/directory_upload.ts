@@ -120,7 +120,7 @@ export class DirectoryUpload implements Upload {
   }
 
   openPart(offset: number): UploadPart {
-    // What was kept and compared is not changed any more.
+    // What was kept and compared must not change.
     if (offset < this.#body.offset) throw new FerryError("BadRequest", "that part is there already");
     if (this.#parts.length >= MAX_PARTS) throw new FerryError("TooLarge", `a file has at most ${MAX_PARTS} parts`);
     try {
@@ -168,7 +168,7 @@ export class DirectoryUpload implements Upload {
     if (!this.#open) return;
     const { file } = this.#partial;
     try {
-      // What lies behind a gap is of no use to whoever goes on, and may be very far away.
+      // What lies behind a gap cannot be resumed, and may be very far away.
       if (this.#parts.length > 0) {
         await this.#stopParts();
         const size = sizeWith(this.#body.offset + this.#body.received, this.#parts);

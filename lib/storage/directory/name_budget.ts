@@ -30,7 +30,7 @@ export class NameBudget {
     return true;
   }
 
-  /** Says that so many bytes are not held any more. */
+  /** Gives back this many bytes. */
   give(bytes: number): void {
     sharedLeft += beyondOwn(this.#held) - beyondOwn(this.#held - bytes);
     this.#held -= bytes;

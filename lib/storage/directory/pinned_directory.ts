@@ -63,7 +63,7 @@ export class PinnedDirectory {
   }
 }
 
-/** The failure of what has begun in a directory that is not there any more. */
+/** The failure of something begun in a directory that is gone. */
 export function changed(): FerryError {
   return new FerryError("Changed", "the directory was moved or replaced meanwhile; try again");
 }

@@ -56,7 +56,7 @@ export class Part implements UploadPart {
   /** Makes sure that nothing more is written: the file will have its name, or belong to another upload. */
   async stop(): Promise<void> {
     this.#ended = true;
-    // Whoever writes sees the failure.
+    // The writer sees the failure.
     await this.#writing?.catch(() => {});
   }
 
