@@ -46,14 +46,17 @@ export class Client implements AsyncDisposable {
 
   /** Use {@linkcode connect}. @param first The connection that the session lives with. */
   constructor(options: ConnectOptions, first: OpenConnection) {
-    this.#pool = new ConnectionPool({ ...options, onLost: (reason) => this.#pool.fail(reason) }, first);
+    this.#pool = new ConnectionPool(options, first);
     if (!this.#pool.first) throw new TypeError("a pool begins with the connection that it is given");
     this.#own = this.#pool.first;
     this.peer = first.connection.peer;
     this.welcome = first.welcome;
     this.storage = new RemoteStorage(this.#pool);
     this.ended = this.#own.ended;
-    void this.ended.then((reason) => this.#ending.abort(reason));
+    void this.ended.then((reason) => {
+      this.#pool.fail(reason);
+      this.#ending.abort(reason);
+    });
   }
 
   /** Whether the server lets this session do that. */

@@ -30,7 +30,7 @@ export interface PoolOptions extends ServerOptions {
   readonly connections?: number | undefined;
   /** Told of lines from the operator of the server. */
   readonly onNotice?: ((notice: Notice) => void) | undefined;
-  /** Told when the first connection was lost, whoever ended it. It is made again when it is needed. */
+  /** Told when the first connection was lost, other than by cancelling. It is made again when it is needed. */
   readonly onLost?: ((reason: FerryError) => void) | undefined;
 }
 
@@ -280,7 +280,7 @@ export class ConnectionPool implements AsyncDisposable {
       onNotice: (notice) => {
         if (pipeline === this.#first) this.#options.onNotice?.(notice);
       },
-      onEnd: (reason) => this.#lost(pipeline, reason),
+      onEnd: (reason, isOurs) => this.#lost(pipeline, reason, isOurs),
     });
     this.#first ??= pipeline;
     this.#pipelines.push(pipeline);
@@ -290,11 +290,11 @@ export class ConnectionPool implements AsyncDisposable {
     return pipeline;
   }
 
-  #lost(pipeline: Pipeline, reason: FerryError): void {
+  #lost(pipeline: Pipeline, reason: FerryError, isOurs: boolean): void {
     this.#pipelines.splice(this.#pipelines.indexOf(pipeline), 1);
     if (pipeline === this.#first) {
       this.#first = undefined;
-      if (!this.#ending.signal.aborted) this.#options.onLost?.(reason);
+      if (!isOurs && !this.#ending.signal.aborted) this.#options.onLost?.(reason);
     }
     this.#placeWaiting();
   }

@@ -20,8 +20,12 @@ const CLOSE_TIMEOUT_MS = 2_000;
 export interface PipelineOwner {
   /** Told when a pipeline may take what it did not take before. */
   onChange(): void;
-  /** Told when the connection has ended, before those who wait for something on it. */
-  onEnd(reason: FerryError): void;
+  /**
+   * Told when the connection has ended, before those who wait for something on it.
+   *
+   * @param isOurs It was ended here, since the server did not answer what was cancelled.
+   */
+  onEnd(reason: FerryError, isOurs: boolean): void;
   onNotice(notice: Notice): void;
 }
 
@@ -153,12 +157,12 @@ export class Pipeline implements RequestSender {
   }
 
   /** Closes the connection; every request that is not answered fails with `error`. Only the first call counts. */
-  fail(error: FerryError): void {
+  fail(error: FerryError, isOurs = false): void {
     if (this.#failure) return;
     this.#failure = error;
     this.#heartbeat.stop();
     this.#connection.close();
-    this.#owner.onEnd(error);
+    this.#owner.onEnd(error, isOurs);
     for (const request of [...this.#pending.splice(0), ...this.#queue.waiting.splice(0)]) {
       request.lose(error);
       request.leave();
@@ -266,7 +270,7 @@ export class Pipeline implements RequestSender {
     request.lose(new FerryError("Cancelled", "cancelled"));
     setTimeout(() => {
       if ([...this.#pending, ...this.#queue.waiting].some(({ isWanted }) => isWanted)) return;
-      this.fail(new FerryError("Disconnected", "the server did not answer what was cancelled"));
+      this.fail(new FerryError("Disconnected", "the server did not answer what was cancelled"), true);
     });
   }
 
