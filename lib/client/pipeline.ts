@@ -10,7 +10,7 @@ import { SendQueue } from "./send_queue.ts";
 /** How long the server may take to say what became of a request that was given up, in ms. */
 const TRUTH_TIMEOUT_MS = 2_000;
 
-/** In how many looks a body must not have moved to stand still. */
+/** After how many looks without progress a body counts as stalled. */
 const STALL_LOOKS = 2;
 
 /** How long the server may take to close its side after `close`, in ms. */
@@ -38,7 +38,7 @@ export class Pipeline implements RequestSender {
   readonly #queue: SendQueue;
   /** Somebody holds up receiving, to use what was received. */
   #isHeld = false;
-  /** What is being received stands still, or has done so before. */
+  /** The answer being received is stalled, or has been. */
   #isSlow = false;
   /** How many frames were received, and what had moved when we last looked. */
   #frames = 0;
@@ -131,7 +131,7 @@ export class Pipeline implements RequestSender {
     if (this.#isHeld && this.#quiet >= STALL_LOOKS) this.#isSlow = true;
   }
 
-  /** What waits behind a body that stands still, in order; a change never does. */
+  /** What waits behind a stalled body, in order; a change never does. */
   behind(): PendingRequest[] {
     if (!this.#isHeld || !this.#isSlow) return [];
     return [...this.#pending.slice(1), ...this.#queue.waiting].filter((each) => each.isWanted && each.isRepeatable);
