@@ -1,7 +1,7 @@
 import { resolve } from "@std/path";
 import { ConnectionPool } from "../../client/connection_pool.ts";
 import { RemoteStorage } from "../../client/remote_storage.ts";
-import { cannot, type FerryError } from "../../core/errors.ts";
+import { cannot, FerryError } from "../../core/errors.ts";
 import { parseRemotePath, type RemotePath, ROOT } from "../../core/remote_path.ts";
 import { printable } from "../../core/text.ts";
 import type { Right } from "../../protocol/commands.ts";
@@ -96,6 +96,9 @@ export class Shell {
   /** The same for something in the served directory, which cannot be that itself. */
   remoteEntry(name: string, verb: string): RemotePath {
     const path = resolveRemote(this.remoteDirectory, name);
+    if (path === "" && name !== "") {
+      throw cannot(verb, name, new FerryError("InvalidPath", "it is the served directory itself"));
+    }
     try {
       return parseRemotePath(path, false);
     } catch (error) {
