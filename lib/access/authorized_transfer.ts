@@ -39,7 +39,7 @@ export class AuthorizedReader implements Reader {
     }
   }
 
-  /** @param reason What went wrong for whoever reads, if anything. */
+  /** @param reason Why the caller stopped reading, if it failed. */
   close(reason?: unknown): void {
     this.#reader.close();
     if (reason === undefined && this.#operation.bytes >= this.length) this.#operation.end();

@@ -3,7 +3,7 @@ import type { CommandName } from "../protocol/commands.ts";
 
 /** An operation that has ended, for log and audit. */
 export interface OperationRecord {
-  /** The command of the protocol that asks for it, whoever has asked. */
+  /** The command of the protocol that does this. */
   readonly command: string;
   /** What it was about; the new name is in `to`. */
   readonly path?: string | undefined;
@@ -30,6 +30,10 @@ export type Subject = Pick<OperationRecord, "path" | "to" | "mtimeMs" | "mode"> 
 
 /** Failures that the operator may have to do something about. */
 const OPERATORS_CODES: readonly ErrorCode[] = ["Internal", "NoSpace", "Busy", "Refused", "TooLarge"];
+
+function detailOf({ code, cause }: FerryError): string | undefined {
+  return OPERATORS_CODES.includes(code) && cause !== undefined ? String(cause) : undefined;
+}
 
 /** How long ago a time of `performance.now()` is, in ms, to the microsecond. */
 export function msSince(began: number): number {
@@ -70,8 +74,9 @@ export class Operation {
     if (!onEnd) return;
     this.#onEnd = undefined;
     const { path, to, mtimeMs, mode } = this.#subject;
-    const { code: outcome, cause } = thrown === undefined ? { code: "ok" as const } : toFerryError(thrown);
-    const detail = OPERATORS_CODES.some((code) => code === outcome) && cause !== undefined ? String(cause) : undefined;
+    const failure = thrown === undefined ? undefined : toFerryError(thrown);
+    const outcome = failure?.code ?? "ok";
+    const detail = failure && detailOf(failure);
     const durationMs = msSince(this.#began);
     onEnd({ command: this.#command, path, to, mtimeMs, mode, bytes: this.bytes, durationMs, outcome, detail });
   }

@@ -1,23 +1,23 @@
-/** Those who wait for the same signal, and the one listener that tells them. */
+/** The watchers of one signal, and their common listener. */
 interface Group<T> {
   readonly waiting: Set<T>;
   readonly listener: () => void;
 }
 
 /**
- * Who is to be told when a signal is aborted. All who wait for the same signal share one listener: to remove one of many
- * from a signal takes longer the more there are.
+ * Calls back when a signal is aborted. All watchers of a signal share one listener: removing one of many listeners takes
+ * longer the more there are.
  */
 export class AbortWatch<T> {
   readonly #groups = new Map<AbortSignal, Group<T>>();
   readonly #onAbort: (who: T) => void;
 
-  /** @param onAbort Called for each who waits for a signal that is aborted. Must not throw. */
+  /** @param onAbort Called for each value whose signal is aborted. Must not throw. */
   constructor(onAbort: (who: T) => void) {
     this.#onAbort = onAbort;
   }
 
-  /** Begins to watch a signal for `who`, who is told at once if it is aborted already. */
+  /** Watches a signal for `who`; calls back at once if it is aborted already. */
   add(signal: AbortSignal | undefined, who: T): void {
     if (!signal) return;
     if (signal.aborted) return this.#onAbort(who);

@@ -23,8 +23,8 @@ export interface ConnectOptions extends Omit<PoolOptions, "onLost"> {
 
 /**
  * A session with a server, which ends with its connection. Commands may be started without waiting for earlier ones; they
- * are pipelined. What would have to wait for a file, a listing or an upload that the program itself leaves lying goes
- * over a further connection. Every failure is a `FerryError`; one that the server answered leaves the session usable.
+ * are pipelined. What would have to wait for a file, a listing or an upload that the program has open goes over a
+ * further connection. Every failure is a `FerryError`; one that the server answered leaves the session usable.
  */
 export class Client implements AsyncDisposable {
   /** The address of the server, `host:port`. */
@@ -33,11 +33,11 @@ export class Client implements AsyncDisposable {
   readonly welcome: Welcome;
   /** The files of the server, for all that works on storages. */
   readonly storage: RemoteStorage;
-  /** Fulfilled with the reason when the connection has ended, whoever ended it. */
+  /** Fulfilled with the reason when the connection has ended. */
   readonly ended: Promise<FerryError>;
   readonly #pool: ConnectionPool;
   readonly #own: Pipeline;
-  /** Aborted with the reason when the connection has ended, for who waits for a stream. */
+  /** Aborted with the reason when the connection has ended. */
   readonly #ending = new AbortController();
   /** Commands that are under way; each may make several requests. */
   #commands = 0;
@@ -206,7 +206,7 @@ export class Client implements AsyncDisposable {
     }
   }
 
-  /** A stream may stand still for ever; the end of the connection ends that, too. */
+  /** A stream may stall for ever; the end of the connection ends it, too. */
   #untilEnd({ signal }: CommandOptions): AbortSignal {
     return signal ? AbortSignal.any([signal, this.#ending.signal]) : this.#ending.signal;
   }

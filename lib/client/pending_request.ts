@@ -39,7 +39,7 @@ export interface RequestSender {
   accepts(request: PendingRequest): boolean;
   /** Sends a request and its body when it is its turn; nothing when it has been given up by then. */
   submit(request: PendingRequest): void;
-  /** Gives a request up for whoever made it: at once, unless it may be done; then the server is asked for the truth. */
+  /** Gives a request up: at once, unless it may have been carried out; then it waits for the server's answer. */
   giveUp(request: PendingRequest, error: FerryError): void;
   /** Told that a request which was submitted is settled. */
   settled(request: PendingRequest): void;
@@ -67,13 +67,13 @@ export class PendingRequest {
   wasMoved = false;
   /** Its number among those of its connection, from 1; 0 before it was sent. */
   number = 0;
-  /** It has an answer, or nobody wants one any more. */
+  /** It has an answer, or needs none. */
   settled = false;
   /** All of it has left, the body too, or is about to leave: the server may carry it out. */
   sent = false;
   /** The server has said `ready`. */
   isReady = false;
-  /** Whoever made it does not want it any more, but wants to know what became of it. */
+  /** It was cancelled, and its caller waits to hear what became of it. */
   givenUp = false;
   /** When waiting for the answer to a request that was given up ends. */
   deadline: ReturnType<typeof setTimeout> | undefined;
@@ -91,7 +91,7 @@ export class PendingRequest {
     return this.request.command;
   }
 
-  /** Whether the answer has a body, which whoever made the request may leave lying. */
+  /** Whether the answer has a body, which the caller may not read for a while. */
   get hasAnswerBody(): boolean {
     return this.command === "get" || this.command === "dir";
   }
@@ -128,12 +128,12 @@ export class PendingRequest {
     return this.sent && COMMANDS[this.command].changes === true;
   }
 
-  /** What takes the answer; nothing does when it is not wanted any more. */
+  /** What takes the answer; undefined when it is no longer wanted. */
   get handler(): AnswerHandler | undefined {
     return this.settled ? undefined : this.#handler;
   }
 
-  /** Fulfilled when the server has answered, whoever wants it, or cannot any more. To be asked for before that. */
+  /** Fulfilled when the server has answered, or the connection is lost. Ask for it before that. */
   get answered(): Promise<void> {
     return (this.#answered ??= Promise.withResolvers()).promise;
   }

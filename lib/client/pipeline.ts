@@ -10,18 +10,18 @@ import { SendQueue } from "./send_queue.ts";
 /** How long the server may take to say what became of a request that was given up, in ms. */
 const TRUTH_TIMEOUT_MS = 2_000;
 
-/** In how many looks a body must not have moved to stand still. */
+/** After how many looks without progress a body counts as stalled. */
 const STALL_LOOKS = 2;
 
 /** How long the server may take to close its side after `close`, in ms. */
 const CLOSE_TIMEOUT_MS = 2_000;
 
-/** Whoever has several pipelines to choose from. */
+/** The owner of one or more pipelines. */
 export interface PipelineOwner {
   /** Told when a pipeline may take what it did not take before. */
   onChange(): void;
   /**
-   * Told when the connection has ended, before those who wait for something on it.
+   * Called when the connection has ended, before the requests on it fail.
    *
    * @param isOurs It was ended here, since the server did not answer what was cancelled.
    */
@@ -42,7 +42,7 @@ export class Pipeline implements RequestSender {
   readonly #queue: SendQueue;
   /** Somebody holds up receiving, to use what was received. */
   #isHeld = false;
-  /** What is being received stands still, or has done so before. */
+  /** The answer being received is stalled, or has been. */
   #isSlow = false;
   /** How many frames were received, and what had moved when we last looked. */
   #frames = 0;
@@ -135,7 +135,7 @@ export class Pipeline implements RequestSender {
     if (this.#isHeld && this.#quiet >= STALL_LOOKS) this.#isSlow = true;
   }
 
-  /** What waits behind a body that stands still, in order; a change never does. */
+  /** What waits behind a stalled body, in order; a change never does. */
   behind(): PendingRequest[] {
     if (!this.#isHeld || !this.#isSlow) return [];
     return [...this.#pending.slice(1), ...this.#queue.waiting].filter((each) => each.isWanted && each.isRepeatable);
@@ -225,7 +225,7 @@ export class Pipeline implements RequestSender {
       this.#answered(request);
       return request.succeed(value);
     }
-    // Nobody waits for it any more.
+    // Nobody waits for it.
     if (!request.settled) return this.#pour(request, kind, payload);
   }
 
@@ -274,7 +274,7 @@ export class Pipeline implements RequestSender {
     });
   }
 
-  /** Tells the server that a request is not wanted any more. */
+  /** Tells the server that a request is cancelled. */
   #cancel({ number }: PendingRequest): void {
     if (number === 0 || this.#failure) return;
     // When it cannot be sent the connection is lost, and with it what was to be cancelled.

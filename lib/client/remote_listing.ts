@@ -12,7 +12,7 @@ const MAX_WAITING_BYTES = 8 * 1024 * 1024;
 /** What an entry takes beside its name and reason, which take one or two bytes a character, in bytes; measured. */
 const ENTRY_BYTES = 120;
 
-/** A listing on its way from the server to whoever takes the entries. */
+/** A listing on its way from the server to its reader. */
 class ArrivingListing implements AnswerHandler {
   /** Rings when there is something new. */
   readonly arrived = new Condition();

@@ -32,7 +32,7 @@ export class RemoteReader implements Reader, AnswerHandler {
   /** Lets receiving go on. */
   #release: (() => void) | undefined;
   #failing: PromiseWithResolvers<FerryError> | undefined;
-  /** Whoever waits for more. */
+  /** Settles a read that waits for more. */
   #asking: PromiseWithResolvers<Uint8Array | null> | undefined;
 
   constructor(pool: ConnectionPool, path: RemotePath, options: ReadOptions) {

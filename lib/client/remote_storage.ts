@@ -44,7 +44,7 @@ function fileOnly(path: RemotePath): void {
 
 /**
  * A server, seen from the client. Operations go out without waiting for the answers to earlier ones, and none waits for a
- * file, a listing or an upload that whoever called has open.
+ * file, a listing or an upload that is still open.
  *
  * What an upload may use and whose it is (`owner`, `wholeBlocks` and the limits) is for the server to say; it is not
  * asked for. What is wrong with opening an upload shows at its `commit`.

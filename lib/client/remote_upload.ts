@@ -165,7 +165,7 @@ class RemotePart extends OutgoingBody implements UploadPart {
   }
 
   close(): void {
-    // It cannot be rejected; whether the server knows makes no difference any more.
+    // It cannot be rejected, and the upload is over in any case.
     void this.giveUp();
   }
 }

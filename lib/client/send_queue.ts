@@ -4,9 +4,9 @@ import { type FerryError, toFerryError } from "../core/errors.ts";
 import { FrameKind } from "../protocol/frames.ts";
 import type { HeldBody, PendingRequest } from "./pending_request.ts";
 
-/** Whoever uses a queue. */
+/** The owner of a queue. */
 export interface SendQueueOwner {
-  /** Told when somebody has left the sending side to others. */
+  /** Called when the sending side is free for others. */
   onChange(): void;
   /** Told that the connection is lost. */
   fail(error: FerryError): void;
@@ -44,7 +44,7 @@ export class SendQueue {
     return this.#count;
   }
 
-  /** Whether somebody has the sending side to themselves, or will have it. */
+  /** Whether a body has the sending side, or will have it. */
   get isHeld(): boolean {
     return this.#body?.isOver === false;
   }
@@ -128,7 +128,7 @@ export class SendQueue {
     return piece.length;
   }
 
-  /** Leaves the sending side to whoever sends a body. @returns Its size; undefined when it is not complete. */
+  /** Lets a body use the sending side. @returns Its size; undefined when it is not complete. */
   async #leaveTo(body: HeldBody): Promise<number | undefined> {
     body.begin(this.#connection);
     const size = await body.over;

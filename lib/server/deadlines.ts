@@ -12,7 +12,7 @@ export interface Activity extends Pick<Connection, "progressAt" | "workedAt"> {
   readonly idle: boolean;
 }
 
-/** For what a client has taken too long, if it has. */
+/** What the client has taken too long for, if anything. */
 export function overdue(activity: Activity, limits: Limits, now: number): string | undefined {
   const { helloMs, stallMs, idleMs } = limits;
   const { began, greeted, midway, idle, progressAt, workedAt } = activity;

@@ -30,10 +30,10 @@ type Handler<N extends CommandName> = (
   request: RequestOf<N>,
 ) => Promise<keyof OkOf<N> extends never ? void : OkOf<N>>;
 
-/** An entry's share of a JSON array is at most this, besides its path: punctuation, kind, size, time, mode, and a reason. */
+/** The most that an entry takes in a JSON array, besides its path. */
 const ENTRY_OVERHEAD_BYTES = 160;
 
-/** The first entries of a listing are sent as soon as there are so many bytes of them, for who waits at a prompt. */
+/** The first entries of a listing are sent once there are this many bytes, since somebody may wait at a prompt. */
 const FIRST_BATCH_BYTES = 8 * 1024;
 
 /** The longest line that a client may send to the operator, in UTF-16 code units. */

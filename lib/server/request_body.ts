@@ -6,11 +6,13 @@ const PIECE_OVERHEAD_BYTES = 256;
 
 /** How far the loop that receives is ahead of the handlers; the requests of one connection share it. */
 export class ReadAhead {
-  /** Notified when one of the two may go on. */
+  /** Notified when there is something for the handlers. */
   readonly changed = new Condition();
+  /** Notified when the loop that receives may go on with what it had no room for. */
+  readonly released = new Condition();
   /** Whether everything that has come was looked at, or there is no room for more of it. */
   isSettled = true;
-  /** How many more bytes may be kept of what has come before it is its turn. */
+  /** How many more bytes of waiting bodies may be kept. */
   room: number;
 
   constructor(room: number) {
@@ -64,7 +66,7 @@ export class RequestBody {
     this.#lent = bytes;
     this.#ahead.isSettled = true;
     this.#ahead.changed.notifyAll();
-    while (this.#lent === bytes) await this.#ahead.changed.next;
+    while (this.#lent === bytes) await this.#ahead.released.next;
     this.#ahead.isSettled = false;
   }
 
@@ -109,8 +111,11 @@ export class RequestBody {
   #shift(): void {
     const piece = this.#pieces.shift();
     this.#isInUse = false;
-    if (piece && piece !== this.#lent) this.#ahead.room += piece.length + PIECE_OVERHEAD_BYTES;
-    else this.#lent = undefined;
-    this.#ahead.changed.notifyAll();
+    if (piece && piece !== this.#lent) {
+      this.#ahead.room += piece.length + PIECE_OVERHEAD_BYTES;
+    } else {
+      this.#lent = undefined;
+      this.#ahead.released.notifyAll();
+    }
   }
 }

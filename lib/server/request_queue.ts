@@ -17,7 +17,7 @@ export interface Job {
 /** Queued requests take at most about this much memory; more are not received before some are answered. In bytes. */
 const MAX_QUEUED_BYTES = 1024 * 1024;
 
-/** Of the bodies of requests that wait, so much is received and kept. In bytes. */
+/** How much of the bodies of waiting requests is received and kept, in bytes. */
 const MAX_AHEAD_BYTES = 1024 * 1024;
 
 /** What a client has sent and the server has not answered: requests in their order, and the body that is arriving. */

@@ -76,7 +76,7 @@ export class Responder {
   showAlive(now: number): void {
     if (this.#busyWith === undefined || now - this.#shownAt < ALIVE_INTERVAL_MS) return;
     this.#shownAt = now;
-    // A failure shows to whoever sends the answer.
+    // Sending the answer will fail, too.
     this.#connection.send(FrameKind.alive).catch(() => {});
   }
 
@@ -84,7 +84,7 @@ export class Responder {
   async #answer({ request, body, abort: { signal } }: Job): Promise<boolean> {
     const isBroken = request instanceof FerryError;
     const command = isBroken ? "request" : request.command;
-    const subject: Subject = isBroken || !("path" in request) ? {} : request;
+    const { path, to }: Subject = isBroken || !("path" in request) ? {} : request;
     const began = performance.now();
     this.#isRecorded = false;
     this.#busyWith = command;
@@ -97,14 +97,14 @@ export class Responder {
       const context = { storage: this.#storage, connection: this.#connection, signal, body, say: this.#say };
       await this.#connection.send(FrameKind.ok, await handle(context, request) ?? {});
     } catch (error) {
-      failure = cannot(isBroken ? "understand the request" : verbOf(request.command), subject.path, error);
+      failure = cannot(isBroken ? "understand the request" : verbOf(request.command), path, error);
       if (!this.#requests.isClosed) await this.#connection.send(FrameKind.error, errorMessage(failure));
     } finally {
       body.discard();
       this.#requests.answered();
       this.#busyWith = undefined;
       // The storage has recorded what came to it.
-      if (!this.#isRecorded) new Operation(command, subject, this.#onRecord, began).end(failure);
+      if (!this.#isRecorded) new Operation(command, { path, to }, this.#onRecord, began).end(failure);
     }
     return command === "close" && failure === undefined;
   }

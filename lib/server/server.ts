@@ -59,7 +59,7 @@ export class FerryServer implements AsyncDisposable {
   readonly #options: SessionOptions;
   readonly #accepting: Promise<void>;
   readonly #secure: Secure | undefined;
-  /** What gives up the connections on which the encryption is being agreed. */
+  /** Aborts the TLS handshakes that are under way. */
   readonly #handshakes = new Map<AbortController, Promise<void>>();
   readonly #waitingLogins: WaitingLogins;
   readonly #rate: RateLimit | undefined;
@@ -123,7 +123,7 @@ export class FerryServer implements AsyncDisposable {
     const late = new AbortController();
     const deadline = delay(SAY_PATIENCE_MS, undefined, { signal: late.signal }).catch(() => {});
     const sessions = this.sessions.filter(({ role }) => role !== undefined);
-    // Who is busy with an answer and reads it comes to the line in time.
+    // A client that is reading an answer gets to the line in time.
     const isTaken = (session: Session) =>
       Promise.race([session.notify(text), deadline.then(() => session.progressAt > began)]);
     const answers = await Promise.all(sessions.map(isTaken));

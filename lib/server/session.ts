@@ -15,10 +15,10 @@ import { overdue } from "./deadlines.ts";
 import { RequestQueue } from "./request_queue.ts";
 import { Responder } from "./responder.ts";
 
-/** So many lines of the operator may wait to be sent to a client. */
+/** How many lines from the operator may wait for a client. */
 const MAX_NOTICES = 64;
 
-/** A client that stands still for so long, in ms, makes room for others before one that works. */
+/** A client that stalls for this long, in ms, makes room for others before one that works. */
 const PAUSED_MS = 60_000;
 
 /** What all sessions of a server share. */
@@ -29,7 +29,7 @@ export interface SessionOptions extends Pick<Authority, "durable" | "shared"> {
   readonly connections: ConnectionLimiter;
   readonly onEvent: (event: ServerEvent) => void;
   readonly credentials: ServerCredentials;
-  /** What those may do who know each of the secrets. */
+  /** What each secret allows. */
   readonly roles: readonly Role[];
 }
 
@@ -149,7 +149,7 @@ export class Session {
     this.#connection.close();
   }
 
-  /** Ends the session because the client has come to a limit, and gives it so many ms to hear that. */
+  /** Ends the session because of a limit, and gives the client this many ms to hear that. */
   refuse(error: FerryError, lingerMs = LINGER_MS): void {
     if (this.#requests.isClosed) return;
     this.#stop(error.message);
@@ -179,7 +179,7 @@ export class Session {
     const { proof, owner = "" } = authenticated ?? {};
     await this.#connection.send(FrameKind.ok, { allows: rights, window: limits.requests, proof });
     const onOperation: Authority["onOperation"] = (record) =>
-      onEvent({ event: "command", ...this.#name, role: role ?? "full", ...record });
+      onEvent({ event: "command", session: this.id, peer: this.peer, role: role ?? "full", ...record });
     const authority = { rights, owner, limits, durable, shared, onOperation };
     const say = (text: string) => onEvent({ event: "say", ...this.#name, text });
     return this.#responder = new Responder(this.#connection, this.#requests, storage, authority, say);
@@ -244,7 +244,7 @@ export class Session {
     await this.#connection.end();
   }
 
-  /** Closes the connection after so many ms, unless that was said before. */
+  /** Closes the connection after this many ms, unless it will close already. */
   #closeIn(ms: number): void {
     this.#linger ??= setTimeout(() => this.#connection.close(), ms);
   }

@@ -127,7 +127,7 @@ export interface Reader {
    * bytes in memory.
    */
   next?(): Promise<Uint8Array | null> | Uint8Array | null;
-  /** Fulfilled with the reason when it fails, for somebody who waits for something else just then. */
+  /** Fulfilled with the reason when it fails, even while nobody awaits one of its methods. */
   readonly failure?: Promise<FerryError>;
   /** Gives up what was not read. */
   close(): void;
@@ -169,7 +169,7 @@ export interface Upload extends ByteSink {
    * again count once, and must be the same. Absent where a file is written from one end to the other.
    */
   openPart?(offset: number): Promise<UploadPart> | UploadPart;
-  /** Fulfilled with the reason when it fails, for somebody who waits for something else just then. */
+  /** Fulfilled with the reason when it fails, even while nobody awaits one of its methods. */
   readonly failure?: Promise<FerryError>;
   /**
    * Checks the size and puts the file in place. What is wrong with the upload as such may show only here: a small one
@@ -181,8 +181,8 @@ export interface Upload extends ByteSink {
 }
 
 /**
- * A place that holds files. Every failure is a `FerryError`. What not every place can do is an optional member; who finds
- * it missing takes the slower way.
+ * A place that holds files. Every failure is a `FerryError`. What not every place can do is an optional member; without
+ * it, callers take a slower way.
  */
 export interface Storage {
   /** What is known of a file or directory; of what a link leads to. */

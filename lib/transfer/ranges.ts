@@ -61,7 +61,7 @@ export async function copyRanges(
   if (failure) throw failure.reason;
 }
 
-/** A part whose upload is not known any more: the connection that held the upload was lost. */
+/** A part whose upload is gone: the connection that held it was lost. */
 function whyPartFailed(error: unknown): unknown {
   const isLost = error instanceof FerryError && error.code === "NotFound";
   return isLost ? new FerryError("Disconnected", "the upload has ended", { cause: error }) : error;

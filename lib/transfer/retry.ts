@@ -11,10 +11,10 @@ const FIRST_PAUSE_MS = 200;
 /** The longest pause between two attempts, in ms. */
 const MAX_PAUSE_MS = 10_000;
 
-/** What says that a connection was lost, or cannot be made. A server ends what stands still with `Timeout`. */
+/** What says that a connection was lost, or cannot be made. A server ends stalled sessions with `Timeout`. */
 const LOSSES: ReadonlySet<ErrorCode> = new Set<ErrorCode>(["Disconnected", "ShuttingDown", "Timeout", "Unreachable"]);
 
-/** Whether an operation that failed so has no connection to the server any more. */
+/** Whether an operation failed because its connection was lost. */
 export function isLoss(code: ErrorCode): boolean {
   return LOSSES.has(code);
 }
@@ -23,7 +23,7 @@ export function isLoss(code: ErrorCode): boolean {
 export interface RetryOptions {
   /** How often in a row, without any progress between, a lost connection is made again. */
   readonly retries?: number | undefined;
-  /** When it is aborted nothing is repeated any more: what waits for its repetition fails with `Cancelled`. */
+  /** Aborting it ends all repeating: what waits for its next attempt fails with `Cancelled`. */
   readonly closing?: AbortSignal | undefined;
 }
 

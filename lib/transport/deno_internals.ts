@@ -51,7 +51,7 @@ export interface Transport extends Duplex {
 /**
  * The same connection for `node:net`, which gives `node:tls` direct access to it. Close `conn` as well in the end.
  *
- * @returns Undefined when Deno has no such way any more; the slower `ConnStream` is used then.
+ * @returns Undefined when Deno no longer has it; the slower `ConnStream` is used then.
  * @throws {FerryError} `Busy` when there are too many open files.
  */
 export function nodeTransport(conn: Deno.TcpConn): Transport | undefined {

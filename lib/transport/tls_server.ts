@@ -13,7 +13,7 @@ import { ALPN_PROTOCOL, checkIdentity, type Identity } from "./tls.ts";
  * It is not `Deno.listenTls`, because a connection of that keeps its socket open after `close()` for as long as the
  * client likes, when the handshake is not complete or the client does not read, and because it delays small answers
  * (Nagle's algorithm) without a way to turn that off. Nor is it a server of `node:net`, because one that had too many
- * open files once accepts nothing any more.
+ * open files once never accepts again.
  *
  * @param transportOf How `node:tls` gets at a connection.
  * @returns What completes the handshake of one connection, which it takes over. There is no deadline in it: abort the

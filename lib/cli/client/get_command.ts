@@ -23,18 +23,27 @@ import { transferTree } from "./tree_command.ts";
 
 /** `get REMOTE [LOCAL]` */
 export async function get(invocation: Invocation): Promise<void> {
-  const { shell, args: [from = "", to], flags, signal } = invocation;
+  const { shell, args: [from = "", to], flags } = invocation;
   const path = flags.recursive ? shell.remote(from, "get") : shell.remoteEntry(from, "get");
   if (to === "-") {
     refuseWithDash(flags, []);
-    const source = { storage: shell.storage, path, shown: path };
-    await readToStream(source, new WritableStream({ write: printBytes }), { signal });
-    return;
+    return await getToOutput(invocation, path, from);
   }
   await shell.transferring(
     flags,
     (server, retry) => getTo({ ...invocation, server, retry }, path, from, to),
   );
+}
+
+async function getToOutput({ shell, signal }: Invocation, path: RemotePath, from: string): Promise<void> {
+  try {
+    const source = { storage: shell.storage, path, shown: path };
+    await readToStream(source, new WritableStream({ write: printBytes }), { signal });
+  } catch (error) {
+    const isMissing = error instanceof FerryError && error.code === "NotFound";
+    if (!isMissing || !parsePattern(path)) throw error;
+    throw new UsageError(`- takes one file, and ${quote(from)} is a pattern. Get what matches it into a directory`);
+  }
 }
 
 /** @param from The source, and @param to the target, as they were typed. */
@@ -118,7 +127,9 @@ async function getEntries(
   }
   const storage = await openLocal(shown);
   const ends = { source, target: { storage, path: ROOT, shown } };
-  const found = await transferTree(transfer, "get", ends, entries, { select, root: isNew ? root : undefined });
+  // The served directory has no name: what is here was named by the user.
+  const top = isNew || source.path !== ROOT ? root : undefined;
+  const found = await transferTree(transfer, "get", ends, entries, { select, root: top });
   if (found === 0 && select && isNew) Deno.removeSync(shown);
   return found;
 }

@@ -29,6 +29,7 @@ export async function put(invocation: Invocation): Promise<void> {
 async function putAll(transfer: Transfer): Promise<void> {
   const { shell, signal } = transfer;
   const { sources, remote, into, isNew } = await putTarget(transfer);
+  await requireRead(transfer);
   if (isNew) await makeRemoteDirectory(transfer, remote);
   const failures: unknown[] = [];
   const names = sources.length > 1 ? new Set<string>() : undefined;
@@ -42,6 +43,13 @@ async function putAll(transfer: Transfer): Promise<void> {
     }
   }
   if (failures.length > 0) throw failures[0];
+}
+
+/** @throws {FerryError} `Refused` for an option that compares with what is there, when we may not look at that. */
+async function requireRead({ shell, flags, retry, signal }: Transfer): Promise<void> {
+  const option = (["update", "checksum", "dry-run"] as const).find((name) => flags.given.includes(name));
+  if (option === undefined || await retry.run(() => shell.may("read", signal), signal)) return;
+  throw new FerryError("Refused", `Cannot use --${option}: you may not list or read anything here`);
 }
 
 /** Where a source goes: `into` as in `PutTarget`; `names` are those that earlier sources have there, if there are several. */

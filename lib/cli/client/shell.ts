@@ -1,7 +1,7 @@
 import { resolve } from "@std/path";
 import { ConnectionPool } from "../../client/connection_pool.ts";
 import { RemoteStorage } from "../../client/remote_storage.ts";
-import { cannot, type FerryError } from "../../core/errors.ts";
+import { cannot, FerryError } from "../../core/errors.ts";
 import { parseRemotePath, type RemotePath, ROOT } from "../../core/remote_path.ts";
 import { printable } from "../../core/text.ts";
 import type { Right } from "../../protocol/commands.ts";
@@ -66,7 +66,7 @@ export class Shell {
     await this.#pool.ask({ command: "say", text }, signal);
   }
 
-  /** Runs a transfer over so many connections. It may go on over new ones when those that it has are lost. */
+  /** Runs a transfer over a number of connections. It may go on over new ones when these are lost. */
   async transferring<T>(
     { retries, connections }: { readonly retries: number; readonly connections: number },
     run: (server: Storage, retry: Retry) => Promise<T>,
@@ -96,6 +96,9 @@ export class Shell {
   /** The same for something in the served directory, which cannot be that itself. */
   remoteEntry(name: string, verb: string): RemotePath {
     const path = resolveRemote(this.remoteDirectory, name);
+    if (path === "" && name !== "") {
+      throw cannot(verb, name, new FerryError("InvalidPath", "it is the served directory itself"));
+    }
     try {
       return parseRemotePath(path, false);
     } catch (error) {

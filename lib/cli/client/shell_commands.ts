@@ -5,6 +5,7 @@ import { cannot, FerryError } from "../../core/errors.ts";
 import { joinPaths } from "../../core/remote_path.ts";
 import { printable } from "../../core/text.ts";
 import { unreadable } from "../../transfer/listing.ts";
+import { ifThere } from "../../transfer/copy.ts";
 import { describeFlags, type FlagName, parseFlags } from "./flags.ts";
 import { Columns, localTime } from "../terminal/format.ts";
 import type { Invocation } from "./invocation.ts";
@@ -65,14 +66,22 @@ async function stat({ shell, args: [name = "."], signal }: Invocation): Promise<
 async function sum({ shell, args: [name = ""], signal }: Invocation): Promise<void> {
   const path = shell.remoteEntry(name, "sum");
   const { sha256 } = await shell.storage.digest(path, { signal });
-  await shell.output.print(`${printable(sha256)}  ${printable(path)}\n`);
+  // As sha256sum does it, which can check this line.
+  const escaped = path.replace(/[\\\n\r]/g, (c) => c === "\\" ? "\\\\" : c === "\n" ? "\\n" : "\\r");
+  const mark = escaped === path ? "" : "\\";
+  await shell.output.print(`${mark}${printable(sha256)}  ${printable(escaped)}\n`);
 }
 
 async function cd({ shell, args: [name = "/"], signal }: Invocation): Promise<void> {
   const path = shell.remote(name, "enter");
   // Who may not look can go anywhere; whether there is such a directory shows when something is put there.
-  const kind = await shell.may("read", signal) ? (await shell.storage.stat(path, { signal })).kind : "directory";
-  if (kind !== "directory") throw cannot("enter", name, new FerryError("NotADirectory", "it is not a directory"));
+  if (await shell.may("read", signal)) {
+    const found = await ifThere(shell.storage.stat(path, { signal }));
+    if (!found) throw cannot("enter", name, new FerryError("NotFound", "no such directory"));
+    if (found.kind !== "directory") {
+      throw cannot("enter", name, new FerryError("NotADirectory", "it is not a directory"));
+    }
+  }
   shell.remoteDirectory = path;
 }
 
@@ -204,6 +213,7 @@ export function findCommand(name: string): ShellCommand {
 export async function execute(shell: Shell, words: string[], signal: AbortSignal): Promise<void> {
   const [name, ...rest] = words;
   if (name === undefined) return;
+  if (rest.length === 1 && rest[0] === "--help") return await execute(shell, ["help", name], signal);
   const command = findCommand(name);
   const { args, flags } = parseFlags(rest, command.flags);
   const [least, most] = command.arity;

@@ -29,7 +29,7 @@ async function openDirectory(directory: string): Promise<Deno.FsFile | undefined
 }
 
 /**
- * Looks whether so many more bytes fit, with `keepFree` bytes of the disk left free. To be called before each write: it
+ * Checks that this many more bytes fit, with `keepFree` bytes of the disk left free. To be called before each write: it
  * costs a hundredth of writing 1 MiB.
  *
  * @throws {FerryError} `NoSpace` when they would not leave enough.
@@ -120,7 +120,7 @@ export class DirectoryUpload implements Upload {
   }
 
   openPart(offset: number): UploadPart {
-    // What was kept and compared is not changed any more.
+    // What was kept and compared must not change.
     if (offset < this.#body.offset) throw new FerryError("BadRequest", "that part is there already");
     if (this.#parts.length >= MAX_PARTS) throw new FerryError("TooLarge", `a file has at most ${MAX_PARTS} parts`);
     try {
@@ -168,7 +168,7 @@ export class DirectoryUpload implements Upload {
     if (!this.#open) return;
     const { file } = this.#partial;
     try {
-      // What lies behind a gap is of no use to whoever goes on, and may be very far away.
+      // What lies behind a gap cannot be resumed, and may be very far away.
       if (this.#parts.length > 0) {
         await this.#stopParts();
         const size = sizeWith(this.#body.offset + this.#body.received, this.#parts);
@@ -182,7 +182,7 @@ export class DirectoryUpload implements Upload {
     }
   }
 
-  /** Prepares to write so many bytes that end at a position of the file, if they may be written. */
+  /** Prepares to write this many bytes that end at a position of the file, if they may be written. */
   prepare(end: number, bytes: number): void {
     const { size, keepFree, signal } = this.#options;
     throwIfAborted(signal);

@@ -1,10 +1,10 @@
 import { changed, type PinnedDirectory } from "./pinned_directory.ts";
 import { Watch } from "./watch.ts";
 
-/** After so many entries a synchronous step is over, so that others get their turn. */
+/** A synchronous step ends after this many entries, so that others get their turn. */
 export const ENTRIES_PER_STEP = 64;
 
-/** And after so many milliseconds, where the disk is slow. */
+/** On a slow disk it ends after this many milliseconds. */
 export const MAX_STEP_MS = 4;
 
 /**

@@ -17,13 +17,13 @@ const NAMES_PER_TURN = 1024;
 /** or after so many that were compared. */
 const COMPARED_PER_TURN = 8 * NAMES_PER_TURN;
 
-/** To see where a link leads takes as long as to read so many names. */
+/** Following a link takes as long as reading this many names. */
 const NAMES_PER_LINK = 16;
 
-/** A directory in which more than so many links have to be followed is not read at once. */
+/** A directory with more links to follow than this is not read at once. */
 const MAX_LINKS_AT_ONCE = 64;
 
-/** Of so many names from all over, the middle one divides the others. */
+/** The median of this many sampled names divides the others. */
 const SAMPLE_SIZE = 9;
 
 /** How often a directory is opened again that was moved while it was opened. */
@@ -100,7 +100,7 @@ export class SortedNames {
     return true;
   }
 
-  /** Sees to it that `take` has a name, if there is one. */
+  /** Makes sure that `take` has a name, if there is one. */
   async prepare(): Promise<void> {
     while (this.#next.length === 0 && !this.isEnded) {
       const piece = this.#pieces.pop();
@@ -110,7 +110,7 @@ export class SortedNames {
     }
   }
 
-  /** Holds nothing any more; what was not given out is read again when it is needed. Gives false if nothing was held. */
+  /** Drops all names; those not given out are read again when needed. Gives false if there were none. */
   drop(): boolean {
     if (this.#next.length > 0 || this.#pieces.length > 0) this.#hasMore = true;
     this.#next = [];

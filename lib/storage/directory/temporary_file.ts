@@ -26,7 +26,7 @@ const BUSY = "it is being written by someone else; try again later";
 
 const ACCESS = { read: true, write: true };
 
-/** What the file's owner may do with it while it is written; one without that could not be opened again. */
+/** What the owner may do with the file while it is written; otherwise it could not be opened again. */
 const OWNER_BITS = 0o600;
 
 /** Which permission bits the file shall have in the end, the usual ones if absent; and whether less those of the umask. */
@@ -101,7 +101,7 @@ export function removeLeft(path: string, left: Deno.FileInfo): void {
 export class TemporaryFile {
   readonly file: Deno.FsFile;
   readonly path: string;
-  /** What it was when it was opened. */
+  /** Its state when it was opened. */
   #own: Deno.FileInfo;
   /** The permission bits that it shall have in the end; as they are when it is undefined. */
   #finalMode: number | undefined;
@@ -117,7 +117,7 @@ export class TemporaryFile {
     return this.#own.size;
   }
 
-  /** How many of them can be there; where one was written far beyond the end, the rest is nothing. */
+  /** How many of them can hold data; the rest of a sparse file is a hole. */
   get used(): number {
     return Math.min(this.size, (this.#own.blocks ?? Infinity) * SYSTEM_BLOCK_BYTES);
   }
@@ -155,7 +155,7 @@ export class TemporaryFile {
   static openKept(directory: string, name: string, owner?: string): TemporaryFile | undefined {
     const path = join(directory, temporaryName(name, owner));
     for (let i = 0; i < MAX_TRIES; i++) {
-      // Most often there is none, and this is the cheap way to find out.
+      // Usually there is none, and this is the cheap way to find out.
       const file = existsSync(path) ? openThere(path) : undefined;
       if (!file) return undefined;
       const partial = TemporaryFile.#lock(directory, path, file);

@@ -37,13 +37,13 @@ export class Watch implements Disposable {
   }
 }
 
-/** To be called by whoever has moved or removed what had this real path, in the same synchronous step. */
+/** Call it in the same synchronous step in which something at this real path was moved or removed. */
 export function moved(path: string): void {
   endMoment();
   for (const watch of watches) watch.see(path, true);
 }
 
-/** To be called by whoever has made what has this real path now, in the same synchronous step. */
+/** Call it in the same synchronous step in which something was made at this real path. */
 export function added(path: string): void {
   for (const watch of watches) watch.see(path, false);
 }
@@ -66,7 +66,7 @@ export function rememberDirectory(path: string): void {
   known.add(path);
 }
 
-/** To be called by whoever changes where paths lead. */
+/** Call it after changing where paths lead. */
 export function endMoment(): void {
   known.clear();
 }

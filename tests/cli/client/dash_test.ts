@@ -1,4 +1,4 @@
-import { assertStringIncludes } from "@std/assert";
+import { assertEquals, assertStringIncludes } from "@std/assert";
 import { scene } from "../../helpers/scene.ts";
 
 for (
@@ -21,3 +21,10 @@ for (
     assertStringIncludes(news, "- cannot be combined with --");
   });
 }
+
+Deno.test("get with a pattern and - says what to do, and a file of such a name is sent", async () => {
+  await using place = await scene({ "f1": "1", "[ab]": "it" }, {});
+  const { news, output } = await place.run("get f* -", 2);
+  assertEquals([news, output], ['- takes one file, and "f*" is a pattern. Get what matches it into a directory', ""]);
+  await place.run("get [ab] -");
+});

@@ -61,7 +61,10 @@ Deno.test("execute() says what a drop box refuses", async () => {
   const verified = await visit.fails("Refused", "put", "--verify", "a.txt", "verified.txt");
   assertEquals(verified.message, 'Cannot verify "verified.txt": you may not read anything here');
   for (const flag of ["--update", "--checksum", "--dry-run"]) {
-    assertStringIncludes((await visit.fails("Refused", "put", flag, "a.txt")).message, cannotRead);
+    for (const words of [["a.txt"], ["-r", "."]]) {
+      const { message } = await visit.fails("Refused", "put", flag, ...words);
+      assertEquals(message, `Cannot use ${flag}: ${cannotRead}`);
+    }
   }
   assertEquals(await namesIn(visit.served.join()), ["a.txt", "d"]);
   await visit.fails("AlreadyExists", "mkdir", "d");

@@ -1,3 +1,5 @@
+import { execute } from "../../../lib/cli/client/shell_commands.ts";
+import { Shell } from "../../../lib/cli/client/shell.ts";
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { NOT_ON_WINDOWS } from "../../helpers/places.ts";
 import { Served } from "../../helpers/raw.ts";
@@ -249,6 +251,57 @@ Deno.test("put refuses what is no file", async () => {
   assertEquals(pathsIn(place.there), ["t/", "t/a"]);
 });
 
+Deno.test("get -r and put -r give the top of a tree its time, new or there already, and no other directory", async () => {
+  await using place = await scene({ "t/a": "a" }, { "p/a": "a" });
+  const time = new Date(1_500_000_000_000);
+  for (const top of [`${place.there}/t`, `${place.here}/p`]) Deno.utimeSync(top, time, time);
+  for (const options of ["-r", "-u -r"]) {
+    await place.run(`get ${options} t`);
+    await place.run(`put ${options} p`);
+    for (const copy of [`${place.here}/t`, `${place.there}/p`]) {
+      assertEquals((await Deno.stat(copy)).mtime, time);
+      await Deno.utime(copy, new Date(), new Date());
+    }
+  }
+  const before = (await Deno.stat(place.here)).mtime;
+  Deno.utimeSync(place.there, time, time);
+  await place.run("get -u -r .");
+  assertEquals((await Deno.stat(place.here)).mtime, before);
+});
+
+Deno.test("cd says what is wrong with a directory that cannot be entered", async () => {
+  await using place = await scene({ "a": "a" });
+  assertEquals((await place.run("cd nope", 5)).news, 'Cannot enter "nope": no such directory');
+  assertEquals((await place.run("cd a", 1)).news, 'Cannot enter "a": it is not a directory');
+});
+
+Deno.test("sum marks and escapes a name as sha256sum does", NOT_ON_WINDOWS, async () => {
+  const names = ["plain", "back\\slash", "new\nline", "return\r"];
+  await using place = await scene(Object.fromEntries(names.map((name) => [name, "x"])));
+  const shell = new Shell(place.served.address, {
+    print: (text) => Promise.resolve(void printed.push(text)),
+    inform() {},
+  }, false);
+  const printed: string[] = [];
+  for (const name of names) await execute(shell, ["sum", name], new AbortController().signal);
+  await shell.close();
+  const sum = "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881";
+  assertEquals(printed, [
+    `${sum}  plain\n`,
+    `\\${sum}  back\\\\slash\n`,
+    `\\${sum}  new\\nline\n`,
+    `\\${sum}  return\\r\n`,
+  ]);
+});
+
+Deno.test("a command with --help shows its help", async () => {
+  await using place = await scene({});
+  for (const name of ["get", "rm", "mkdir", "say"]) {
+    const { output } = await place.run(`${name} --help`);
+    assertEquals(output, (await place.run(`help ${name}`)).output);
+  }
+});
+
 Deno.test("dir -r lists a tree, remove -r removes one, and neither anything else", async () => {
   await using place = await scene({ ...REPORTS, "keep/a": "a" });
   const { output } = await place.run("dir -r reports");
@@ -266,7 +319,10 @@ Deno.test("dir -r lists a tree, remove -r removes one, and neither anything else
   await place.run("remove -r reports");
   assertEquals(pathsIn(place.there), ["keep/", "keep/a", "天线/", "天线/测试.doc"]);
   await place.run("remove -r none", 5);
-  await place.run("remove -r .", 1);
+  for (const root of [".", "/", "keep/.."]) {
+    const { news } = await place.run(`remove -r ${root}`, 1);
+    assertEquals(news, `Cannot remove "${root}": it is the served directory itself`);
+  }
   assertEquals(pathsIn(place.there), ["keep/", "keep/a", "天线/", "天线/测试.doc"]);
 });
 
