@@ -131,7 +131,7 @@ export class AuthorizedStorage implements Storage {
    * Opens a part of an upload that was given the name `share`, by this or another session of the same owner. The operation
    * ends when the part is finished or closed.
    *
-   * @throws {FerryError} `NotFound` when there is no such upload, or not any more; `Unsupported` where a file is written
+   * @throws {FerryError} `NotFound` when there is no such upload; `Unsupported` where a file is written
    * from one end to the other.
    */
   openPart(share: string, offset: number, options: OperationOptions = {}): Promise<AuthorizedPart> {

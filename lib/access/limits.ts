@@ -13,7 +13,7 @@ export interface Limits {
   readonly helloMs: number;
   /** How long a client may ask for nothing, in ms. */
   readonly idleMs: number;
-  /** How long a peer may stand still in the middle of something, in ms; for `idleMs` if it shows that it is there. */
+  /** How long a peer may stall in the middle of something, in ms; `idleMs` if it shows signs of life. */
   readonly stallMs: number;
   /** Requests that a client may have unanswered. */
   readonly requests: number;
@@ -32,7 +32,7 @@ export interface Limits {
 /**
  * The limits of a server that is told nothing else. Together they allow ordinary use by many, and bound what it costs.
  *
- * A client that takes 8 KiB a second all the time must not seem to stand still. Linux says that more can be written when a
+ * A client that takes 8 KiB a second all the time must not seem stalled. Linux says that more can be written when a
  * third of the send buffer is free, which has up to 4 MiB, and an encrypted write of 1 MiB and 64 KiB is done when all of
  * it is written: 2.4 MiB at 8 KiB/s are 307 s. A paused client of Ferry shows every 10 s that it is there.
  */

@@ -29,7 +29,7 @@ export interface Authenticated {
 
 const encoder = new TextEncoder();
 
-/** The Base64 of a nonce or a proof, 32 bytes both, has so many characters. */
+/** The length of a nonce or a proof (32 bytes) in Base64. */
 const TOKEN_CHARS = 44;
 
 /** The bytes of a nonce or a proof, none when it is anything else than the Base64 (RFC 4648, section 4) of 32 bytes. */

@@ -23,8 +23,8 @@ export interface ConnectOptions extends Omit<PoolOptions, "onLost"> {
 
 /**
  * A session with a server, which ends with its connection. Commands may be started without waiting for earlier ones; they
- * are pipelined. What would have to wait for a file, a listing or an upload that the program itself leaves lying goes
- * over a further connection. Every failure is a `FerryError`; one that the server answered leaves the session usable.
+ * are pipelined. What would have to wait for a file, a listing or an upload that the program has open goes over a
+ * further connection. Every failure is a `FerryError`; one that the server answered leaves the session usable.
  */
 export class Client implements AsyncDisposable {
   /** The address of the server, `host:port`. */
@@ -46,14 +46,17 @@ export class Client implements AsyncDisposable {
 
   /** Use {@linkcode connect}. @param first The connection that the session lives with. */
   constructor(options: ConnectOptions, first: OpenConnection) {
-    this.#pool = new ConnectionPool({ ...options, onLost: (reason) => this.#pool.fail(reason) }, first);
+    this.#pool = new ConnectionPool(options, first);
     if (!this.#pool.first) throw new TypeError("a pool begins with the connection that it is given");
     this.#own = this.#pool.first;
     this.peer = first.connection.peer;
     this.welcome = first.welcome;
     this.storage = new RemoteStorage(this.#pool);
     this.ended = this.#own.ended;
-    void this.ended.then((reason) => this.#ending.abort(reason));
+    void this.ended.then((reason) => {
+      this.#pool.fail(reason);
+      this.#ending.abort(reason);
+    });
   }
 
   /** Whether the server lets this session do that. */
@@ -203,7 +206,7 @@ export class Client implements AsyncDisposable {
     }
   }
 
-  /** A stream may stand still for ever; the end of the connection ends that, too. */
+  /** A stream may stall for ever; the end of the connection ends it, too. */
   #untilEnd({ signal }: CommandOptions): AbortSignal {
     return signal ? AbortSignal.any([signal, this.#ending.signal]) : this.#ending.signal;
   }

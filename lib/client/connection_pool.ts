@@ -21,7 +21,7 @@ const IDLE_LOOKS = 30;
 /** After how many looks a server that has refused a further connection is asked for one again. */
 const REFUSED_LOOKS = 10;
 
-/** The most connections that are opened because bodies stand still on the others. */
+/** The most connections that are opened because the others are stalled. */
 const MAX_FURTHER = 16;
 
 /** How a pool connects. */
@@ -30,11 +30,11 @@ export interface PoolOptions extends ServerOptions {
   readonly connections?: number | undefined;
   /** Told of lines from the operator of the server. */
   readonly onNotice?: ((notice: Notice) => void) | undefined;
-  /** Called when the first connection has ended. It is made again when it is needed. */
+  /** Called when the first connection has ended, other than by cancelling. It is made again when it is needed. */
   readonly onLost?: ((reason: FerryError) => void) | undefined;
 }
 
-/** What a server allows that has not said it yet. */
+/** What a server allows before it has said so. */
 const NOTHING: Welcome = { allows: [], window: 1 };
 
 /**
@@ -62,7 +62,7 @@ export class ConnectionPool implements AsyncDisposable {
   /** How many requests were made, and how many of them are not settled. */
   #count = 0;
   #open = 0;
-  /** Who waits until none is. */
+  /** Fulfilled when none is left. */
   #idle: PromiseWithResolvers<void> | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   /** In how many looks in a row nothing has moved although somebody waited. */
@@ -245,7 +245,7 @@ export class ConnectionPool implements AsyncDisposable {
     return this.#refusedLooks > 0 && this.#pipelines.length > 0;
   }
 
-  /** Opens a connection for those who wait, unless there are enough. Who waits fails with it only if there is no other. */
+  /** Opens a connection for waiting requests, unless there are enough. If it fails, they fail only if there is no other. */
   #openAnother(): void {
     const count = this.#pipelines.length + this.#opening.size;
     const mayOpen = this.#opening.size === 0
@@ -280,7 +280,7 @@ export class ConnectionPool implements AsyncDisposable {
       onNotice: (notice) => {
         if (pipeline === this.#first) this.#options.onNotice?.(notice);
       },
-      onEnd: (reason) => this.#lost(pipeline, reason),
+      onEnd: (reason, isOurs) => this.#lost(pipeline, reason, isOurs),
     });
     this.#first ??= pipeline;
     this.#pipelines.push(pipeline);
@@ -290,11 +290,11 @@ export class ConnectionPool implements AsyncDisposable {
     return pipeline;
   }
 
-  #lost(pipeline: Pipeline, reason: FerryError): void {
+  #lost(pipeline: Pipeline, reason: FerryError, isOurs: boolean): void {
     this.#pipelines.splice(this.#pipelines.indexOf(pipeline), 1);
     if (pipeline === this.#first) {
       this.#first = undefined;
-      if (!this.#ending.signal.aborted) this.#options.onLost?.(reason);
+      if (!isOurs && !this.#ending.signal.aborted) this.#options.onLost?.(reason);
     }
     this.#placeWaiting();
   }
@@ -329,7 +329,7 @@ export class ConnectionPool implements AsyncDisposable {
     this.#watch();
   }
 
-  /** Sends what waits behind bodies that stand still over another connection, if there is one. */
+  /** Sends what waits behind stalled bodies over another connection, if there is one. */
   #moveOn(): void {
     for (const pipeline of this.#pipelines) {
       if (pipeline.behind().length === 0) continue;
@@ -338,7 +338,7 @@ export class ConnectionPool implements AsyncDisposable {
     }
   }
 
-  /** Ends the wait of those who wait for bodies, when none of these has moved for long. */
+  /** Fails requests that wait for bodies, when none of these has moved for long. */
   #giveUpStuck(): void {
     const isMoving = this.#pipelines.some(({ quiet }) => quiet === 0);
     const isAwaited = this.#waiting.length > 0 || this.#pipelines.some((each) => each.behind().length > 0);

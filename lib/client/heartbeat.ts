@@ -12,8 +12,8 @@ const SILENCE_MS = 60_000;
 export type Awaited = "server" | "us" | undefined;
 
 /**
- * Shows the server that we are there while it waits for us, and notices when it is not there any more. Intervals are
- * counted and not time, so that none passes while this process stands still.
+ * Shows the server that we are there while it waits for us, and notices when it is gone. It counts intervals, not
+ * time, so that none passes while this process is suspended.
  */
 export class Heartbeat {
   readonly #connection: Connection;

@@ -8,8 +8,8 @@ const SLAB_BYTES = 256 * 1024;
 const STUCK_MS = 60_000;
 
 /**
- * Bounds the memory of things that are under way at the same time. Whoever would need more than is left waits, in order; but
- * not for ever for those who do nothing with what they have, since that may be the waiter itself.
+ * Bounds the memory of things under way at the same time. When too little is left, callers wait in order; but not for
+ * ever if nothing is done with it, since the caller may hold it itself.
  */
 export class MemoryBudget {
   #left: number;

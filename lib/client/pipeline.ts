@@ -10,7 +10,7 @@ import { SendQueue } from "./send_queue.ts";
 /** How long the server may take to say what became of a request that was given up, in ms. */
 const TRUTH_TIMEOUT_MS = 2_000;
 
-/** In how many looks a body must not have moved to stand still. */
+/** After how many looks without progress a body counts as stalled. */
 const STALL_LOOKS = 2;
 
 /** How long the server may take to close its side after `close`, in ms. */
@@ -20,8 +20,12 @@ const CLOSE_TIMEOUT_MS = 2_000;
 export interface PipelineOwner {
   /** Told when a pipeline may take what it did not take before. */
   onChange(): void;
-  /** Called when the connection has ended, before the requests on it fail. */
-  onEnd(reason: FerryError): void;
+  /**
+   * Called when the connection has ended, before the requests on it fail.
+   *
+   * @param isOurs It was ended here, since the server did not answer what was cancelled.
+   */
+  onEnd(reason: FerryError, isOurs: boolean): void;
   onNotice(notice: Notice): void;
 }
 
@@ -38,7 +42,7 @@ export class Pipeline implements RequestSender {
   readonly #queue: SendQueue;
   /** Somebody holds up receiving, to use what was received. */
   #isHeld = false;
-  /** What is being received stands still, or has done so before. */
+  /** The answer being received is stalled, or has been. */
   #isSlow = false;
   /** How many frames were received, and what had moved when we last looked. */
   #frames = 0;
@@ -131,7 +135,7 @@ export class Pipeline implements RequestSender {
     if (this.#isHeld && this.#quiet >= STALL_LOOKS) this.#isSlow = true;
   }
 
-  /** What waits behind a body that stands still, in order; a change never does. */
+  /** What waits behind a stalled body, in order; a change never does. */
   behind(): PendingRequest[] {
     if (!this.#isHeld || !this.#isSlow) return [];
     return [...this.#pending.slice(1), ...this.#queue.waiting].filter((each) => each.isWanted && each.isRepeatable);
@@ -153,12 +157,12 @@ export class Pipeline implements RequestSender {
   }
 
   /** Closes the connection; every request that is not answered fails with `error`. Only the first call counts. */
-  fail(error: FerryError): void {
+  fail(error: FerryError, isOurs = false): void {
     if (this.#failure) return;
     this.#failure = error;
     this.#heartbeat.stop();
     this.#connection.close();
-    this.#owner.onEnd(error);
+    this.#owner.onEnd(error, isOurs);
     for (const request of [...this.#pending.splice(0), ...this.#queue.waiting.splice(0)]) {
       request.lose(error);
       request.leave();
@@ -266,7 +270,7 @@ export class Pipeline implements RequestSender {
     request.lose(new FerryError("Cancelled", "cancelled"));
     setTimeout(() => {
       if ([...this.#pending, ...this.#queue.waiting].some(({ isWanted }) => isWanted)) return;
-      this.fail(new FerryError("Disconnected", "the server did not answer what was cancelled"));
+      this.fail(new FerryError("Disconnected", "the server did not answer what was cancelled"), true);
     });
   }
 

@@ -6,7 +6,7 @@ import type { HeldBody, PendingRequest } from "./pending_request.ts";
 
 /** The owner of a queue. */
 export interface SendQueueOwner {
-  /** Told when somebody has left the sending side to others. */
+  /** Called when the sending side is free for others. */
   onChange(): void;
   /** Told that the connection is lost. */
   fail(error: FerryError): void;
@@ -44,7 +44,7 @@ export class SendQueue {
     return this.#count;
   }
 
-  /** Whether somebody has the sending side to themselves, or will have it. */
+  /** Whether a body has the sending side, or will have it. */
   get isHeld(): boolean {
     return this.#body?.isOver === false;
   }

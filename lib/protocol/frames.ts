@@ -172,7 +172,7 @@ export class FrameEncoder {
     return this.#end === 0;
   }
 
-  /** The place for a payload of up to `size` bytes, or undefined if it does not fit any more. */
+  /** The place for a payload of up to `size` bytes, or undefined if it no longer fits. */
   reserve(size: number): Uint8Array<ArrayBuffer> | undefined {
     const start = this.#end + HEADER_BYTES;
     const end = start + size;

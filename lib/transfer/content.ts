@@ -44,7 +44,7 @@ class Content implements Blame {
 
   async copy(): Promise<Copied> {
     const { known, resume = true } = this.#options;
-    // What would be saved of a small file is less than it costs to ask.
+    // For a small file, asking costs more than it saves.
     const mayResume = resume && (known === undefined || known.size > PIECE_BYTES);
     try {
       for (let restarts = 0; mayResume && restarts < MAX_RESTARTS; restarts++) {
@@ -185,7 +185,7 @@ function requireSame(reader: Reader, { size, mtimeMs }: FileMetadata): Reader {
   throw new FerryError("Corrupt", "the same version of it had another size or time before");
 }
 
-/** Ends an upload. What it was given up for says more than what this may fail with. */
+/** Ends an upload. Why it was given up says more than a failure of this. */
 async function giveUp(upload: Upload | undefined): Promise<void> {
   await upload?.abort().catch(() => {});
 }
@@ -194,7 +194,7 @@ async function giveUp(upload: Upload | undefined): Promise<void> {
  * Transfers the content of a file between any two storages. It goes on with what an earlier attempt has left, where the
  * target keeps that, after it was compared with the source.
  *
- * @throws {FerryError} What the two storages throw; `Changed` when the source does not stand still; `Cancelled`.
+ * @throws {FerryError} What the two storages throw; `Changed` when the source keeps changing; `Cancelled`.
  */
 export function copyContent(source: Place, target: Place, options: ContentOptions = {}): Promise<Copied> {
   return new Content(source, target, options).copy();

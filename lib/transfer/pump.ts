@@ -40,7 +40,7 @@ export async function pump(reader: Reader, sink: ByteSink, options: PumpOptions)
       const left = reader.length - moved;
       // At the end the reader looks whether the file is still what it was.
       const moving = left > 0 || reader.next ? step(Math.min(left, PIECE_BYTES)) : read(SCRATCH);
-      // Small files are many, and most often there is nothing to wait for.
+      // There are many small files, and usually nothing to wait for.
       const n = moving instanceof Promise ? await moving : moving;
       if (n === null && left === 0) return;
       if (n === null || left <= 0) throw new FerryError("Changed", "it changed while it was read; try again");

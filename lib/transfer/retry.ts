@@ -11,7 +11,7 @@ const FIRST_PAUSE_MS = 200;
 /** The longest pause between two attempts, in ms. */
 const MAX_PAUSE_MS = 10_000;
 
-/** What says that a connection was lost, or cannot be made. A server ends what stands still with `Timeout`. */
+/** What says that a connection was lost, or cannot be made. A server ends stalled sessions with `Timeout`. */
 const LOSSES: ReadonlySet<ErrorCode> = new Set<ErrorCode>(["Disconnected", "ShuttingDown", "Timeout", "Unreachable"]);
 
 /** Whether an operation failed because its connection was lost. */

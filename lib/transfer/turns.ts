@@ -1,4 +1,4 @@
-/** Lets so many at a time do something, in the order in which they ask. */
+/** A semaphore: lets a number of callers at a time do something, in order. */
 export class Turns {
   #free: number;
   readonly #waiting: (() => void)[] = [];

@@ -24,7 +24,7 @@ export class RateLimit {
   /** When everything moved so far would have passed, on the clock of `performance.now()`. */
   #passedAt = 0;
 
-  /** A limit of so many bytes a second, more than 0. */
+  /** A limit in bytes per second, more than 0. */
   constructor(bytesPerSecond: number) {
     this.#bytesPerMs = bytesPerSecond / 1000;
     this.slice = Math.round(Math.min(MAX_SLICE, Math.max(MIN_SLICE, bytesPerSecond * SLICE_SECONDS)));

@@ -12,7 +12,7 @@ const MAX_ROUND_MS = 4;
 const REST_INTERVAL_MS = 10;
 
 /**
- * A rest is so many rounds in which those who wait get no turn, so that it ends with a look for new input. It takes some
+ * A rest is this many rounds in which no waiter gets a turn, so that it ends with a look for new input. It takes some
  * 150 µs; a timer would take 1 to 2 ms, and what another thread does may be done before there is nothing else to do.
  */
 const REST_ROUNDS = 61;

@@ -246,3 +246,18 @@ Deno.test("Retry.run() gives what was done although it was cancelled", async () 
   abort();
   assertEquals(await within(made), "done");
 });
+
+Deno.test("ConnectionPool tells of no loss when it ends a connection over which what was cancelled is not answered", async () => {
+  const { server, asked } = answeringCancelled(() => Promise.resolve());
+  await using _server = server;
+  const lost: string[] = [];
+  await using pool = new ConnectionPool({ ...server.address, onLost: ({ message }) => lost.push(message) });
+  const { signal, abort } = stopper();
+  const made = failsWith(new RemoteStorage(pool).mkdir(at("d"), { signal }), "Cancelled");
+  await within(asked);
+  const ended = pool.first?.ended;
+  abort();
+  assertStringIncludes((await made).message, "may have been done");
+  assertEquals((await within(ended ?? Promise.reject(new Error("no connection")))).code, "Disconnected");
+  assertEquals([pool.first, lost], [undefined, []]);
+});

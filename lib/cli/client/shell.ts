@@ -66,7 +66,7 @@ export class Shell {
     await this.#pool.ask({ command: "say", text }, signal);
   }
 
-  /** Runs a transfer over so many connections. It may go on over new ones when those that it has are lost. */
+  /** Runs a transfer over a number of connections. It may go on over new ones when these are lost. */
   async transferring<T>(
     { retries, connections }: { readonly retries: number; readonly connections: number },
     run: (server: Storage, retry: Retry) => Promise<T>,

@@ -41,7 +41,7 @@ export async function transferTree(
     verb,
     signal,
     retry,
-    onStep: (progress) => line.update(progress),
+    onStep: (progress) => signal.aborted || line.update(progress),
     onFailure(_path, error) {
       first ??= error;
       line.clear();

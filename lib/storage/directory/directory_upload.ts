@@ -29,7 +29,7 @@ async function openDirectory(directory: string): Promise<Deno.FsFile | undefined
 }
 
 /**
- * Looks whether so many more bytes fit, with `keepFree` bytes of the disk left free. To be called before each write: it
+ * Checks that this many more bytes fit, with `keepFree` bytes of the disk left free. To be called before each write: it
  * costs a hundredth of writing 1 MiB.
  *
  * @throws {FerryError} `NoSpace` when they would not leave enough.
@@ -182,7 +182,7 @@ export class DirectoryUpload implements Upload {
     }
   }
 
-  /** Prepares to write so many bytes that end at a position of the file, if they may be written. */
+  /** Prepares to write this many bytes that end at a position of the file, if they may be written. */
   prepare(end: number, bytes: number): void {
     const { size, keepFree, signal } = this.#options;
     throwIfAborted(signal);

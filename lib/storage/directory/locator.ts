@@ -18,8 +18,7 @@ interface Descent {
 }
 
 /**
- * Finds what a path means in a root. What it finds is true in the same synchronous step, and no longer: whoever acts on
- * it later has to look again.
+ * Finds what a path means in a root. What it finds is true in the same synchronous step only: to act later, look again.
  */
 export class Locator {
   /** The real path of the root. */

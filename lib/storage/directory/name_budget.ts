@@ -21,7 +21,7 @@ export function costOf(name: string): number {
 export class NameBudget {
   #held = 0;
 
-  /** Counts so many bytes more, or gives false when there is no room for them. */
+  /** Takes this many bytes, or gives false when there is no room for them. */
   take(bytes: number): boolean {
     const shared = beyondOwn(this.#held + bytes) - beyondOwn(this.#held);
     if (shared > sharedLeft) return false;

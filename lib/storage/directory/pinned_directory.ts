@@ -30,7 +30,7 @@ export class PinnedDirectory {
   /**
    * To be called at the beginning of each synchronous step. Gives what `lstat` says of it now.
    *
-   * @throws {FerryError} `Changed` when it is not there any more, or there is a link on the way to it.
+   * @throws {FerryError} `Changed` when it is gone, or there is a link on the way to it.
    */
   check(): Deno.FileInfo {
     if (!this.#isVeryDeep && realPathOrNothing(this.path) !== this.path) throw changed();

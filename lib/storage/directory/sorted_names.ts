@@ -110,7 +110,7 @@ export class SortedNames {
     }
   }
 
-  /** Holds nothing any more; what was not given out is read again when it is needed. Gives false if nothing was held. */
+  /** Drops all names; those not given out are read again when needed. Gives false if there were none. */
   drop(): boolean {
     if (this.#next.length > 0 || this.#pieces.length > 0) this.#hasMore = true;
     this.#next = [];

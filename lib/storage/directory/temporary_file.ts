@@ -101,7 +101,7 @@ export function removeLeft(path: string, left: Deno.FileInfo): void {
 export class TemporaryFile {
   readonly file: Deno.FsFile;
   readonly path: string;
-  /** What it was when it was opened. */
+  /** Its state when it was opened. */
   #own: Deno.FileInfo;
   /** The permission bits that it shall have in the end; as they are when it is undefined. */
   #finalMode: number | undefined;

@@ -4,7 +4,7 @@ import type { UploadPart } from "../storage.ts";
 
 const UPLOAD_ENDED = "the upload has ended";
 
-/** Looks whether so many bytes may be written that end at a position of the file. */
+/** Checks that this many bytes, which end at a position of the file, may be written. */
 interface Guard {
   prepare(end: number, bytes: number): void;
 }
