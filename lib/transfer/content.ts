@@ -85,12 +85,12 @@ class Content implements Blame {
   }
 
   async #copyFrom(start: Start): Promise<Copied> {
-    const { connections = 1, turn, ready } = this.#options;
+    const { connections = 1, turn, attempts, signal } = this.#options;
     const whole = connections > 1 ? await this.#statIfSplit() : undefined;
     const taken = turn?.();
     const leave = taken instanceof Promise ? await taken : taken;
     try {
-      const pausing = ready?.();
+      const pausing = attempts?.ready(signal);
       if (pausing) await pausing;
       return whole ? await this.#copyInRanges(start, whole) : await this.#copyInOne(start, leave);
     } finally {

@@ -1,7 +1,7 @@
 import type { FileMetadata } from "../core/metadata.ts";
 import type { OperationOptions } from "../storage/storage.ts";
 import type { Verb } from "./place.ts";
-import type { Retry } from "./retry.ts";
+import type { Attempts, Retry } from "./retry.ts";
 
 /** What is known of a source, such as its entry in a listing. */
 export type Known = Pick<FileMetadata, "size" | "mtimeMs" | "mode">;
@@ -28,6 +28,6 @@ export interface ContentOptions extends OperationOptions {
   readonly onProgress?: ((moved: number, total: number) => void) | undefined;
   /** Waits for the turn to send; what it gives is called when all is sent, or given up. */
   readonly turn?: (() => Promise<() => void> | (() => void)) | undefined;
-  /** Waits for the connection when the turn has come and it was lost meanwhile. */
-  readonly ready?: (() => Promise<void> | undefined) | undefined;
+  /** Those that this is one of: when the turn has come, a pause may have begun meanwhile. */
+  readonly attempts?: Attempts | undefined;
 }

@@ -140,7 +140,6 @@ export async function copyFile(source: Place, target: Place, options: CopyOption
       isBeginning = false;
       options.onProgress?.(moved, total);
     };
-    const ready = () => attempts.ready(signal);
-    return copyOnce(source, target, { ...options, onProgress, ready }, isRepeated);
+    return copyOnce(source, target, { ...options, onProgress, attempts }, isRepeated);
   }, signal);
 }

@@ -38,7 +38,7 @@ export interface TreeProgress {
 }
 
 /** How to copy a tree. */
-export interface TreeOptions extends Omit<CopyOptions, "known" | "onProgress" | "mtimeMs" | "turn" | "ready"> {
+export interface TreeOptions extends Omit<CopyOptions, "known" | "onProgress" | "mtimeMs" | "turn" | "attempts"> {
   /** Over how many connections; for each, a number of files is under way at a time. 1 when absent. */
   readonly connections?: number | undefined;
   /** What the top of the tree is to be in the end; left as it is when absent. */
