@@ -98,6 +98,7 @@ const HARMLESS: Record<string, unknown> = {
     blockSize: 2 ** 53 - 1,
     hashes: new Uint8Array(32).toBase64(),
   },
+  "another version": { ...GOOD, version: "w" },
 };
 
 Deno.test("get() gives the right file when the sums of the blocks are a harmless lie", async (t) => {
@@ -119,7 +120,6 @@ Deno.test("get() fails when what is sent is not what the blocks belong to", asyn
     ["a smaller file in the blocks", { ...GOOD, size: SIZE - 1 }, FACTS],
     ["a larger file in ready", GOOD, { ...FACTS, size: SIZE + 1 }],
     ["a smaller file in ready", GOOD, { ...FACTS, size: SIZE - 1 }],
-    ["another version in the blocks", { ...GOOD, version: "w" }, FACTS],
     ["an empty file in ready", GOOD, { ...FACTS, size: 0 }],
     ["an empty file in the blocks", { ...GOOD, size: 0 }, FACTS],
   ];
