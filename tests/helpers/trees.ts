@@ -87,6 +87,8 @@ export interface Transferred extends TreeProgress {
 export interface TransferOptions extends TreeOptions {
   readonly retries?: number;
   readonly pool?: Partial<PoolOptions>;
+  /** How long it may take, in ms; 20 s when absent. */
+  readonly deadlineMs?: number;
   /** What is transferred in place of what is listed. */
   readonly entries?: (listed: AsyncIterable<Entry>) => AsyncIterable<Entry>;
 }
@@ -94,7 +96,8 @@ export interface TransferOptions extends TreeOptions {
 /** Transfers a tree with the library. */
 export async function transferTree(
   { direction, address, local, remote = "" }: Ends,
-  { retries, pool: poolOptions, entries: change = (listed) => listed, ...options }: TransferOptions = {},
+  { retries, pool: poolOptions, entries: change = (listed) => listed, deadlineMs = 20_000, ...options }:
+    TransferOptions = {},
 ): Promise<Transferred> {
   const failures: string[] = [];
   const pool = new ConnectionPool({ ...address, connections: options.connections, ...poolOptions });
@@ -107,7 +110,7 @@ export async function transferTree(
     const listed = listAgain(source, { retry, recursive: true, signal: options.signal });
     const all = { verb: direction, retry, onFailure, ...options };
     const copying = copyTree(source, target, change(listed), all);
-    return { ...await within(copying, `the end of the ${direction}`, 20_000), failures };
+    return { ...await within(copying, `the end of the ${direction}`, deadlineMs), failures };
   } finally {
     await pool.close().catch(() => {});
   }
@@ -181,6 +184,6 @@ export class Watcher implements AsyncDisposable {
       reject(new Error(event.message));
     };
     this.#worker.postMessage(message);
-    return within(promise, "the watcher's answer");
+    return within(promise, "the watcher's answer", 20_000);
   }
 }

@@ -29,6 +29,9 @@ const RANGES: Record<Direction, readonly [CutRange, ...CutRange[]]> = {
   put: [["toServer", GREETING_BYTES, 150_000], ["toClient", GREETING_BYTES, 5000]],
 };
 
+/** All trees together cost some 14 s of processor time, so that a busy machine takes a multiple of it for each. */
+const DEADLINE_MS = 90_000;
+
 /** Transfers the tree of `place` over a line that is cut `cuts` times at random points. */
 async function transferOverCuts(
   direction: Direction,
@@ -41,7 +44,7 @@ async function transferOverCuts(
   // Whoever is lucky and is done before all the cuts were made has to do it again.
   while (faults.left > 0) {
     faults.beginRun();
-    const { failures } = await transferTree(ends, { retries: 1000 });
+    const { failures } = await transferTree(ends, { retries: 1000, deadlineMs: DEADLINE_MS });
     assert(failures.length === 0, `${failures.length} failed, ${failures[0]}`);
   }
   assertSameTree(target, source);
