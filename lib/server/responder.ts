@@ -49,21 +49,27 @@ export class Responder {
     return this.#busyWith;
   }
 
-  /** Answers until the client has ended the session, `shutdown` was called or the queue is closed. @throws {FerryError} */
-  async run(): Promise<void> {
+  /**
+   * Answers until the client has ended the session, `shutdown` was called or the queue is closed.
+   *
+   * @returns Whether nothing more may be said to the client.
+   * @throws {FerryError}
+   */
+  async run(): Promise<boolean> {
     const slice = new TimeSlice();
     while (!this.#requests.isClosed) {
       const job = this.#requests.take();
       if (job) {
-        if (await this.#answer(job)) return;
+        if (await this.#answer(job)) return true;
         // What was sent ahead is not small, however small each of it is.
         if (!this.#requests.isIdle && slice.isOver(Infinity)) await slice.pass();
       } else if (this.#isShuttingDown) {
-        return;
+        return true;
       } else {
         await this.#requests.changed.next;
       }
     }
+    return false;
   }
 
   /** Lets the command under way finish, and refuses all others. */

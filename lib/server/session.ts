@@ -212,9 +212,8 @@ export class Session {
   /** Answers requests until the end. Never rejects. */
   async #answerAll(responder: Responder): Promise<void> {
     try {
-      await responder.run();
-      if (this.#requests.isClosed) return;
-      // Nothing more will come; the client has a little time to close its side.
+      if (!await responder.run()) return;
+      // The client has a little time to close its side.
       this.#stop();
       this.#closeIn(LINGER_MS);
       await this.#connection.end();
