@@ -388,3 +388,27 @@ Deno.test("copyFile() that was cut off says that the file may have arrived when 
   assertStringIncludes(message, "perhaps it had arrived");
   assertEquals(looks, 0);
 });
+
+Deno.test("copyFile() takes what it has sent for no progress before it was confirmed", async () => {
+  const source = new MemoryStorage();
+  await store(source, "f", "content");
+  let attempts = 0;
+  const lost = Promise.withResolvers<void>();
+  const target = replacing(new MemoryStorage(), {
+    upload: () => {
+      attempts++;
+      const commit = () => {
+        lost.resolve();
+        return Promise.reject(new FerryError("Disconnected", "made by the test"));
+      };
+      return Promise.resolve({ write: () => {}, commit, abort: () => Promise.resolve() });
+    },
+  });
+  const retry = new Retry({ retries: 1 });
+  const copy = () => copyFile(place(source), place(target), { verb: "put", retry });
+  const first = assertFailsWith("Disconnected", copy);
+  await lost.promise;
+  // Both lose their connections together, twice. The first gives up; the second has the retries of a new beginning.
+  await Promise.all([first, assertFailsWith("Disconnected", copy)]);
+  assertEquals(attempts, 6);
+});
