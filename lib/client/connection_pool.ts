@@ -344,6 +344,8 @@ export class ConnectionPool implements AsyncDisposable {
     const isAwaited = this.#waiting.length > 0 || this.#pipelines.some((each) => each.behind().length > 0);
     this.#stuckLooks = isMoving || !isAwaited ? 0 : this.#stuckLooks + 1;
     if (this.#stuckLooks < STUCK_LOOKS || this.#opening.size > 0) return;
+    // Who asks from now on waits as long.
+    this.#stuckLooks = 0;
     for (const pipeline of this.#pipelines) this.#waiting.push(...pipeline.takeBehind());
     const message = "the files, listings and uploads that are open have not moved for 60 s, " +
       "and the server gives no further connection; go on with them, or close some of them";
