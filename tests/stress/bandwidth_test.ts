@@ -100,7 +100,7 @@ Deno.test("transfers of trees over four connections keep to the client's limit",
   makeTree(dir.path, Object.fromEntries(Array.from({ length: 16 }, (_, i) => [`d/f${i}`, bytes(size, i)])));
   await using served = await Served.with();
   const rate = MIB;
-  const options = { connections: 4, link: { rate: new RateLimit(rate) } };
+  const options = { connections: 4, pool: { rate: new RateLimit(rate) } };
   const put = () => transferTree({ direction: "put", address: served.address, local: dir.path }, options);
   await assertRate(rate, 16 * size, put);
   assertSameTree(served.join(), dir.path);
