@@ -1,4 +1,4 @@
-import { type ErrorCode, FerryError, toFerryError } from "../core/errors.ts";
+import { type ErrorCode, FerryError, hasCode, toFerryError } from "../core/errors.ts";
 import type { CommandName } from "../protocol/commands.ts";
 
 /** An operation that has ended, for log and audit. */
@@ -83,7 +83,7 @@ export class Operation {
 
   /** Ends it with what was thrown; gives what the session is told of that. */
   fail(thrown: unknown): unknown {
-    const isTaken = this.mayNotReplace && thrown instanceof FerryError && thrown.code === "AlreadyExists";
+    const isTaken = this.mayNotReplace && hasCode(thrown, "AlreadyExists");
     const words = "it exists already, and you may not replace files here";
     const error = isTaken ? new FerryError("AlreadyExists", words) : thrown;
     this.end(error);

@@ -1,6 +1,7 @@
 import { cannot, FerryError } from "../core/errors.ts";
 import type { Digest, Entry, FileMetadata, Receipt } from "../core/metadata.ts";
 import { parseRemotePath, type RemotePath, ROOT } from "../core/remote_path.ts";
+import { eitherSignal } from "../core/unless_aborted.ts";
 import type { Welcome } from "../protocol/codec.ts";
 import type { CommandName, Right } from "../protocol/commands.ts";
 import { verbOf } from "../protocol/commands.ts";
@@ -208,7 +209,7 @@ export class Client implements AsyncDisposable {
 
   /** A stream may stall for ever; the end of the connection ends it, too. */
   #untilEnd({ signal }: CommandOptions): AbortSignal {
-    return signal ? AbortSignal.any([signal, this.#ending.signal]) : this.#ending.signal;
+    return eitherSignal(signal, this.#ending.signal);
   }
 
   #throwIfClosing(): void {

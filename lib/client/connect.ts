@@ -1,6 +1,7 @@
 import { greetServer } from "../auth/handshake.ts";
 import type { Secret } from "../auth/secret.ts";
 import { FerryError, ownWords, toFerryError } from "../core/errors.ts";
+import { eitherSignal } from "../core/unless_aborted.ts";
 import type { Welcome } from "../protocol/codec.ts";
 import { formatAddress, isLoopback } from "../transport/address.ts";
 import { Connection } from "../transport/connection.ts";
@@ -67,7 +68,7 @@ async function openTo(
   const { port, secret, rate } = options;
   const where = formatAddress({ hostname, port });
   const timeout = AbortSignal.timeout(CONNECT_TIMEOUT_MS);
-  const signal = cancelled ? AbortSignal.any([cancelled, timeout]) : timeout;
+  const signal = eitherSignal(cancelled, timeout);
   let connection: Connection | undefined;
   const abort = () => connection?.close();
   try {

@@ -14,7 +14,7 @@ const ENTRY_BYTES = 120;
 
 /** A listing on its way from the server to its reader. */
 class ArrivingListing implements AnswerHandler {
-  /** Rings when there is something new. */
+  /** Notified when there is something new. */
   readonly arrived = new Condition();
   isOver = false;
   failure: FerryError | undefined;

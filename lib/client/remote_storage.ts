@@ -4,7 +4,6 @@ import { type RemotePath, ROOT } from "../core/remote_path.ts";
 import { throwIfAborted } from "../core/unless_aborted.ts";
 import { decodeBlocks } from "../protocol/block_fields.ts";
 import { MAX_DATA_BYTES } from "../protocol/constants.ts";
-import type {} from "../protocol/commands.ts";
 import type {
   BlockOptions,
   DepthOptions,

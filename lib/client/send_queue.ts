@@ -25,7 +25,7 @@ export class SendQueue {
   #body: HeldBody | undefined;
   #count = 0;
   #isStopped = false;
-  /** Rings when there may be room in the window, or never will be. */
+  /** Notified when there may be room in the window, or never will be. */
   readonly #room = new Condition();
 
   /**

@@ -1,11 +1,5 @@
+import { isIn } from "../core/remote_path.ts";
 import type { PendingRequest, RequestSender } from "./pending_request.ts";
-
-/** Whether `path` is `directory`, or in it. */
-function isIn(path: string, directory: string): boolean {
-  if (directory === "") return true;
-  const { length } = directory;
-  return path.startsWith(directory) && (path.length === length || path[length] === "/");
-}
 
 /** Whether one of two requests is about what the other is about, or about something in it. */
 function concern(one: PendingRequest, other: PendingRequest): boolean {

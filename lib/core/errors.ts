@@ -136,6 +136,11 @@ export function toFerryError(thrown: unknown): FerryError {
 /** Of a text that is too long to be of use, so much is enough to recognise it, in UTF-16 code units. */
 const ENOUGH_CHARS = 256;
 
+/** Whether a thrown value is a `FerryError` with one of these codes. */
+export function hasCode(thrown: unknown, ...codes: readonly ErrorCode[]): thrown is FerryError {
+  return thrown instanceof FerryError && codes.includes(thrown.code);
+}
+
 /** The beginning of a text that is longer than `maxChars`. Cut before it is escaped, which then costs little. */
 function cut(text: string, maxChars: number): string {
   return text.length > maxChars ? `${text.slice(0, ENOUGH_CHARS).toWellFormed()}…` : text;

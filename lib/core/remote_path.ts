@@ -68,6 +68,19 @@ function whyNot(path: string, windows: boolean): string | undefined {
   return undefined;
 }
 
+/** The path of the directory that holds something, and its name there. */
+export function splitPath(path: string): [parent: string, name: string] {
+  const cut = path.lastIndexOf("/");
+  return [path.slice(0, Math.max(0, cut)), path.slice(cut + 1)];
+}
+
+/** Whether `path` is `directory`, or in it; everything is in the empty path. */
+export function isIn(path: string, directory: string): boolean {
+  if (directory === "") return true;
+  const { length } = directory;
+  return path.startsWith(directory) && (path.length === length || path[length] === "/");
+}
+
 /** Joins two paths, either of which may be empty. */
 export function joinPaths(directory: string, path: string): string {
   return directory === "" || path === "" ? directory + path : `${directory}/${path}`;

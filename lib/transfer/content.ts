@@ -1,5 +1,5 @@
 import { matchingBytes } from "../core/block_sums.ts";
-import { FerryError } from "../core/errors.ts";
+import { FerryError, hasCode } from "../core/errors.ts";
 import type { FileMetadata, Receipt } from "../core/metadata.ts";
 import type { Reader, Upload } from "../storage/storage.ts";
 import type { ContentOptions } from "./content_options.ts";
@@ -64,7 +64,7 @@ class Content implements Blame {
     try {
       return await this.#copyFrom(start);
     } catch (error) {
-      if (start === BEGINNING || !(error instanceof FerryError && error.code === "Changed")) throw error;
+      if (start === BEGINNING || !hasCode(error, "Changed")) throw error;
       return undefined;
     }
   }

@@ -1,5 +1,5 @@
 import type { FileMetadata } from "../core/metadata.ts";
-import type { OperationOptions } from "../storage/storage.ts";
+import type { OperationOptions, UploadOptions } from "../storage/storage.ts";
 import type { Verb } from "./place.ts";
 import type { Attempts, Retry } from "./retry.ts";
 
@@ -7,17 +7,13 @@ import type { Attempts, Retry } from "./retry.ts";
 export type Known = Pick<FileMetadata, "size" | "mtimeMs" | "mode">;
 
 /** How to transfer the content of a file. */
-export interface ContentOptions extends OperationOptions {
+export interface ContentOptions extends OperationOptions, Pick<UploadOptions, "overwrite" | "durable"> {
   /** What the user calls it, for messages; "copy" when absent. */
   readonly verb?: Verb | undefined;
   /** What is known of the source. Without its size a place far away may not say what it has kept of the file. */
   readonly known?: Known | undefined;
-  /** Whether an existing file is replaced (the default) or the transfer fails with `AlreadyExists`. */
-  readonly overwrite?: boolean | undefined;
   /** Whether what an earlier attempt has left is used, after it was compared (the default). */
   readonly resume?: boolean | undefined;
-  /** Whether the file is synced to the disk before the transfer is over. */
-  readonly durable?: boolean | undefined;
   /** The time of last change that the file shall have, in ms since 1970; that of the source when absent. */
   readonly mtimeMs?: number | undefined;
   /** How many ranges of a large file are under way at the same time, where the target takes them; 1 when absent. */

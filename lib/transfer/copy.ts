@@ -1,4 +1,4 @@
-import { cannot, FerryError } from "../core/errors.ts";
+import { cannot, FerryError, hasCode } from "../core/errors.ts";
 import { copyContent } from "./content.ts";
 import type { ContentOptions, Known } from "./content_options.ts";
 import { failureOf, type Place } from "./place.ts";
@@ -19,11 +19,6 @@ export interface CopyOptions extends ContentOptions {
   readonly verify?: boolean | undefined;
   /** Whether one may look what the target has (the default). */
   readonly mayLook?: boolean | undefined;
-}
-
-/** Whether `error` is a failure of that code. */
-function hasCode(error: unknown, code: FerryError["code"]): boolean {
-  return error instanceof FerryError && error.code === code;
 }
 
 /** What `look` finds, or undefined when there is nothing. */

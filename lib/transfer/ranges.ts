@@ -1,4 +1,5 @@
-import { FerryError } from "../core/errors.ts";
+import { FerryError, hasCode } from "../core/errors.ts";
+import { eitherSignal } from "../core/unless_aborted.ts";
 import type { Reader, Upload, UploadPart } from "../storage/storage.ts";
 import type { ContentOptions } from "./content_options.ts";
 import { type Blame, failureOf, type Place } from "./place.ts";
@@ -33,7 +34,7 @@ export async function copyRanges(
   const { connections = 1, retry, signal, onProgress } = options;
   const length = Math.max(MIN_RANGE_BYTES, Math.ceil((size - offset) / (connections * RANGES_PER_CONNECTION)));
   const stop = new AbortController();
-  const either = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
+  const either = eitherSignal(signal, stop.signal);
   let failure: { readonly reason: unknown } | undefined;
   let next = offset;
   let moved = offset;
@@ -63,8 +64,7 @@ export async function copyRanges(
 
 /** A part whose upload is gone: the connection that held it was lost. */
 function whyPartFailed(error: unknown): unknown {
-  const isLost = error instanceof FerryError && error.code === "NotFound";
-  return isLost ? new FerryError("Disconnected", "the upload has ended", { cause: error }) : error;
+  return hasCode(error, "NotFound") ? new FerryError("Disconnected", "the upload has ended", { cause: error }) : error;
 }
 
 /** Copies one range into a part of an upload. */

@@ -1,9 +1,9 @@
-import { cannot, FerryError } from "../core/errors.ts";
+import { cannot } from "../core/errors.ts";
 import type { FileMetadata, Receipt } from "../core/metadata.ts";
-import { throwIfAborted, unlessAborted } from "../core/unless_aborted.ts";
-import type { OperationOptions, Reader, Upload } from "../storage/storage.ts";
+import { eitherSignal, unlessAborted } from "../core/unless_aborted.ts";
+import type { OperationOptions, Reader, Upload, UploadOptions } from "../storage/storage.ts";
 import type { Place } from "./place.ts";
-import { PIECE_BYTES } from "./pump.ts";
+import { PIECE_BYTES, pump } from "./pump.ts";
 
 /** How to read a file into a stream. */
 export interface StreamOptions extends OperationOptions {
@@ -12,29 +12,14 @@ export interface StreamOptions extends OperationOptions {
 }
 
 /** How to store what a stream gives. */
-export interface StoreOptions extends StreamOptions {
-  /** Whether an existing file is replaced (the default) or the transfer fails with `AlreadyExists`. */
-  readonly overwrite?: boolean | undefined;
-  /** Whether the file is synced to the disk before the transfer is over. */
-  readonly durable?: boolean | undefined;
-  /** The time of last change that the file shall have, in ms since 1970; now when absent. */
-  readonly mtimeMs?: number | undefined;
-}
+export interface StoreOptions extends StreamOptions, Pick<UploadOptions, "overwrite" | "durable" | "mtimeMs"> {}
 
 /** Is aborted by `signal`, or with the failure of what the stream is connected to. */
 function orFailure(signal: AbortSignal | undefined, { failure }: Pick<Reader, "failure">): AbortSignal | undefined {
   if (!failure) return signal;
   const stop = new AbortController();
   void failure.then((error) => stop.abort(error));
-  return signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
-}
-
-/** A copy of the next bytes that a reader gives, for somebody who keeps them; null at the end. */
-async function nextOf(reader: Reader, left: number): Promise<Uint8Array | null> {
-  if (reader.next) return (await reader.next())?.slice() ?? null;
-  const space = new Uint8Array(Math.max(1, Math.min(left, PIECE_BYTES)));
-  const n = await reader.read(space);
-  return n === null ? null : space.subarray(0, n);
+  return eitherSignal(signal, stop.signal);
 }
 
 /**
@@ -54,15 +39,9 @@ export async function readToStream(
     const { metadata, length } = reader;
     const either = orFailure(signal, reader);
     onProgress?.(0, length);
-    for (let moved = 0;;) {
-      throwIfAborted(signal);
-      const bytes = await nextOf(reader, length - moved);
-      if (bytes === null && moved === length) break;
-      if (bytes === null) throw new FerryError("Changed", "it changed while it was read; try again");
-      moved += bytes.length;
-      onProgress?.(moved, length);
-      await unlessAborted(writer.write(bytes), either);
-    }
+    // The stream keeps what it is given.
+    const sink = { write: (bytes: Uint8Array) => unlessAborted(writer.write(bytes.slice()), either) };
+    await pump(reader, sink, { blame: { isSource: true }, signal, onMoved: (moved) => onProgress?.(moved, length) });
     await unlessAborted(writer.close(), either);
     return metadata;
   } catch (error) {

@@ -1,8 +1,8 @@
 import { Condition } from "../core/condition.ts";
-import { FerryError, toFerryError } from "../core/errors.ts";
+import { FerryError, hasCode, toFerryError } from "../core/errors.ts";
 import type { Entry } from "../core/metadata.ts";
-import { throwIfAborted } from "../core/unless_aborted.ts";
-import { joinPaths, parseRemotePath } from "../core/remote_path.ts";
+import { eitherSignal, throwIfAborted } from "../core/unless_aborted.ts";
+import { joinPaths, parseRemotePath, splitPath } from "../core/remote_path.ts";
 import { REQUEST_WINDOW } from "../protocol/constants.ts";
 import { copyFile, type CopyOptions, type Outcome } from "./copy.ts";
 import { unreadable } from "./listing.ts";
@@ -84,12 +84,12 @@ class TreeCopy {
   readonly #directories: TreeDirectories;
   readonly #mostUnderWay: number;
   #underWay = 0;
-  /** Rings when something that was under way has ended. */
+  /** Notified when something that was under way has ended. */
   readonly #finished = new Condition();
 
   constructor(source: Place, target: Place, options: TreeOptions) {
     const { connections = 1, verb, root, retry, dryRun, mayChange } = options;
-    const signal = options.signal ? AbortSignal.any([options.signal, this.#stop.signal]) : this.#stop.signal;
+    const signal = eitherSignal(options.signal, this.#stop.signal);
     this.#source = source;
     this.#target = target;
     this.#options = options;
@@ -175,7 +175,8 @@ class TreeCopy {
 
   async #file(entry: Entry): Promise<void> {
     const path = parseRemotePath(entry.path);
-    const directory = this.#directories.enter(path.slice(0, Math.max(0, path.lastIndexOf("/"))));
+    const [parent] = splitPath(path);
+    const directory = this.#directories.enter(parent);
     directory.open++;
     try {
       const outcome = await this.#copy(entry, placeIn(this.#source, path), placeIn(this.#target, path), directory);
@@ -209,8 +210,7 @@ class TreeCopy {
     try {
       return outcome = await copyFile(source, target, options);
     } catch (error) {
-      const isEarly = error instanceof FerryError && (error.code === "NotFound" || error.code === "Refused");
-      if (!mayBeEarly || !isEarly) throw error;
+      if (!mayBeEarly || !hasCode(error, "NotFound", "Refused")) throw error;
       await directory.making;
       return outcome = await copyFile(source, target, options);
     } finally {

@@ -1,6 +1,6 @@
 import { cannot } from "../core/errors.ts";
 import type { FileMetadata } from "../core/metadata.ts";
-import { joinPaths, parseRemotePath } from "../core/remote_path.ts";
+import { isIn, joinPaths, parseRemotePath } from "../core/remote_path.ts";
 import type { OperationOptions } from "../storage/storage.ts";
 import { type Place, placeIn } from "./place.ts";
 import type { Retry } from "./retry.ts";
@@ -33,11 +33,6 @@ export interface DirectoryOptions extends OperationOptions {
   readonly mayChange?: boolean | undefined;
   /** Follows what is done when all that is in a directory is there. */
   readonly follow: (path: string, work: Promise<void>) => void;
-}
-
-/** Whether `path` is a directory or in it. */
-function isIn(path: string, directory: string): boolean {
-  return directory === "" || path === directory || path.startsWith(`${directory}/`);
 }
 
 /**

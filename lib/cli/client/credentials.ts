@@ -2,7 +2,7 @@ import { formatAddress, isLoopback } from "../../transport/address.ts";
 import { certificateDer } from "../../transport/tls.ts";
 import { RateLimit } from "../../transport/rate_limit.ts";
 import { Secret } from "../../auth/secret.ts";
-import { cannot, FerryError } from "../../core/errors.ts";
+import { cannot, hasCode } from "../../core/errors.ts";
 import type { ClientArguments } from "./client_arguments.ts";
 import type { Address } from "./server_address.ts";
 import { maySee, valueOf } from "../terminal/environment.ts";
@@ -91,7 +91,7 @@ export async function withSecretIfWanted<T>(address: Address, use: (address: Add
   try {
     return await use(address);
   } catch (error) {
-    const isWanted = error instanceof FerryError && error.code === "Unauthorized" && !address.secret;
+    const isWanted = hasCode(error, "Unauthorized") && !address.secret;
     const secret = isWanted && isLoopback(address.hostname) ? askSecret("Secret:") : undefined;
     if (!secret) throw error;
     return await use({ ...address, secret });

@@ -1,6 +1,6 @@
 import { ensureDir } from "@std/fs/ensure-dir";
 import { join } from "@std/path";
-import { cannot, FerryError } from "../../core/errors.ts";
+import { cannot, FerryError, hasCode } from "../../core/errors.ts";
 import type { Entry, FileMetadata } from "../../core/metadata.ts";
 import { parseRemotePath, type RemotePath, ROOT } from "../../core/remote_path.ts";
 import { quote } from "../../core/text.ts";
@@ -16,7 +16,7 @@ import { requireNoSource } from "./get_target.ts";
 import type { Invocation, Transfer } from "./invocation.ts";
 import { isLocalDirectory } from "./local_directory.ts";
 import { parsePattern, selector } from "./patterns.ts";
-import { exists, remoteFacts } from "./put_target.ts";
+import { exists, remoteMetadata } from "./put_target.ts";
 import { remoteBasename } from "./resolve_path.ts";
 import type { Shell } from "./shell.ts";
 import { transferTree } from "./tree_command.ts";
@@ -40,8 +40,7 @@ async function getToOutput({ shell, signal }: Invocation, path: RemotePath, from
     const source = { storage: shell.storage, path, shown: path };
     await readToStream(source, new WritableStream({ write: printBytes }), { signal });
   } catch (error) {
-    const isMissing = error instanceof FerryError && error.code === "NotFound";
-    if (!isMissing || !parsePattern(path)) throw error;
+    if (!hasCode(error, "NotFound") || !parsePattern(path)) throw error;
     throw new UsageError(`- takes one file, and ${quote(from)} is a pattern. Get what matches it into a directory`);
   }
 }
@@ -60,7 +59,7 @@ async function getTo(transfer: Transfer, path: RemotePath, from: string, to: str
   // Most often it is a directory; to ask at the same time whether it is saves a round trip.
   const entries = pattern ? tree : begun(tree);
   // A file may really have a name that looks like a pattern.
-  const metadata = await remoteFacts(transfer, path);
+  const metadata = await remoteMetadata(transfer, path);
   if (metadata?.kind === "directory" && flags.recursive) {
     await getEntries(transfer, source, target, entries, { root: metadata });
   } else if (pattern && !metadata) {
@@ -103,7 +102,7 @@ async function getFile(transfer: Transfer, path: RemotePath, target: string): Pr
   try {
     await transferFile(transfer, "get", { source: remotePlace(transfer, path), target: localTarget(target) });
   } catch (error) {
-    if (!(error instanceof FerryError && error.code === "IsADirectory" && error.path === path)) throw error;
+    if (!(hasCode(error, "IsADirectory") && error.path === path)) throw error;
     throw new FerryError(error.code, `${error.message}; use get -r`, { path });
   }
 }

@@ -1,8 +1,8 @@
-import { FerryError } from "../../core/errors.ts";
+import { hasCode } from "../../core/errors.ts";
 import type { RemotePath } from "../../core/remote_path.ts";
 import { quote } from "../../core/text.ts";
 import type { Transfer } from "./invocation.ts";
-import { exists, remoteFacts } from "./put_target.ts";
+import { exists, remoteMetadata } from "./put_target.ts";
 import { UsageError } from "../terminal/usage.ts";
 
 /**
@@ -29,7 +29,7 @@ function remoteOrNothing({ shell }: Transfer, name: string): RemotePath | undefi
   try {
     return shell.remote(name, "get");
   } catch (error) {
-    if (error instanceof FerryError && error.code === "InvalidPath") return undefined;
+    if (hasCode(error, "InvalidPath")) return undefined;
     throw error;
   }
 }
@@ -37,11 +37,10 @@ function remoteOrNothing({ shell }: Transfer, name: string): RemotePath | undefi
 /** Whether something is at a path on the server, as far as the server says. */
 async function isThere(transfer: Transfer, path: RemotePath): Promise<boolean> {
   try {
-    return await remoteFacts(transfer, path) !== undefined;
+    return await remoteMetadata(transfer, path) !== undefined;
   } catch (error) {
     // What cannot be a name there, or may not be looked at, was not found there by a shell either.
-    const isAnswer = error instanceof FerryError && ["InvalidPath", "NotADirectory", "Refused"].includes(error.code);
-    if (!isAnswer) throw error;
+    if (!hasCode(error, "InvalidPath", "NotADirectory", "Refused")) throw error;
     return false;
   }
 }

@@ -21,7 +21,7 @@ export interface PutTarget {
 }
 
 /** What is at a path on the server, or undefined when nothing is, or when we may not look. */
-export function remoteFacts(
+export function remoteMetadata(
   { shell, server, retry, signal }: Transfer,
   path: RemotePath,
 ): Promise<FileMetadata | undefined> {
@@ -63,7 +63,7 @@ export async function putTarget(transfer: Transfer): Promise<PutTarget> {
   const many = sources.length > 1 || sources.some((source) => isLocalPattern(shell.local(source)));
   requireDifferentNames(sources.map((source) => shell.local(source)).filter((source) => !isLocalPattern(source)));
   const remote = shell.remote(to ?? ".", "put");
-  const metadata = to === undefined ? undefined : await remoteFacts(transfer, remote);
+  const metadata = to === undefined ? undefined : await remoteMetadata(transfer, remote);
   if (metadata?.kind === "directory") return { sources, remote, into: true, isNew: false };
   if (to !== undefined) requireTarget(shell, sources, to, many);
   return { sources, remote, into: to === undefined || namesDirectory(to), isNew: many };

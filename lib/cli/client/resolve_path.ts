@@ -1,4 +1,5 @@
 import { cannot, FerryError } from "../../core/errors.ts";
+import { splitPath } from "../../core/remote_path.ts";
 
 /**
  * The path on the server that `name` means in the directory `cwd`: resolves `.` and `..`, takes a leading `/` for the
@@ -25,5 +26,5 @@ export function resolveRemote(cwd: string, name: string): string {
 
 /** The last name in a path on the server. */
 export function remoteBasename(path: string): string {
-  return path.slice(path.lastIndexOf("/") + 1);
+  return splitPath(path)[1];
 }

@@ -1,6 +1,6 @@
 import { basename, dirname, join, SEPARATOR } from "@std/path";
 import { FerryError } from "../../core/errors.ts";
-import { isReserved, type RemotePath, ROOT } from "../../core/remote_path.ts";
+import { isReserved, type RemotePath, ROOT, splitPath } from "../../core/remote_path.ts";
 import { type Found, type Location, lstatOrNothing, realPathOrNothing, targetOrNothing } from "./lookup.ts";
 import { isKnownDirectory, rememberDirectory } from "./watch.ts";
 
@@ -69,7 +69,7 @@ export class Locator {
   /** The names of the directories that have to be made for `path` to be one, and where; only one without `parents`. */
   missing(path: RemotePath, parents: boolean): Pick<Descent, "directory" | "names"> {
     // Most often only the last one is missing, or none.
-    if (parents && (path === ROOT || this.#directory(split(path)[0]) === undefined)) {
+    if (parents && (path === ROOT || this.#directory(splitPath(path)[0]) === undefined)) {
       const descent = this.#descend(path);
       if (descent.isBlocked) throw inTheWay(descent.names.length === 1 ? "it" : "part of the path");
       return descent;
@@ -117,7 +117,7 @@ export class Locator {
    * same as nothing.
    */
   #parent(path: RemotePath, isToAdd: boolean): Place {
-    const [above, name] = split(path);
+    const [above, name] = splitPath(path);
     const directory = path === ROOT ? undefined : this.#directory(above);
     if (directory !== undefined) return { directory, name };
     const isBlocked = isToAdd && this.#descend(above).isBlocked;
@@ -175,10 +175,4 @@ function look(path: string): Deno.FileInfo | undefined {
     if (error instanceof Deno.errors.PermissionDenied) return undefined;
     throw error;
   }
-}
-
-/** The path of the directory that holds something, and its name there. */
-function split(path: string): [parent: string, name: string] {
-  const cut = path.lastIndexOf("/");
-  return [path.slice(0, Math.max(0, cut)), path.slice(cut + 1)];
 }
