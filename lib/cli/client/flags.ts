@@ -8,8 +8,9 @@ import { UsageError } from "../terminal/usage.ts";
 /** The options that commands can have. */
 const FLAGS = {
   recursive: { alias: "r", help: "include everything below" },
-  update: { alias: "u", help: "skip files with the same size and time on both sides" },
-  checksum: { help: "skip files with the same content on both sides" },
+  all: { help: "send files of a tree or pattern also when size and time are the same" },
+  update: { alias: "u", help: "skip files that are newer at the target, or the same" },
+  checksum: { help: "compare contents, not sizes and times" },
   "dry-run": { alias: "n", help: "only show what would be transferred" },
   "no-clobber": { help: "never replace a file" },
   verify: { help: "read both files back from the disk and compare their SHA-256" },
@@ -24,6 +25,7 @@ export type FlagName = keyof typeof FLAGS;
 /** The options of one command as they were typed. */
 export interface Flags {
   readonly recursive: boolean;
+  readonly all: boolean;
   readonly update: boolean;
   readonly checksum: boolean;
   readonly dryRun: boolean;
@@ -66,6 +68,7 @@ export function parseFlags(words: string[], allowed: readonly FlagName[]): { arg
   });
   const flags = {
     recursive: typed.recursive === true,
+    all: typed.all === true,
     update: typed.update === true,
     checksum: typed.checksum === true,
     dryRun: typed["dry-run"] === true,
@@ -88,8 +91,8 @@ export function describeFlags(allowed: readonly FlagName[]): string {
   }).join("");
 }
 
-/** The options of a transfer as the library has them. */
+/** The options of a transfer as the library has them. What is named by itself is sent again; a tree is not. */
 export function copyOptions(flags: Flags): CopyOptions {
-  const { update, checksum, dryRun, noClobber, verify, durable, connections } = flags;
-  return { update, checksum, dryRun, verify, durable, overwrite: !noClobber, connections };
+  const { recursive, all, update, checksum, dryRun, noClobber, verify, durable, connections } = flags;
+  return { same: recursive && !all, update, checksum, dryRun, verify, durable, overwrite: !noClobber, connections };
 }

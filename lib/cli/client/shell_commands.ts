@@ -129,6 +129,7 @@ function define(
 
 const TRANSFER_FLAGS: readonly FlagName[] = [
   "recursive",
+  "all",
   "update",
   "checksum",
   "dry-run",
