@@ -18,6 +18,12 @@ export interface Output {
   print(text: string): Promise<void>;
   /** What is not a result: notices, news of the connection, what was transferred. */
   inform(line: string): void;
+  /**
+   * Asks the user. Absent where nobody answers: in a script, or for a single command.
+   *
+   * @returns The answer, or undefined when there is none: at the end of the input, or when the command is cancelled.
+   */
+  ask?(question: string): Promise<string | undefined>;
 }
 
 /** What the commands of the client work on: a connection that comes back when it is lost, and two directories. */
