@@ -1,8 +1,8 @@
 import { parseArgs } from "@std/cli/parse-args";
 import { quote } from "../../core/text.ts";
 import type { CopyOptions } from "../../transfer/copy.ts";
-import { DEFAULT_RETRIES } from "../../transfer/retry.ts";
-import { parseCount } from "../terminal/quantities.ts";
+import { DEFAULT_RETRY_MS } from "../../transfer/retry.ts";
+import { parseCount, parseDuration } from "../terminal/quantities.ts";
 import { UsageError } from "../terminal/usage.ts";
 
 /** The options that commands can have. */
@@ -14,7 +14,7 @@ const FLAGS = {
   "no-clobber": { help: "never replace a file" },
   verify: { help: "read both files back from the disk and compare their SHA-256" },
   durable: { help: "sync each file to the disk before it counts as done" },
-  retries: { value: "N", help: `reconnect up to N times in a row without progress (${DEFAULT_RETRIES})` },
+  "retry-for": { value: "TIME", help: "reconnect for so long without progress (5m); 0: never" },
   connections: { value: "N", help: "use N connections for a tree or a large file (1)" },
 } as const;
 
@@ -30,7 +30,8 @@ export interface Flags {
   readonly noClobber: boolean;
   readonly verify: boolean;
   readonly durable: boolean;
-  readonly retries: number;
+  /** In ms. */
+  readonly retryFor: number;
   readonly connections: number;
   /** Those that were typed. */
   readonly given: readonly FlagName[];
@@ -72,7 +73,9 @@ export function parseFlags(words: string[], allowed: readonly FlagName[]): { arg
     noClobber: typed["no-clobber"] === true,
     verify: typed.verify === true,
     durable: typed.durable === true,
-    retries: number("retries", typed.retries, 0, 1e6, DEFAULT_RETRIES),
+    retryFor: typed["retry-for"] === undefined
+      ? DEFAULT_RETRY_MS
+      : parseDuration("retry-for", String(typed["retry-for"]), 0),
     connections: number("connections", typed.connections, 1, MAX_CONNECTIONS, 1),
     given: allowed.filter((name) => typed[name] !== undefined && typed[name] !== false),
   };

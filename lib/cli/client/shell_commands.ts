@@ -135,7 +135,7 @@ const TRANSFER_FLAGS: readonly FlagName[] = [
   "no-clobber",
   "verify",
   "durable",
-  "retries",
+  "retry-for",
   "connections",
 ];
 

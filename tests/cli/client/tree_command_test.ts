@@ -175,7 +175,7 @@ for (const verb of ["get", "put"] as const) {
     const { code, news } = await runCommand(
       served.address,
       local.path,
-      [verb, "--verify", "--retries", "1", "f"],
+      [verb, "--verify", "--retry-for", "1", "f"],
       stop.signal,
     );
     clearTimeout(late);
