@@ -52,7 +52,10 @@ function alternatives(pattern: string): string[] {
       open.push(...inside.split(/(?<!\\),/).map((one) => before + one + after));
     }
     if (open.length + done.length > MAX_ALTERNATIVES) {
-      throw new FerryError("BadRequest", `it stands for more than ${MAX_ALTERNATIVES} patterns`);
+      throw new FerryError(
+        "BadRequest",
+        `The pattern ${quote(pattern)} stands for more than ${MAX_ALTERNATIVES} others`,
+      );
     }
   }
   return done;
@@ -75,7 +78,7 @@ function oneOfTest(oneOf: string): Test<string> {
     const expression = globToRegExp(oneOf);
     return (c) => expression.test(c);
   } catch (cause) {
-    throw new FerryError("BadRequest", `${quote(oneOf)} stands for no character`, { cause });
+    throw new FerryError("BadRequest", `In a pattern, ${quote(oneOf)} stands for no character`, { cause });
   }
 }
 

@@ -1,6 +1,7 @@
 import { FerryError } from "../core/errors.ts";
 import type { Entry } from "../core/metadata.ts";
 import { isIn, splitPath } from "../core/remote_path.ts";
+import { quote } from "../core/text.ts";
 import { wildcards } from "../core/wildcards.ts";
 
 /** What is to be taken or left out. */
@@ -24,7 +25,8 @@ function parse({ isIncluded, pattern }: FilterRule): ParsedRule {
   const [, top = "", path = "", end = ""] = /^(\/?)(.*?)(\/?)$/s.exec(pattern) ?? [];
   const never = path.split("/").find((name) => ["", ".", ".."].includes(name));
   if (never !== undefined) {
-    throw new FerryError("InvalidPath", `no path has ${never === "" ? "an empty name" : `"${never}"`} in it`);
+    const what = never === "" ? "an empty name" : `the name "${never}"`;
+    throw new FerryError("InvalidPath", `The pattern ${quote(pattern)} matches nothing: no path has ${what} in it`);
   }
   const test = wildcards(path);
   const isPath = top !== "" || path.includes("/");
