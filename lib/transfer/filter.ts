@@ -2,7 +2,7 @@ import { FerryError } from "../core/errors.ts";
 import type { Entry } from "../core/metadata.ts";
 import { isIn, splitPath } from "../core/remote_path.ts";
 import { quote } from "../core/text.ts";
-import { wildcards } from "../core/wildcards.ts";
+import { wildcards } from "./wildcards.ts";
 
 /** What is to be taken or left out. */
 export interface FilterRule {

@@ -1,8 +1,8 @@
 import { FerryError, hasCode } from "../core/errors.ts";
 import type { Entry } from "../core/metadata.ts";
-import { joinPaths, parseRemotePath, splitPath } from "../core/remote_path.ts";
+import { joinPaths, parseRemotePath, type RemotePath, splitPath } from "../core/remote_path.ts";
 import { REQUEST_WINDOW } from "../protocol/constants.ts";
-import { copyFile, type CopyOptions, type Outcome } from "./copy.ts";
+import { copyFile, type CopyOptions, ifThere, type Outcome } from "./copy.ts";
 import type { Filter } from "./filter.ts";
 import { unreadable } from "./listing.ts";
 import { failureOf, type Place, placeIn } from "./place.ts";
@@ -52,9 +52,12 @@ export interface TreeOptions extends Omit<CopyOptions, "known" | "onProgress" | 
   readonly onStep?: ((progress: TreeProgress) => void) | undefined;
   /** Told of each entry that could not be copied; the others go on. */
   readonly onFailure?: ((path: string, error: FerryError) => void) | undefined;
-  /** Told of each file that would be copied, with `dryRun`. */
-  readonly onPlan?: ((path: string) => Promise<void>) | undefined;
+  /** Told of each action that would be taken, with `dryRun`. */
+  readonly onPlan?: ((action: PlannedAction, path: string) => Promise<void>) | undefined;
 }
+
+/** What would be done to something in a tree: a file copied, a directory made, or either removed at the target. */
+export type PlannedAction = "copy" | "mkdir" | "remove";
 
 /** The bits of a directory of which something is missing, so that a later attempt can add it. */
 function withOwner(mode: number | undefined): number | undefined {
@@ -149,9 +152,18 @@ class TreeCopy {
       const shown = joinPaths(this.#source.shown, path);
       throw failureOf(new FerryError("NotAFile", reason), { isSource: true }, shown, verb);
     }
-    await this.#directories.enter(path, entry.unreadable ? { ...entry, mode: withOwner(entry.mode) } : entry).value
-      .making;
+    const metadata = entry.unreadable ? { ...entry, mode: withOwner(entry.mode) } : entry;
+    // At once: what comes next in the listing may be in it.
+    const { making } = this.#directories.enter(path, metadata).value;
+    await this.#planDirectory(path);
+    await making;
     if (entry.unreadable) throw this.#unreadable(entry);
+  }
+
+  async #planDirectory(path: RemotePath): Promise<void> {
+    const { dryRun, onPlan, signal } = this.#options;
+    const { storage, path: whole } = placeIn(this.#target, path);
+    if (dryRun && onPlan && !await ifThere(storage.stat(whole, { signal }))) await onPlan("mkdir", path);
   }
 
   async #file(entry: Entry): Promise<void> {
@@ -161,7 +173,7 @@ class TreeCopy {
     directory.open++;
     try {
       const outcome = await this.#copy(entry, placeIn(this.#source, path), placeIn(this.#target, path), directory);
-      if (outcome === "planned") await this.#options.onPlan?.(path);
+      if (outcome === "planned") await this.#options.onPlan?.("copy", path);
       if (outcome === "skipped") this.progress.skipped++;
       else this.progress.filesDone++;
     } finally {

@@ -178,21 +178,53 @@ Deno.test("copyFile() skips what is there as it is told, and plans instead of co
   change("content", TIME);
   assertEquals(await copyFile(place(source), target, { dryRun: true }), "planned");
   assertEquals(allNames(there.dir.path), []);
-  assertEquals(await copyFile(place(source), target, { update: true }), "done");
-  assertEquals(await copyFile(place(source), target, { update: true }), "skipped");
-  assertEquals(await copyFile(place(source), target, { update: true, mtimeMs: TIME + 1000 }), "done");
-  assertEquals(await copyFile(place(source), target, { update: true, mtimeMs: TIME + 1000 }), "skipped");
-  assertEquals(await copyFile(place(source), target, { update: true, mtimeMs: TIME }), "done");
+  assertEquals(await copyFile(place(source), target, { same: true }), "done");
+  assertEquals(await copyFile(place(source), target, { same: true }), "skipped");
+  assertEquals(await copyFile(place(source), target, { same: true, mtimeMs: TIME + 1000 }), "done");
+  assertEquals(await copyFile(place(source), target, { same: true, mtimeMs: TIME + 1000 }), "skipped");
+  assertEquals(await copyFile(place(source), target, { same: true, mtimeMs: TIME }), "done");
   change("CONTENT", TIME);
-  assertEquals(await copyFile(place(source), target, { update: true }), "skipped");
+  assertEquals(await copyFile(place(source), target, { same: true }), "skipped");
   assertEquals(await copyFile(place(source), target, { checksum: true, dryRun: true }), "planned");
   assertEquals(await copyFile(place(source), target, { overwrite: false }), "skipped");
   assertEquals(await Deno.readTextFile(there.dir.join("f")), "content");
   assertEquals(await copyFile(place(source), target, { checksum: true }), "done");
   change("CONTENT", TIME + 1);
   assertEquals(await copyFile(place(source), target, { checksum: true }), "skipped");
-  assertEquals(await copyFile(place(source), target, { update: true }), "done");
+  assertEquals(await copyFile(place(source), target, { same: true }), "done");
   assertEquals(await Deno.readTextFile(there.dir.join("f")), "CONTENT");
+});
+
+Deno.test("copyFile() with update skips what is newer at the target, and sends another size of the same time", async () => {
+  const content = { short: bytes(10, 1), other: bytes(10, 2), long: bytes(20, 3) };
+  const cases: [there: Uint8Array<ArrayBuffer>, mtimeMs: number, outcome: string][] = [
+    [content.other, TIME, "skipped"],
+    [content.long, TIME, "done"],
+    [content.other, TIME - 1, "done"],
+    [content.other, TIME + 1, "skipped"],
+    [content.long, TIME + 1, "skipped"],
+  ];
+  for (const [there, mtimeMs, outcome] of cases) {
+    const [source, target] = [new MemoryStorage(), new MemoryStorage()];
+    source.set("f", content.short, { mtimeMs: TIME });
+    target.set("f", there, { mtimeMs });
+    assertEquals(await copyFile(place(source), place(target), { update: true }), outcome);
+    assert(sameBytes(await contentOf(target, "f"), outcome === "done" ? content.short : there));
+  }
+  const [source, target] = [new MemoryStorage(), new MemoryStorage()];
+  source.set("f", content.short, { mtimeMs: TIME });
+  for (const [mtimeMs, outcome] of [[TIME + 1, "skipped"], [TIME, "done"], [TIME - 1, "done"]] as const) {
+    target.set("f", content.other, { mtimeMs });
+    assertEquals(await copyFile(place(source), place(target), { update: true, checksum: true }), outcome);
+  }
+});
+
+Deno.test("copyFile() compares nothing where it may not look", async () => {
+  const [source, target] = [new MemoryStorage(), new MemoryStorage()];
+  for (const place of [source, target]) place.set("f", CONTENT, { mtimeMs: TIME });
+  const stat = () => Promise.reject(new FerryError("Refused", "you may only add files"));
+  const blind = place(replacing(target, { stat }));
+  assertEquals(await copyFile(place(source), blind, { same: true, mayLook: false }), "done");
 });
 
 Deno.test("copyFile() with verify fails with Corrupt when the two files differ afterwards", async () => {

@@ -8,13 +8,14 @@ import { UsageError } from "../terminal/usage.ts";
 /** The options that commands can have. */
 const FLAGS = {
   recursive: { alias: "r", help: "include everything below" },
-  update: { alias: "u", help: "skip files with the same size and time on both sides" },
-  checksum: { help: "skip files with the same content on both sides" },
+  all: { help: "send files of a tree or pattern also when size and time are the same" },
+  update: { alias: "u", help: "skip files that are newer at the target, or the same" },
+  checksum: { help: "compare contents, not sizes and times" },
   exclude: { value: "PATTERN", repeats: true, help: "leave out what matches; a directory with all in it" },
   include: { value: "PATTERN", repeats: true, help: "take what matches; the first of these that matches decides" },
   "exclude-from": { value: "FILE", repeats: true, help: "exclude the patterns in FILE, one per line" },
   delete: { help: "remove what only the target has, once all is there" },
-  "dry-run": { alias: "n", help: "only show what would be transferred" },
+  "dry-run": { alias: "n", help: "only show what would be done" },
   "no-clobber": { help: "never replace a file" },
   verify: { help: "read both files back from the disk and compare their SHA-256" },
   durable: { help: "sync each file to the disk before it counts as done" },
@@ -34,6 +35,7 @@ export interface RuleOption {
 /** The options of one command as they were typed. */
 export interface Flags {
   readonly recursive: boolean;
+  readonly all: boolean;
   readonly update: boolean;
   readonly checksum: boolean;
   /** Those that say which parts of a tree are taken, in the order in which they were typed. */
@@ -99,6 +101,7 @@ export function parseFlags(words: string[], allowed: readonly FlagName[]): { arg
   });
   const flags = {
     recursive: typed.recursive === true,
+    all: typed.all === true,
     update: typed.update === true,
     checksum: typed.checksum === true,
     rules: rulesOf(words, typed),
@@ -125,8 +128,8 @@ export function describeFlags(allowed: readonly FlagName[]): string {
   }).join("");
 }
 
-/** The options of a transfer as the library has them. */
+/** The options of a transfer as the library has them. What is named by itself is sent again; a tree is not. */
 export function copyOptions(flags: Flags): CopyOptions {
-  const { update, checksum, dryRun, noClobber, verify, durable, connections } = flags;
-  return { update, checksum, dryRun, verify, durable, overwrite: !noClobber, connections };
+  const { recursive, all, update, checksum, dryRun, noClobber, verify, durable, connections } = flags;
+  return { same: recursive && !all, update, checksum, dryRun, verify, durable, overwrite: !noClobber, connections };
 }

@@ -130,6 +130,7 @@ function define(
 
 const TRANSFER_FLAGS: readonly FlagName[] = [
   "recursive",
+  "all",
   "update",
   "checksum",
   "exclude",

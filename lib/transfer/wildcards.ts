@@ -1,6 +1,6 @@
 import { globToRegExp } from "@std/path";
-import { FerryError } from "./errors.ts";
-import { quote } from "./text.ts";
+import { FerryError } from "../core/errors.ts";
+import { quote } from "../core/text.ts";
 
 /** Says whether a row may have this item in this place. */
 type Test<T> = (item: T) => boolean;

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertLess, assertStringIncludes } from "@std/assert";
-import { wildcards } from "../../lib/core/wildcards.ts";
+import { wildcards } from "../../lib/transfer/wildcards.ts";
 import { assertThrowsCode } from "../helpers/failures.ts";
 
 const CASES: readonly (readonly [pattern: string, matching: readonly string[], others: readonly string[]])[] = [
