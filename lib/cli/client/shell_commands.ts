@@ -12,12 +12,16 @@ import type { Shell } from "./shell.ts";
 import type { ShellCommand } from "./shell_command.ts";
 import { cat, df, stat, sum } from "./show_commands.ts";
 import { didYouMean } from "./suggestion.ts";
+import { readFilter } from "./tree_options.ts";
 
 const TRANSFER_FLAGS: readonly FlagName[] = [
   "recursive",
   "all",
   "update",
   "checksum",
+  "exclude",
+  "include",
+  "exclude-from",
   "dry-run",
   "no-clobber",
   "verify",
@@ -237,9 +241,10 @@ export async function execute(shell: Shell, words: string[], signal: AbortSignal
   const { args, flags } = parseFlags(rest, command.name, command.flags ?? []);
   const [least, most] = command.arity;
   if (args.length < least || args.length > most) throw new UsageError(`Usage: ${usage(command)}`);
+  const filter = readFilter(shell, flags);
   shell.busy = true;
   try {
-    await command.run({ shell, args, flags, signal });
+    await command.run({ shell, args, flags, filter, signal });
   } finally {
     shell.busy = false;
   }
