@@ -1,5 +1,6 @@
 import { FerryError, hasCode, toFerryError } from "../../core/errors.ts";
 import { explain } from "../terminal/explain.ts";
+import { OutputClosed } from "../terminal/terminal.ts";
 import type { Invocation } from "./invocation.ts";
 
 /** Requests that are under way together, so that a thousand names do not cost a thousand round trips. */
@@ -46,7 +47,8 @@ export async function forEach<Item extends string>(
       continue;
     }
     const error = toFerryError(result.reason);
-    const concernsAll = hasCode(error, "Cancelled", "Disconnected", "Unreachable", "Unauthorized");
+    const concernsAll = error instanceof OutputClosed ||
+      hasCode(error, "Cancelled", "Disconnected", "Unreachable", "Unauthorized");
     if (items.length === 1 || concernsAll) throw error;
     shell.output.inform(explain(error).message);
     failures.push(error);
