@@ -427,7 +427,7 @@ Deno.test("client.ts exits with the documented codes", async () => {
 
   assertOutcome(await run("get", "nothing"), 5, 'Cannot get "nothing": no such file or directory\n');
   assertOutcome(await run("put", "nothing"), 5, 'Cannot read "nothing": no such file or directory\n');
-  assertOutcome(await run("dir", "a.txt/x"), 1, /not a directory/);
+  assertOutcome(await run("cd", "a.txt"), 1, /not a directory/);
   assertOutcome(await run("get", "a.txt", join(dir.here, "missing", "a.txt")), 5, /no such file or directory/);
   const refused = [["put", "b.txt"], ["mkdir", "d"], ["rename", "a.txt", "c"], ["remove", "a.txt"]];
   for (const words of refused) assertOutcome(await run(...words), 4, /: you may only read here\n$/);
