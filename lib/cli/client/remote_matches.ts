@@ -19,7 +19,21 @@ export async function remotePattern(
 }
 
 /**
- * What matches a pattern, with whole paths; with `recursive` also everything in directories that match.
+ * Leaves out of a recursive listing what is reached through a link to a directory: it is somewhere else, and what is done
+ * with the link is not done with it.
+ */
+export async function* notThroughLinks(entries: AsyncIterable<Entry>): AsyncGenerator<Entry> {
+  let link: string | undefined;
+  for await (const entry of entries) {
+    if (link !== undefined && entry.path.startsWith(link)) continue;
+    link = entry.link ? `${entry.path}/` : undefined;
+    yield entry;
+  }
+}
+
+/**
+ * What matches a pattern, with whole paths and not through links; with `recursive` also everything in directories that
+ * match.
  *
  * @throws {FerryError} `Refused` at the end, when a directory could not be looked into.
  */
@@ -31,12 +45,18 @@ export async function* matchingEntries(
   const base = pattern.base === "" ? ROOT : parseRemotePath(pattern.base, false);
   const isMeant = recursive ? selector(pattern, true) : ({ path }: Entry) => pattern.matches(path);
   let missing: string | undefined;
-  for await (const entry of shell.storage.list(base, { recursive: recursive || pattern.recursive, signal })) {
+  const listed = shell.storage.list(base, { recursive: recursive || pattern.recursive, signal });
+  for await (const entry of recursive ? listed : notThroughLinks(listed)) {
     const path = joinPaths(base, entry.path);
     if (entry.unreadable) missing ??= path;
     if (isMeant(entry)) yield { ...entry, path };
   }
   if (missing !== undefined) throw unreadable(missing);
+}
+
+/** The failure of a pattern that matches nothing. */
+export function nothingMatches(verb: string, name: string): FerryError {
+  return cannot(verb, name, new FerryError("NotFound", "nothing on the server matches it"));
 }
 
 /** @throws {FerryError} `TooLarge` when there are more things than can be kept. */
@@ -60,7 +80,7 @@ async function remoteMatches(invocation: Invocation, name: string, verb: string)
   for await (const { path } of matchingEntries(invocation, pattern)) {
     requireFew(paths.push(parseRemotePath(path, false)), name);
   }
-  if (paths.length === 0) throw cannot(verb, name, new FerryError("NotFound", "nothing on the server matches it"));
+  if (paths.length === 0) throw nothingMatches(verb, name);
   return paths;
 }
 
