@@ -29,7 +29,7 @@ export { localSource, localTarget } from "./transfer/local.ts";
 export type { Place, Verb } from "./transfer/place.ts";
 export { type Attempts, Retry, type RetryOptions } from "./transfer/retry.ts";
 export { readToStream, type StoreOptions, storeStream, type StreamOptions } from "./transfer/streams.ts";
-export { copyTree, type TreeOptions, type TreeProgress } from "./transfer/tree.ts";
+export { copyTree, type PlannedAction, type TreeOptions, type TreeProgress } from "./transfer/tree.ts";
 export type { DirectoryMetadata } from "./transfer/tree_directories.ts";
 
 export { DirectoryStorage } from "./storage/directory/directory_storage.ts";

@@ -2,9 +2,9 @@ import { Condition } from "../core/condition.ts";
 import { FerryError, hasCode, toFerryError } from "../core/errors.ts";
 import type { Entry } from "../core/metadata.ts";
 import { eitherSignal, throwIfAborted } from "../core/unless_aborted.ts";
-import { joinPaths, parseRemotePath, splitPath } from "../core/remote_path.ts";
+import { joinPaths, parseRemotePath, type RemotePath, splitPath } from "../core/remote_path.ts";
 import { REQUEST_WINDOW } from "../protocol/constants.ts";
-import { copyFile, type CopyOptions, type Outcome } from "./copy.ts";
+import { copyFile, type CopyOptions, ifThere, type Outcome } from "./copy.ts";
 import { unreadable } from "./listing.ts";
 import { failureOf, type Place, placeIn } from "./place.ts";
 import { type DirectoryMetadata, TreeDirectories, type TreeDirectory } from "./tree_directories.ts";
@@ -51,9 +51,12 @@ export interface TreeOptions extends Omit<CopyOptions, "known" | "onProgress" | 
   readonly onStep?: ((progress: TreeProgress) => void) | undefined;
   /** Told of each entry that could not be copied; the others go on. */
   readonly onFailure?: ((path: string, error: FerryError) => void) | undefined;
-  /** Told of each file that would be copied, with `dryRun`. */
-  readonly onPlan?: ((path: string) => Promise<void>) | undefined;
+  /** Told of each action that would be taken, with `dryRun`. */
+  readonly onPlan?: ((action: PlannedAction, path: string) => Promise<void>) | undefined;
 }
+
+/** What would be done to something in a tree: a file copied, a directory made, or either removed at the target. */
+export type PlannedAction = "copy" | "mkdir" | "remove";
 
 /** The bits of a directory of which something is missing, so that a later attempt can add it. */
 function withOwner(mode: number | undefined): number | undefined {
@@ -169,8 +172,15 @@ class TreeCopy {
       const shown = joinPaths(this.#source.shown, path);
       throw failureOf(new FerryError("NotAFile", reason), { isSource: true }, shown, verb);
     }
+    await this.#planDirectory(path);
     await this.#directories.enter(path, entry.unreadable ? { ...entry, mode: withOwner(entry.mode) } : entry).making;
     if (entry.unreadable) throw this.#unreadable(entry);
+  }
+
+  async #planDirectory(path: RemotePath): Promise<void> {
+    const { dryRun, onPlan, signal } = this.#options;
+    const { storage, path: whole } = placeIn(this.#target, path);
+    if (dryRun && onPlan && !await ifThere(storage.stat(whole, { signal }))) await onPlan("mkdir", path);
   }
 
   async #file(entry: Entry): Promise<void> {
@@ -180,7 +190,7 @@ class TreeCopy {
     directory.open++;
     try {
       const outcome = await this.#copy(entry, placeIn(this.#source, path), placeIn(this.#target, path), directory);
-      if (outcome === "planned") await this.#options.onPlan?.(path);
+      if (outcome === "planned") await this.#options.onPlan?.("copy", path);
       if (outcome === "skipped") this.progress.skipped++;
       else this.progress.filesDone++;
     } finally {

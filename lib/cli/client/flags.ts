@@ -1,20 +1,21 @@
 import { parseArgs } from "@std/cli/parse-args";
 import { quote } from "../../core/text.ts";
 import type { CopyOptions } from "../../transfer/copy.ts";
-import { DEFAULT_RETRIES } from "../../transfer/retry.ts";
-import { parseCount } from "../terminal/quantities.ts";
+import { DEFAULT_RETRY_MS } from "../../transfer/retry.ts";
+import { parseCount, parseDuration } from "../terminal/quantities.ts";
 import { UsageError } from "../terminal/usage.ts";
 
 /** The options that commands can have. */
 const FLAGS = {
   recursive: { alias: "r", help: "include everything below" },
-  update: { alias: "u", help: "skip files with the same size and time on both sides" },
-  checksum: { help: "skip files with the same content on both sides" },
+  all: { help: "send files of a tree or pattern also when size and time are the same" },
+  update: { alias: "u", help: "skip files that are newer at the target, or the same" },
+  checksum: { help: "compare contents, not sizes and times" },
   "dry-run": { alias: "n", help: "only show what would be transferred" },
   "no-clobber": { help: "never replace a file" },
   verify: { help: "read both files back from the disk and compare their SHA-256" },
   durable: { help: "sync each file to the disk before it counts as done" },
-  retries: { value: "N", help: `reconnect up to N times in a row without progress (${DEFAULT_RETRIES})` },
+  "retry-for": { value: "TIME", help: "reconnect for so long without progress (5m); 0: never" },
   connections: { value: "N", help: "use N connections for a tree or a large file (1)" },
 } as const;
 
@@ -24,13 +25,15 @@ export type FlagName = keyof typeof FLAGS;
 /** The options of one command as they were typed. */
 export interface Flags {
   readonly recursive: boolean;
+  readonly all: boolean;
   readonly update: boolean;
   readonly checksum: boolean;
   readonly dryRun: boolean;
   readonly noClobber: boolean;
   readonly verify: boolean;
   readonly durable: boolean;
-  readonly retries: number;
+  /** In ms. */
+  readonly retryFor: number;
   readonly connections: number;
   /** Those that were typed. */
   readonly given: readonly FlagName[];
@@ -66,13 +69,16 @@ export function parseFlags(words: string[], allowed: readonly FlagName[]): { arg
   });
   const flags = {
     recursive: typed.recursive === true,
+    all: typed.all === true,
     update: typed.update === true,
     checksum: typed.checksum === true,
     dryRun: typed["dry-run"] === true,
     noClobber: typed["no-clobber"] === true,
     verify: typed.verify === true,
     durable: typed.durable === true,
-    retries: number("retries", typed.retries, 0, 1e6, DEFAULT_RETRIES),
+    retryFor: typed["retry-for"] === undefined
+      ? DEFAULT_RETRY_MS
+      : parseDuration("retry-for", String(typed["retry-for"]), 0),
     connections: number("connections", typed.connections, 1, MAX_CONNECTIONS, 1),
     given: allowed.filter((name) => typed[name] !== undefined && typed[name] !== false),
   };
@@ -88,8 +94,8 @@ export function describeFlags(allowed: readonly FlagName[]): string {
   }).join("");
 }
 
-/** The options of a transfer as the library has them. */
+/** The options of a transfer as the library has them. What is named by itself is sent again; a tree is not. */
 export function copyOptions(flags: Flags): CopyOptions {
-  const { update, checksum, dryRun, noClobber, verify, durable, connections } = flags;
-  return { update, checksum, dryRun, verify, durable, overwrite: !noClobber, connections };
+  const { recursive, all, update, checksum, dryRun, noClobber, verify, durable, connections } = flags;
+  return { same: recursive && !all, update, checksum, dryRun, verify, durable, overwrite: !noClobber, connections };
 }

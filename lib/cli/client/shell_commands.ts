@@ -129,13 +129,14 @@ function define(
 
 const TRANSFER_FLAGS: readonly FlagName[] = [
   "recursive",
+  "all",
   "update",
   "checksum",
   "dry-run",
   "no-clobber",
   "verify",
   "durable",
-  "retries",
+  "retry-for",
   "connections",
 ];
 
