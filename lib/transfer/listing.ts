@@ -6,9 +6,8 @@ import type { RecursiveOptions } from "../storage/storage.ts";
 import type { Place } from "./place.ts";
 import type { Retry } from "./retry.ts";
 
-/** The failure to list what is in a directory that was listed as `unreadable`. */
-export function unreadable(path: string): FerryError {
-  const reason = "permission denied, or something in it has too long a path";
+/** The failure to list what is in a directory that was listed as `unreadable`, with the reason that was given there. */
+export function unreadable(path: string, reason = "something in it may not be listed"): FerryError {
   return cannot("list", path, new FerryError("Refused", reason));
 }
 

@@ -40,17 +40,17 @@ const BATCH_ENTRIES = 1000;
 async function dir({ shell, args: [name = "."], flags: { recursive }, signal }: Invocation): Promise<void> {
   const columns = new Columns();
   let batch: Entry[] = [];
-  let missing: string | undefined;
+  let missing: FerryError | undefined;
   const path = shell.remote(name, "list");
   for await (const entry of shell.storage.list(path, { recursive, signal })) {
-    if (entry.unreadable) missing ??= joinPaths(path, entry.path);
+    if (entry.unreadable) missing ??= unreadable(joinPaths(path, entry.path), entry.reason);
     batch.push(entry);
     if (batch.length < BATCH_ENTRIES) continue;
     await shell.output.print(columns.lines(batch));
     batch = [];
   }
   await shell.output.print(columns.lines(batch));
-  if (missing !== undefined) throw unreadable(missing);
+  if (missing) throw missing;
 }
 
 async function stat({ shell, args: [name = "."], signal }: Invocation): Promise<void> {
