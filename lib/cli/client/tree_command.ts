@@ -27,7 +27,7 @@ export interface Ends {
  * @throws {FerryError} With the code of the first failure, when there was any.
  */
 export async function transferTree(
-  { shell, flags, signal, retry }: Transfer,
+  { shell, flags, filter, signal, retry }: Transfer,
   verb: "get" | "put",
   { source, target }: Ends,
   entries: AsyncIterable<Entry>,
@@ -39,6 +39,7 @@ export async function transferTree(
   const copying = copyTree(source, target, entries, {
     ...copyOptions(flags),
     ...options,
+    filter,
     verb,
     signal,
     retry,
