@@ -1,6 +1,7 @@
 import { cannot, FerryError } from "../core/errors.ts";
 import { compareUtf8, listingKey } from "../core/listing_order.ts";
 import type { Entry } from "../core/metadata.ts";
+import { isIn } from "../core/remote_path.ts";
 import { quote } from "../core/text.ts";
 import type { RecursiveOptions } from "../storage/storage.ts";
 import type { Place } from "./place.ts";
@@ -41,5 +42,15 @@ export async function* listAgain(
     } catch (error) {
       await attempts.recover(error, signal);
     }
+  }
+}
+
+/** The entries of a listing that are not behind a link to a directory: what is there belongs elsewhere, too. */
+export async function* notBehindLinks(entries: AsyncIterable<Entry>): AsyncGenerator<Entry> {
+  let link: string | undefined;
+  for await (const entry of entries) {
+    if (link !== undefined && isIn(entry.path, link)) continue;
+    link = entry.link ? entry.path : undefined;
+    yield entry;
   }
 }
