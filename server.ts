@@ -1,4 +1,4 @@
-import { jsonLine, logLine } from "./lib/cli/server/event_lines.ts";
+import { jsonLine, logLine, recordOf } from "./lib/cli/server/event_lines.ts";
 import { explain } from "./lib/cli/terminal/explain.ts";
 import { Exit } from "./lib/cli/terminal/exit.ts";
 import { describeLimits } from "./lib/cli/server/limit_options.ts";
@@ -66,7 +66,7 @@ const LAST_LINES_MS = 1_000;
 
 /** Shows a message that is not a server event. */
 function inform(event: string, message: string, { json }: ServerArguments): void {
-  stderr.line(json ? jsonLine({ event, message }, Infinity) : message);
+  stderr.line(json ? jsonLine(recordOf({ event, message }), Infinity) : message);
 }
 
 /** What a server of the directory at `path` needs. The user may have named it by another path. */

@@ -175,34 +175,41 @@ export class FerryServer implements AsyncDisposable {
     } catch {
       // The peer is gone already; the session will find out.
     }
+    const id = ++this.#lastId;
     const ending = new AbortController();
     const login = { network: networkOf(conn.remoteAddr.hostname), end: (reason: FerryError) => ending.abort(reason) };
     this.#waitingLogins.add(login);
-    if (this.#secure) this.#handshakes.set(ending, this.#encrypt(conn, this.#secure, login, ending));
-    else this.#begin(conn, login);
+    if (this.#secure) this.#handshakes.set(ending, this.#encrypt(id, conn, this.#secure, login, ending));
+    else this.#begin(id, conn, login);
   }
 
-  async #encrypt(conn: Deno.TcpConn, secure: Secure, login: WaitingLogin, ending: AbortController): Promise<void> {
+  async #encrypt(
+    id: number,
+    conn: Deno.TcpConn,
+    secure: Secure,
+    login: WaitingLogin,
+    ending: AbortController,
+  ): Promise<void> {
     const { helloMs } = this.#options.limits;
     const late = new FerryError("Timeout", `not within ${helloMs / 1000} s`);
     const deadline = setTimeout(() => ending.abort(late), helloMs);
     try {
-      this.#begin(await secure(conn, ending.signal), login);
+      this.#begin(id, await secure(conn, ending.signal), login);
     } catch (error) {
       this.#waitingLogins.delete(login);
       const peer = formatAddress(conn.remoteAddr);
       const message = `${peer} did not complete the encryption: ${toFerryError(error).message}`;
-      this.#options.onEvent({ event: "warning", peer, message });
+      this.#options.onEvent({ event: "warning", session: id, peer, message });
     } finally {
       clearTimeout(deadline);
       this.#handshakes.delete(ending);
     }
   }
 
-  #begin(conn: ByteConn, login: WaitingLogin): void {
+  #begin(id: number, conn: ByteConn, login: WaitingLogin): void {
     const own = rateLimit(this.#options.limits.connectionBytesPerSecond);
     const rates = [this.#rate, own].filter((limit) => limit !== undefined);
-    const session = new Session(++this.#lastId, new Connection(conn, rates), this.#options);
+    const session = new Session(id, new Connection(conn, rates), this.#options);
     login.end = (reason) => session.refuse(reason, EVICTION_LINGER_MS);
     const onGreeted = () => this.#waitingLogins.delete(login);
     const running = session.run(onGreeted).finally(() => {
