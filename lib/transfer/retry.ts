@@ -19,6 +19,11 @@ export function isLoss(code: ErrorCode): boolean {
   return LOSSES.has(code);
 }
 
+/** Whether an operation failed for a reason for which all others of a transfer would fail, too. */
+export function endsTransfer(code: ErrorCode): boolean {
+  return isLoss(code) || code === "Kicked";
+}
+
 /** How to repeat. */
 export interface RetryOptions {
   /** How often in a row, without any progress between, a lost connection is made again. */

@@ -8,7 +8,7 @@ import { copyFile, type CopyOptions, type Outcome } from "./copy.ts";
 import { unreadable } from "./listing.ts";
 import { failureOf, type Place, placeIn } from "./place.ts";
 import { type DirectoryMetadata, TreeDirectories, type TreeDirectory } from "./tree_directories.ts";
-import { isLoss } from "./retry.ts";
+import { endsTransfer } from "./retry.ts";
 import { PIECE_BYTES } from "./pump.ts";
 import { Turns } from "./turns.ts";
 
@@ -119,7 +119,7 @@ class TreeCopy {
       this.progress.listed = true;
       this.#directories.end();
     } catch (error) {
-      if (isLoss(toFerryError(error).code)) this.#stop.abort(error);
+      if (endsTransfer(toFerryError(error).code)) this.#stop.abort(error);
       throw error;
     } finally {
       while (this.#underWay > 0) await this.#finished.next;
@@ -151,7 +151,7 @@ class TreeCopy {
   #failed(path: string, error: FerryError): void {
     if (this.#signal.aborted) return;
     // The others would all fail as this one did.
-    if (isLoss(error.code)) return this.#stop.abort(error);
+    if (endsTransfer(error.code)) return this.#stop.abort(error);
     this.progress.failed++;
     this.#options.onFailure?.(path, error);
   }
