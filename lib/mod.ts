@@ -24,12 +24,13 @@ export { certificateDer, certificatePem, type Identity } from "./transport/tls.t
 export { type Copied, copyContent } from "./transfer/content.ts";
 export type { ContentOptions, Known } from "./transfer/content_options.ts";
 export { copyFile, type CopyOptions, type Outcome } from "./transfer/copy.ts";
+export { Filter, type FilterRule } from "./transfer/filter.ts";
 export { listAgain } from "./transfer/listing.ts";
 export { localSource, localTarget } from "./transfer/local.ts";
 export type { Place, Verb } from "./transfer/place.ts";
 export { type Attempts, Retry, type RetryOptions } from "./transfer/retry.ts";
 export { readToStream, type StoreOptions, storeStream, type StreamOptions } from "./transfer/streams.ts";
-export { copyTree, type TreeOptions, type TreeProgress } from "./transfer/tree.ts";
+export { copyTree, type PlannedAction, type TreeOptions, type TreeProgress } from "./transfer/tree.ts";
 export type { DirectoryMetadata } from "./transfer/tree_directories.ts";
 
 export { DirectoryStorage } from "./storage/directory/directory_storage.ts";

@@ -22,6 +22,8 @@ export interface Entry extends Omit<FileMetadata, "kind" | "version"> {
   readonly reason?: string | undefined;
   /** What is in this directory belongs to the listing and is missing, because the place may not list it. */
   readonly unreadable?: boolean | undefined;
+  /** Whether it is a symbolic link itself, whatever it leads to. */
+  readonly link?: boolean | undefined;
 }
 
 /** The hash of a file's content, and of which content. */

@@ -25,6 +25,7 @@ const ENTRY = {
   mode: optional(permissions),
   reason: optional(text),
   unreadable: optional(flag),
+  link: optional(flag),
 } satisfies FieldsOf<Entry>;
 
 /** What a server allows a session. */

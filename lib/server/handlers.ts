@@ -31,7 +31,7 @@ type Handler<N extends CommandName> = (
 ) => Promise<keyof OkOf<N> extends never ? void : OkOf<N>>;
 
 /** The most that an entry takes in a JSON array, besides its path. */
-const ENTRY_OVERHEAD_BYTES = 160;
+const ENTRY_OVERHEAD_BYTES = 192;
 
 /** The first entries of a listing are sent once there are this many bytes, since somebody may wait at a prompt. */
 const FIRST_BATCH_BYTES = 8 * 1024;

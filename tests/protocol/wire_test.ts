@@ -71,7 +71,7 @@ const entries = control(FrameKind.entries, [
   { path: "pictures.pipe", kind: "other", size: 0, mtimeMs: 1767225600000, reason: "a pipe" },
   { path: "pictures", kind: "directory", size: 0, mtimeMs: 1767225600000, mode: 0o755 },
   { path: "pictures/\uffee.png", kind: "file", size: 0, mtimeMs: 0 },
-  { path: "pictures/📡 antenna.png", kind: "file", size: 4096, mtimeMs: -1, mode: 0o644 },
+  { path: "pictures/📡 antenna.png", kind: "file", size: 4096, mtimeMs: -1, mode: 0o644, link: true },
 ], MESSAGES.entries);
 const data: Message = {
   kind: FrameKind.data,

@@ -54,7 +54,7 @@ for (const connections of [1, 3]) {
     }));
     await using local = await tempDir();
     const ends = { direction: "get", address: served.address, local: local.path } as const;
-    const { message } = await failsWith(transferTree(ends, { connections, retries: 100 }), "Kicked");
+    const { message } = await failsWith(transferTree(ends, { connections, retryMs: 10_000 }), "Kicked");
     assert(message.endsWith("the server's operator has ended the session"), message);
     // The server hears of a connection that came in between when it has answered this one.
     (await RawPeer.greeted(served.address))[Symbol.dispose]();

@@ -21,7 +21,11 @@ class Prompt {
   #isClosed = false;
 
   constructor(address: Address) {
-    const output = { print, inform: (line: string) => this.#above(line) };
+    const output = {
+      print,
+      inform: (line: string) => this.#above(line),
+      ask: (question: string) => this.#ask(question),
+    };
     this.#shell = new Shell(address, output, false);
     this.#lines = createInterface({
       input: process.stdin,
@@ -73,6 +77,23 @@ class Prompt {
       messages.line(explain(error).message);
     } finally {
       this.#running = undefined;
+    }
+  }
+
+  async #ask(question: string): Promise<string | undefined> {
+    const signal = this.#running?.signal;
+    await messages.drained();
+    if (this.#isClosed || signal?.aborted) return undefined;
+    const { promise, resolve } = Promise.withResolvers<string | undefined>();
+    const giveUp = () => resolve(undefined);
+    this.#lines.once("close", giveUp);
+    signal?.addEventListener("abort", giveUp);
+    this.#lines.question(question, { signal }, resolve);
+    try {
+      return await promise;
+    } finally {
+      this.#lines.off("close", giveUp);
+      signal?.removeEventListener("abort", giveUp);
     }
   }
 

@@ -1,5 +1,6 @@
 import { FerryError } from "../../core/errors.ts";
 import type { Entry } from "../../core/metadata.ts";
+import { joinPaths } from "../../core/remote_path.ts";
 import { quote } from "../../core/text.ts";
 import type { Place } from "../../transfer/place.ts";
 import { copyTree, type TreeOptions } from "../../transfer/tree.ts";
@@ -26,7 +27,7 @@ export interface Ends {
  * @throws {FerryError} With the code of the first failure, when there was any.
  */
 export async function transferTree(
-  { shell, flags, signal, retry }: Transfer,
+  { shell, flags, filter, signal, retry }: Transfer,
   verb: "get" | "put",
   { source, target }: Ends,
   entries: AsyncIterable<Entry>,
@@ -38,6 +39,7 @@ export async function transferTree(
   const copying = copyTree(source, target, entries, {
     ...copyOptions(flags),
     ...options,
+    filter,
     verb,
     signal,
     retry,
@@ -47,7 +49,11 @@ export async function transferTree(
       line.clear();
       shell.output.inform(explain(error).message);
     },
-    onPlan: (path) => shell.output.print(`${verb} ${quote(path)}\n`),
+    onPlan(action, path) {
+      const to = quote(joinPaths(target.shown, path));
+      const from = quote(joinPaths(source.shown, path));
+      return shell.output.print(action === "copy" ? `${verb} ${from} as ${to}\n` : `${action} ${to}\n`);
+    },
   });
   try {
     const progress = await copying;

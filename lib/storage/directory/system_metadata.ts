@@ -55,11 +55,18 @@ export function metadata(info: Deno.FileInfo): FileMetadata {
  * @param info Where a link leads, or undefined when that is nothing that is served; otherwise `own`.
  */
 export function entryOf(path: string, own: Deno.FileInfo, info: Deno.FileInfo | undefined): Entry {
-  if (!info?.isFile && !info?.isDirectory) {
-    return { path, kind: "other", size: 0, mtimeMs: mtimeMs(own), reason: whatElse(own) };
-  }
+  const entry = info?.isFile || info?.isDirectory ? served(path, info) : notServed(path, own, whatElse(own));
+  return own.isSymlink ? { ...entry, link: true } : entry;
+}
+
+function served(path: string, info: Deno.FileInfo): Entry {
   const kind = info.isFile ? "file" : "directory";
   return { path, kind, size: info.isFile ? info.size : 0, mtimeMs: mtimeMs(info), mode: permissions(info) };
+}
+
+/** The line for what is there, a link not followed, and cannot be opened for this reason. */
+function notServed(path: string, own: Deno.FileInfo, reason: string): Entry {
+  return { path, kind: "other", size: 0, mtimeMs: mtimeMs(own), reason };
 }
 
 /** What something is that is not served. Nobody learns from it whether there is something where a link leads. */

@@ -127,6 +127,7 @@ Deno.test("DirectoryStorage.list() shows of links that lead outside, nowhere or 
         kind: "other",
         size: 0,
         reason: "a link that leads nowhere, out of the directory, or to a special file",
+        link: true,
       }, path);
       assertEquals(mtimeMs, (await Deno.lstat(inside(path))).mtime?.getTime());
     }
@@ -181,7 +182,10 @@ Deno.test("DirectoryStorage.list() gives the metadata of a link's target and doe
     size: 7,
     mtimeMs: 1_000_000,
     mode: 0o644,
+    link: true,
   });
+  assertEquals(entries.get("link")?.link, true);
+  assertEquals(entries.get("d")?.link, undefined);
 });
 
 Deno.test("DirectoryStorage.upload() through a link inside replaces the target and keeps the link", async () => {
