@@ -48,11 +48,14 @@ for (const verb of ["get", "put"] as const) {
     );
     const circle = "it leads back to a directory above it";
     const elsewhere = "a link that leads nowhere, out of the directory, or to a special file";
-    assertEquals(said.sort(), [
-      ...["again", "dir", "real"].map((name) => `${name}/below/up: ${circle}`),
-      `nowhere: ${elsewhere}`,
-      `out: ${elsewhere}`,
-    ]);
+    assertEquals(
+      said.sort(),
+      [
+        ...["again", "dir", "real"].map((name) => `${name}/below/up: ${circle}`),
+        `nowhere: ${elsewhere}`,
+        `out: ${elsewhere}`,
+      ].sort(),
+    );
     assertStringIncludes(news, "5 failed");
     assertStringIncludes(news, "5 entries could not be transferred");
   });
