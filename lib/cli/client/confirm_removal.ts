@@ -1,9 +1,9 @@
 import type { FerryError } from "../../core/errors.ts";
 import { parseRemotePath, type RemotePath, ROOT, splitPath } from "../../core/remote_path.ts";
 import { ifThere } from "../../transfer/copy.ts";
+import { notBehindLinks } from "../../transfer/listing.ts";
 import { bytes, plural } from "../terminal/format.ts";
 import type { Invocation } from "./invocation.ts";
-import { notThroughLinks } from "./remote_matches.ts";
 
 /** What would be removed. */
 interface Extent {
@@ -36,11 +36,11 @@ async function count(invocation: Invocation, path: RemotePath, extent: Extent): 
     return;
   }
   extent.directories++;
-  const below = notThroughLinks(shell.storage.list(path, { recursive: true, signal }));
-  for await (const { kind, size, unreadable, link } of below) {
+  const entries = shell.storage.list(path, { recursive: true, signal });
+  for await (const { kind, size, unreadable, link } of notBehindLinks(entries)) {
     extent[kind === "directory" && !link ? "directories" : "files"]++;
     extent.bytes += link ? 0 : size;
-    if (unreadable) extent.isMore = true;
+    if (unreadable && !link) extent.isMore = true;
   }
 }
 

@@ -2,7 +2,7 @@ import { cannot, FerryError, toFerryError } from "../../core/errors.ts";
 import type { Entry } from "../../core/metadata.ts";
 import { joinPaths, parseRemotePath, type RemotePath, ROOT } from "../../core/remote_path.ts";
 import { ifThere } from "../../transfer/copy.ts";
-import { unreadable } from "../../transfer/listing.ts";
+import { notBehindLinks, unreadable } from "../../transfer/listing.ts";
 import type { Invocation } from "./invocation.ts";
 import { parsePattern, type Pattern, selector } from "./patterns.ts";
 
@@ -19,19 +19,6 @@ export async function remotePattern(
 }
 
 /**
- * Leaves out of a recursive listing what is reached through a link to a directory: it is somewhere else, and what is done
- * with the link is not done with it.
- */
-export async function* notThroughLinks(entries: AsyncIterable<Entry>): AsyncGenerator<Entry> {
-  let link: string | undefined;
-  for await (const entry of entries) {
-    if (link !== undefined && entry.path.startsWith(link)) continue;
-    link = entry.link ? `${entry.path}/` : undefined;
-    yield entry;
-  }
-}
-
-/**
  * What matches a pattern, with whole paths and not through links; with `recursive` also everything in directories that
  * match.
  *
@@ -41,17 +28,18 @@ export async function* matchingEntries(
   { shell, signal }: Invocation,
   pattern: Pattern,
   recursive = false,
+  entersLinks = true,
 ): AsyncGenerator<Entry> {
   const base = pattern.base === "" ? ROOT : parseRemotePath(pattern.base, false);
   const isMeant = recursive ? selector(pattern, true) : ({ path }: Entry) => pattern.matches(path);
-  let missing: string | undefined;
-  const listed = shell.storage.list(base, { recursive: recursive || pattern.recursive, signal });
-  for await (const entry of recursive ? listed : notThroughLinks(listed)) {
+  let missing: FerryError | undefined;
+  const entries = shell.storage.list(base, { recursive: recursive || pattern.recursive, signal });
+  for await (const entry of entersLinks ? entries : notBehindLinks(entries)) {
     const path = joinPaths(base, entry.path);
-    if (entry.unreadable) missing ??= path;
+    if (entry.unreadable) missing ??= unreadable(path, entry.reason);
     if (isMeant(entry)) yield { ...entry, path };
   }
-  if (missing !== undefined) throw unreadable(missing);
+  if (missing) throw missing;
 }
 
 /** The failure of a pattern that matches nothing. */
@@ -72,12 +60,19 @@ export function requireFew(count: number, name: string): void {
  * @param verb What is to be done there, for messages.
  * @throws {FerryError} `NotFound` when a pattern matches nothing.
  */
-async function remoteMatches(invocation: Invocation, name: string, verb: string): Promise<RemotePath[]> {
-  const path = invocation.shell.remoteEntry(name, verb);
+async function remoteMatches(
+  invocation: Invocation,
+  name: string,
+  verb: string,
+): Promise<RemotePath[]> {
+  const { shell } = invocation;
+  // Of the served directory itself, its metadata is all that there is to be had.
+  const path = verb === "stat" ? shell.remote(name, verb) : shell.remoteEntry(name, verb);
   const pattern = await remotePattern(invocation, path);
   if (!pattern) return [path];
   const paths: RemotePath[] = [];
-  for await (const { path } of matchingEntries(invocation, pattern)) {
+  // What is behind a link would be removed or moved from where it really is.
+  for await (const { path } of matchingEntries(invocation, pattern, false, false)) {
     requireFew(paths.push(parseRemotePath(path, false)), name);
   }
   if (paths.length === 0) throw nothingMatches(verb, name);
