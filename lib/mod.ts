@@ -25,6 +25,7 @@ export { copyContent } from "./transfer/content.ts";
 export type { Copied } from "./transfer/content_steps.ts";
 export type { ContentOptions, Known } from "./transfer/content_options.ts";
 export { copyFile, type CopyOptions, type Outcome } from "./transfer/copy.ts";
+export { Filter, type FilterRule } from "./transfer/filter.ts";
 export { listAgain } from "./transfer/listing.ts";
 export { localSource, localTarget } from "./transfer/local.ts";
 export type { Place, Verb } from "./transfer/place.ts";
@@ -56,7 +57,7 @@ export type {
 export type { BlockSums } from "./core/block_sums.ts";
 export { ERROR_CODES, type ErrorCode, FerryError } from "./core/errors.ts";
 export { compareUtf8, listingKey } from "./core/listing_order.ts";
-export type { Digest, Entry, FileMetadata, Receipt } from "./core/metadata.ts";
+export type { Digest, Entry, FileMetadata, Receipt, Space } from "./core/metadata.ts";
 export { parseRemotePath, type RemotePath, ROOT } from "./core/remote_path.ts";
 export type { Notice, Welcome } from "./protocol/codec.ts";
 export { type Right, RIGHTS } from "./protocol/commands.ts";
