@@ -185,3 +185,23 @@ Deno.test("copyFile() between places that keep nothing delivers a log as it was 
   assert(sameBytes(await contentOf(target, "f"), content));
   assertEquals([sizes, (await target.stat(at("f"))).mtimeMs], [[content.length], 1]);
 });
+
+Deno.test("copyFile() of a file that grew, and is changed while it is compared, gives the new one", async () => {
+  await using dir = await tempDir();
+  const path = dir.join("f");
+  await Deno.writeFile(path, LARGE);
+  const target = new MemoryStorage();
+  let attempt = 0;
+  const onProgress = (moved: number) => {
+    if (moved === 0) attempt++;
+    if (moved !== 10 * MIB) return;
+    if (attempt === 1) Deno.writeTextFileSync(path, "one more line\n", { append: true });
+    if (attempt === 2) changeAndGrow(path, 5);
+  };
+  const onGrown = () => {
+    throw new Error("it did not only grow");
+  };
+  await copyFile(localSource(path), { storage: target, path: at("f"), shown: "f" }, { onProgress, onGrown });
+  assertEquals(attempt, 3);
+  assert(sameBytes(await contentOf(target, "f"), await Deno.readFile(path)));
+});
