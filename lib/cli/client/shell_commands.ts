@@ -143,8 +143,8 @@ const TRANSFER_FLAGS: readonly FlagName[] = [
 /** The commands of the prompt, the command line and scripts, in the order of the help. */
 export const SHELL_COMMANDS: readonly ShellCommand[] = [
   define("dir", "[-r] [DIRECTORY]", [0, 1], ["remote"], dir, { aliases: ["ls"], flags: ["recursive"] }),
-  define("get", "[OPTION...] REMOTE [LOCAL]", [1, 2], ["remote", "local"], get, {
-    summary: "download a file, a pattern, or with -r a directory; LOCAL - is standard output",
+  define("get", "[OPTION...] REMOTE... [LOCAL]", [1, Infinity], ["remote", "local"], get, {
+    summary: "download files, patterns, or with -r directories; LOCAL - is standard output",
     flags: TRANSFER_FLAGS,
   }),
   define("put", "[OPTION...] LOCAL... [REMOTE]", [1, Infinity], ["local", "remote"], put, {
