@@ -110,10 +110,12 @@ async function requireNoSource(
   // To look at the server costs a round trip, which is worth it only when a file here would be replaced.
   const isAtRisk = from.where === "here" || isThere || words.length > 1;
   if (!isAtRisk || !await from.has(typed, words.length > 1 ? undefined : words[0])) return;
+  const why = `${quote(typed)} looks like a source, since it is ${from.where}, too`;
+  const add = `one more word to transfer it, such as . for the current directory ${to.where}`;
   throw new UsageError(
-    `${quote(typed)} looks like a source, since it is ${from.where}, and it is not known to be a directory ` +
-      `${to.where}. Write ${quote(`${typed}/`)} for a directory of that name, or one more word to transfer it, too, ` +
-      `such as . for the current directory ${to.where}`,
+    isThere
+      ? `${why}, and the file of that name ${to.where} would be replaced. Write ${add}; to replace it, remove it first`
+      : `${why}, and it is not known to be a directory ${to.where}. Write ${quote(`${typed}/`)} for one, or ${add}`,
   );
 }
 

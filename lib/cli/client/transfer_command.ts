@@ -24,6 +24,8 @@ interface Job {
   readonly to: Side;
   readonly destination: Destination;
   readonly names: Names;
+  /** Makes TARGET, once, if it may be missing. */
+  readonly makeTarget: () => Promise<void>;
 }
 
 /** Where the files of several sources go, so that none replaces that of an earlier source. */
@@ -56,7 +58,11 @@ export async function transferWords(transfer: Transfer, verb: "get" | "put"): Pr
   const destination = await findDestination(from, to, { args, recursive });
   await requireLook(transfer, to);
   const { sources } = destination;
-  const job = { transfer, verb, from, to, destination, names: new Names(sources) };
+  let making: Promise<void> | undefined;
+  const makeTarget = async () => {
+    if (destination.isMissing) await (making ??= makeDirectory({ transfer, to }, to.target(destination.word), true));
+  };
+  const job = { transfer, verb, from, to, destination, makeTarget, names: new Names(sources) };
   let first: FerryError | undefined;
   for (const source of sources) {
     try {
@@ -101,8 +107,8 @@ function refuseDirectory(verb: string, shown: string): FerryError {
 
 /** Transfers what is a file, as far as is known. */
 async function transferNamed(job: Job, { place, metadata }: Source, target: Place): Promise<void> {
-  const { transfer, verb, to, destination: { word, isDirectory, isMissing } } = job;
-  if (isDirectory && isMissing && metadata) await makeDirectory(job, to.target(word));
+  const { transfer, verb, destination, makeTarget } = job;
+  if (destination.isDirectory && metadata) await makeTarget();
   try {
     await transferFile(transfer, verb, { source: place, target }, metadata);
   } catch (error) {
@@ -116,12 +122,13 @@ async function transferDirectory(job: Job, { name }: SourceWord, { place, metada
   if (!metadata || !entries) return;
   const target = to.target(word, name);
   const isNew = isMissing || name !== undefined && !await isDirectoryAt(to, target);
-  if (isNew) await makeDirectory(job, target, metadata.mode);
   // What was there, and only takes the content, stays as it is.
   const stays = name === undefined && (!isNew || target.path === ROOT);
+  const choices = await choicesOf(job, isNew);
+  await makeDirectory(job, target, isNew, stays ? undefined : metadata.mode);
   const select = (entry: Entry) => entry.kind !== "file" || names.claim(joinPaths(name ?? "", entry.path));
-  const choices = { select, root: stays ? undefined : metadata, ...await choicesOf(job, isNew) };
-  await transferTree(transfer, verb, { source: place, target }, entries, choices);
+  const root = stays ? undefined : metadata;
+  await transferTree(transfer, verb, { source: place, target }, entries, { ...choices, select, root });
 }
 
 async function isDirectoryAt(to: Side, place: Place): Promise<boolean> {
@@ -135,16 +142,16 @@ async function transferMatching(
   typed: string,
   pattern: NonNullable<SourceWord["pattern"]>,
 ): Promise<void> {
-  const { transfer, verb, from, to, destination: { word, isMissing }, names } = job;
+  const { transfer, verb, from, to, destination: { word, isMissing }, names, makeTarget } = job;
   const { recursive } = transfer.flags;
   const base = pattern.base || (typed.startsWith("/") ? "/" : ".");
   const { place, entries } = from.base(base, pattern.recursive || recursive);
   const target = to.target(word);
   const matches = selector(pattern, recursive);
   const select = (entry: Entry) => matches(entry) && (entry.kind !== "file" || names.claim(entry.path));
-  const make = async () => isMissing ? await makeDirectory(job, target) : undefined;
   const choices = { select, ...await choicesOf(job, isMissing) };
-  const found = await transferTree(transfer, verb, { source: place, target }, before(entries, matches, make), choices);
+  const wanted = before(entries, matches, makeTarget);
+  const found = await transferTree(transfer, verb, { source: place, target }, wanted, choices);
   if (found > 0 || names.twice !== undefined) return;
   throw cannot(verb, typed, new FerryError("NotFound", `nothing ${from.where} matches it`));
 }
@@ -173,8 +180,14 @@ async function choicesOf({ transfer, verb, to }: Job, isNew: boolean): Promise<T
   return { ...compare, mayLook: await to.mayLook(), mayChange };
 }
 
-/** Makes a directory at the target with the permission bits of its source, or says that it would. */
-async function makeDirectory({ transfer: { shell, flags }, to }: Job, place: Place, mode?: number): Promise<void> {
-  if (flags.dryRun) return await shell.output.print(`mkdir ${quote(place.shown)}\n`);
-  await to.make(place, mode);
+/** Makes a directory at the target, or says that it would. */
+async function makeDirectory(
+  { transfer: { shell, flags }, to }: Pick<Job, "transfer" | "to">,
+  place: Place,
+  isNew: boolean,
+  mode?: number,
+): Promise<void> {
+  // Of one that is there nothing changes, but who may put nothing into it learns that now, and not from each file.
+  if (!flags.dryRun) await to.make(place, mode);
+  else if (isNew) await shell.output.print(`mkdir ${quote(place.shown)}\n`);
 }
