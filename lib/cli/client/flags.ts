@@ -11,7 +11,11 @@ const FLAGS = {
   all: { help: "send files of a tree or pattern also when size and time are the same" },
   update: { alias: "u", help: "skip files that are newer at the target, or the same" },
   checksum: { help: "compare contents, not sizes and times" },
-  "dry-run": { alias: "n", help: "only show what would be transferred" },
+  exclude: { value: "PATTERN", repeats: true, help: "leave out what matches; a directory with all in it" },
+  include: { value: "PATTERN", repeats: true, help: "take what matches; the first of these that matches decides" },
+  "exclude-from": { value: "FILE", repeats: true, help: "exclude the patterns in FILE, one per line" },
+  delete: { help: "remove what only the target has, once all is there" },
+  "dry-run": { alias: "n", help: "only show what would be done" },
   "no-clobber": { help: "never replace a file" },
   verify: { help: "read both files back from the disk and compare their SHA-256" },
   durable: { help: "sync each file to the disk before it counts as done" },
@@ -22,12 +26,21 @@ const FLAGS = {
 /** The name of an option. */
 export type FlagName = keyof typeof FLAGS;
 
+/** An option that says which parts of a tree are taken, and its value. */
+export interface RuleOption {
+  readonly name: "exclude" | "include" | "exclude-from";
+  readonly value: string;
+}
+
 /** The options of one command as they were typed. */
 export interface Flags {
   readonly recursive: boolean;
   readonly all: boolean;
   readonly update: boolean;
   readonly checksum: boolean;
+  /** Those that say which parts of a tree are taken, in the order in which they were typed. */
+  readonly rules: readonly RuleOption[];
+  readonly delete: boolean;
   readonly dryRun: boolean;
   readonly noClobber: boolean;
   readonly verify: boolean;
@@ -39,10 +52,28 @@ export interface Flags {
   readonly given: readonly FlagName[];
 }
 
+function wasTyped(value: unknown): boolean {
+  return Array.isArray(value) ? value.length > 0 : value !== undefined && value !== false;
+}
+
 const MAX_CONNECTIONS = 64;
 
 function number(name: FlagName, typed: unknown, least: number, most: number, usual: number): number {
   return typed === undefined ? usual : parseCount(name, String(typed), least, most);
+}
+
+/** Such options in the order in which they were typed, which `parseArgs` keeps for each of the names only. */
+function rulesOf(words: readonly string[], typed: Readonly<Record<string, unknown>>): RuleOption[] {
+  const end = words.indexOf("--");
+  const values = (name: string) => Array.isArray(typed[name]) ? typed[name].map(String) : [];
+  const left = { exclude: values("exclude"), include: values("include"), "exclude-from": values("exclude-from") };
+  return words.slice(0, end === -1 ? words.length : end).flatMap((word) => {
+    const name = (["exclude", "include", "exclude-from"] as const).find((each) => word.split("=")[0] === `--${each}`);
+    const value = name && left[name].shift();
+    if (name === undefined || value === undefined) return [];
+    if (value === "") throw new UsageError(`--${name} needs a value; write --${name}=VALUE if it begins with a dash`);
+    return [{ name, value }];
+  });
 }
 
 /**
@@ -62,6 +93,7 @@ export function parseFlags(words: string[], allowed: readonly FlagName[]): { arg
   const typed: Record<string, unknown> = parseArgs(allowed.length > 0 || words[0] === "--" ? words : ["--", ...words], {
     boolean: names,
     string: [...values, "_"],
+    collect: values.filter((name) => "repeats" in FLAGS[name]),
     alias,
     unknown(argument, key) {
       if (key !== undefined) throw new UsageError(`The option ${quote(argument)} does not exist for this command`);
@@ -72,6 +104,8 @@ export function parseFlags(words: string[], allowed: readonly FlagName[]): { arg
     all: typed.all === true,
     update: typed.update === true,
     checksum: typed.checksum === true,
+    rules: rulesOf(words, typed),
+    delete: typed.delete === true,
     dryRun: typed["dry-run"] === true,
     noClobber: typed["no-clobber"] === true,
     verify: typed.verify === true,
@@ -80,7 +114,7 @@ export function parseFlags(words: string[], allowed: readonly FlagName[]): { arg
       ? DEFAULT_RETRY_MS
       : parseDuration("retry-for", String(typed["retry-for"]), 0),
     connections: number("connections", typed.connections, 1, MAX_CONNECTIONS, 1),
-    given: allowed.filter((name) => typed[name] !== undefined && typed[name] !== false),
+    given: allowed.filter((name) => wasTyped(typed[name])),
   };
   return { args: Array.isArray(typed._) ? typed._.map(String) : [], flags };
 }

@@ -14,6 +14,7 @@ import type { Shell } from "./shell.ts";
 import { get } from "./get_command.ts";
 import { isLocalDirectory } from "./local_directory.ts";
 import { put } from "./put_command.ts";
+import { readFilter } from "./tree_options.ts";
 
 /** What kind of names an argument of a command is, for completion. */
 export type ArgumentKind = "remote" | "local" | "none";
@@ -132,6 +133,9 @@ const TRANSFER_FLAGS: readonly FlagName[] = [
   "all",
   "update",
   "checksum",
+  "exclude",
+  "include",
+  "exclude-from",
   "dry-run",
   "no-clobber",
   "verify",
@@ -219,9 +223,10 @@ export async function execute(shell: Shell, words: string[], signal: AbortSignal
   const { args, flags } = parseFlags(rest, command.flags);
   const [least, most] = command.arity;
   if (args.length < least || args.length > most) throw new UsageError(`Usage: ${usage(command)}`);
+  const filter = readFilter(shell, flags);
   shell.busy = true;
   try {
-    await command.run({ shell, args, flags, signal });
+    await command.run({ shell, args, flags, filter, signal });
   } finally {
     shell.busy = false;
   }

@@ -33,7 +33,7 @@ export type TreeChoices = Pick<
  * @throws {FerryError} With the code of the first failure, when there was any.
  */
 export async function transferTree(
-  { shell, flags, signal, retry }: Transfer,
+  { shell, flags, filter, signal, retry }: Transfer,
   verb: "get" | "put",
   { source, target }: Ends,
   entries: AsyncIterable<Entry>,
@@ -45,6 +45,7 @@ export async function transferTree(
   const copying = copyTree(source, target, entries, {
     ...copyOptions(flags),
     ...options,
+    filter,
     verb,
     signal,
     retry,
