@@ -141,7 +141,8 @@ export function remoteSide(transfer: Transfer): Side {
       }
     },
     async source(word, isNeeded) {
-      const path = flags.recursive ? shell.remote(word, "get") : shell.remoteEntry(word, "get");
+      // An empty word, such as a variable of a script that is not set, does not mean everything.
+      const path = flags.recursive && word !== "" ? shell.remote(word, "get") : shell.remoteEntry(word, "get");
       const place = remotePlace(transfer, path);
       if (!flags.recursive) return { place, metadata: isNeeded ? await stat(path) : undefined };
       // Most often it is a directory; to ask at the same time whether it is saves a round trip.

@@ -23,29 +23,29 @@ interface Job {
   readonly from: Side;
   readonly to: Side;
   readonly destination: Destination;
-  readonly names: Names;
-  /** Makes TARGET, once, if it may be missing. */
-  readonly makeTarget: () => Promise<void>;
+  /** Absent when two sources cannot mean one file: names that were typed were compared before. */
+  readonly names: Names | undefined;
+  /** The directories that were made, or would be. */
+  readonly made: Set<string>;
 }
 
 /** Where the files of several sources go, so that none replaces that of an earlier source. */
 class Names {
   /** The first that was there already. */
   twice: string | undefined;
-  readonly #paths: Set<string> | undefined;
-
-  /** Names that were typed were compared before. */
-  constructor(sources: readonly SourceWord[]) {
-    if (sources.length > 1 && sources.some(({ name }) => name === undefined)) this.#paths = new Set();
-  }
+  readonly #paths = new Set<string>();
 
   /** Whether nothing has the path yet, which is relative to TARGET. */
   claim(path: string): boolean {
-    if (this.#paths?.has(path)) this.twice ??= path;
-    if (this.#paths?.size === MAX_NAMES) {
+    if (this.#paths.has(path)) {
+      this.twice ??= path;
+      return false;
+    }
+    if (this.#paths.size === MAX_NAMES) {
       throw new FerryError("TooLarge", `Several sources have over ${MAX_NAMES} files; transfer each by itself`);
     }
-    return !this.#paths?.has(path) && (this.#paths?.add(path), true);
+    this.#paths.add(path);
+    return true;
   }
 }
 
@@ -58,11 +58,16 @@ export async function transferWords(transfer: Transfer, verb: "get" | "put"): Pr
   const destination = await findDestination(from, to, { args, recursive });
   await requireLook(transfer, to);
   const { sources } = destination;
-  let making: Promise<void> | undefined;
-  const makeTarget = async () => {
-    if (destination.isMissing) await (making ??= makeDirectory({ transfer, to }, to.target(destination.word), true));
+  const isOpen = sources.length > 1 && sources.some(({ name }) => name === undefined);
+  const job = {
+    transfer,
+    verb,
+    from,
+    to,
+    destination,
+    made: new Set<string>(),
+    names: isOpen ? new Names() : undefined,
   };
-  const job = { transfer, verb, from, to, destination, makeTarget, names: new Names(sources) };
   let first: FerryError | undefined;
   for (const source of sources) {
     try {
@@ -94,10 +99,10 @@ async function transferOne(job: Job, source: SourceWord): Promise<void> {
       else throw refuseDirectory(verb, found.place.shown);
     } else {
       const name = from.nameOf(source.word);
-      if (names.claim(name)) await transferNamed(job, found, to.target(word, isDirectory ? name : undefined));
+      if (names?.claim(name) ?? true) await transferNamed(job, found, to.target(word, isDirectory ? name : undefined));
     }
   }
-  if (names.twice === undefined) return;
+  if (names?.twice === undefined) return;
   throw cannot(verb, names.twice, new FerryError("AlreadyExists", "an earlier source has this name, and was sent"));
 }
 
@@ -107,8 +112,8 @@ function refuseDirectory(verb: string, shown: string): FerryError {
 
 /** Transfers what is a file, as far as is known. */
 async function transferNamed(job: Job, { place, metadata }: Source, target: Place): Promise<void> {
-  const { transfer, verb, destination, makeTarget } = job;
-  if (destination.isDirectory && metadata) await makeTarget();
+  const { transfer, verb, destination } = job;
+  if (destination.isDirectory && metadata) await makeTarget(job);
   try {
     await transferFile(transfer, verb, { source: place, target }, metadata);
   } catch (error) {
@@ -125,8 +130,10 @@ async function transferDirectory(job: Job, { name }: SourceWord, { place, metada
   // What was there, and only takes the content, stays as it is.
   const stays = name === undefined && (!isNew || target.path === ROOT);
   const choices = await choicesOf(job, isNew);
+  if (transfer.flags.dryRun && name !== undefined) await makeTarget(job);
   await makeDirectory(job, target, isNew, stays ? undefined : metadata.mode);
-  const select = (entry: Entry) => entry.kind !== "file" || names.claim(joinPaths(name ?? "", entry.path));
+  const select = names &&
+    ((entry: Entry) => entry.kind !== "file" || names.claim(joinPaths(name ?? "", entry.path)));
   const root = stays ? undefined : metadata;
   await transferTree(transfer, verb, { source: place, target }, entries, { ...choices, select, root });
 }
@@ -142,17 +149,17 @@ async function transferMatching(
   typed: string,
   pattern: NonNullable<SourceWord["pattern"]>,
 ): Promise<void> {
-  const { transfer, verb, from, to, destination: { word, isMissing }, names, makeTarget } = job;
+  const { transfer, verb, from, to, destination: { word, isMissing }, names } = job;
   const { recursive } = transfer.flags;
   const base = pattern.base || (typed.startsWith("/") ? "/" : ".");
   const { place, entries } = from.base(base, pattern.recursive || recursive);
   const target = to.target(word);
   const matches = selector(pattern, recursive);
-  const select = (entry: Entry) => matches(entry) && (entry.kind !== "file" || names.claim(entry.path));
+  const select = (entry: Entry) => matches(entry) && (entry.kind !== "file" || !names || names.claim(entry.path));
   const choices = { select, ...await choicesOf(job, isMissing) };
-  const wanted = before(entries, matches, makeTarget);
+  const wanted = before(entries, matches, () => makeTarget(job));
   const found = await transferTree(transfer, verb, { source: place, target }, wanted, choices);
-  if (found > 0 || names.twice !== undefined) return;
+  if (found > 0 || names?.twice !== undefined) return;
   throw cannot(verb, typed, new FerryError("NotFound", `nothing ${from.where} matches it`));
 }
 
@@ -180,14 +187,18 @@ async function choicesOf({ transfer, verb, to }: Job, isNew: boolean): Promise<T
   return { ...compare, mayLook: await to.mayLook(), mayChange };
 }
 
-/** Makes a directory at the target, or says that it would. */
-async function makeDirectory(
-  { transfer: { shell, flags }, to }: Pick<Job, "transfer" | "to">,
-  place: Place,
-  isNew: boolean,
-  mode?: number,
-): Promise<void> {
+/** Makes TARGET if it may be missing. */
+async function makeTarget(job: Job): Promise<void> {
+  const { to, destination: { word, isMissing } } = job;
+  if (isMissing) await makeDirectory(job, to.target(word), true);
+}
+
+/** Makes a directory at the target, or says that it would; once. */
+async function makeDirectory(job: Job, place: Place, isNew: boolean, mode?: number): Promise<void> {
+  const { transfer: { shell, flags }, to, made } = job;
+  if (made.has(place.shown)) return;
   // Of one that is there nothing changes, but who may put nothing into it learns that now, and not from each file.
   if (!flags.dryRun) await to.make(place, mode);
   else if (isNew) await shell.output.print(`mkdir ${quote(place.shown)}\n`);
+  made.add(place.shown);
 }

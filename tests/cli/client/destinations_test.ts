@@ -245,6 +245,20 @@ Deno.test("put refuses an empty name for where its sources go, and sends nothing
   }
 });
 
+Deno.test("get refuses an empty name for where its sources go, and an empty source", async () => {
+  await using place = await scene({ one: "1", two: "2" });
+  for (const words of ["get one ", "get one two ", "get -r one ", "get o* "]) {
+    assertStringIncludes(
+      (await place.run(words, 2)).news,
+      "The last word is empty; write . for the current directory here",
+    );
+  }
+  for (const words of ["get ", "get -r ", "get  into", "get -r  into"]) {
+    assertStringIncludes((await place.run(words, 1)).news, 'Cannot get "": the name is empty');
+  }
+  assertEquals(pathsIn(place.here), []);
+});
+
 Deno.test("client.ts put - refuses the name of a directory and a pattern, and takes none of its input", async () => {
   await using dir = await tempDir();
   makeTree(dir.path, { "served/into": null });
