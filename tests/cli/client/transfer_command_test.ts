@@ -48,6 +48,18 @@ for (const verb of ["get", "put"] as const) {
     served.events.of("command").slice(since).map(({ command }) => command)
       .filter((command) => !["stat", "dir", "mkdir", "set", "close"].includes(command));
 
+  /** Runs a command again: nothing is different then, and nothing of a tree or pattern was sent. */
+  const assertSameAgain = async (place: Scene, words: string) => {
+    const after = linesOf(target(place));
+    const asked = place.served.events.of("command").length;
+    const { news } = await place.run(words);
+    assertEquals(linesOf(target(place)), after);
+    if (!/ -r |\*/.test(words)) return;
+    assertEquals(changes(place, asked), []);
+    assert(!/^(Got|Put) "/m.test(news), news);
+    for (const [, files] of news.matchAll(/^(?:Got|Put) (\d+) files?/gm)) assertEquals(files, "0", news);
+  };
+
   for (const [words, inTarget] of ROWS) {
     for (const before of ["missing", "directory", "file"] as const) {
       for (const to of ["T", "T/", "deep/T"]) {
@@ -89,17 +101,6 @@ for (const verb of ["get", "put"] as const) {
         });
       }
     }
-  }
-
-  async function assertSameAgain(place: Scene, words: string): Promise<void> {
-    const after = linesOf(target(place));
-    const asked = place.served.events.of("command").length;
-    const { news } = await place.run(words);
-    assertEquals(linesOf(target(place)), after);
-    if (!/ -r |\*/.test(words)) return;
-    assertEquals(changes(place, asked), []);
-    assert(!/^(Got|Put) "/m.test(news), news);
-    for (const [, files] of news.matchAll(/^(?:Got|Put) (\d+) files?/gm)) assertEquals(files, "0", news);
   }
 
   Deno.test(`${verb} -r without TARGET goes into the current directory, and a / at the end means nothing then`, async () => {
