@@ -3,7 +3,7 @@ import { splitPath } from "../../core/remote_path.ts";
 import { quote } from "../../core/text.ts";
 import { UsageError } from "../terminal/usage.ts";
 import { parsePattern, type Pattern } from "./patterns.ts";
-import type { Side } from "./sides.ts";
+import type { TransferSide } from "./transfer_sides.ts";
 
 /** A word that names what is to be transferred. */
 export interface SourceWord {
@@ -45,7 +45,7 @@ function meansContent(word: string, hasTarget: boolean): boolean {
 }
 
 /** The pattern that a word is, unless something really has that name. */
-async function patternOf(side: Side, word: string): Promise<Pattern | undefined> {
+async function patternOf(side: TransferSide, word: string): Promise<Pattern | undefined> {
   const pattern = parsePattern(side.slashed(word));
   return pattern && !await side.has(word) ? pattern : undefined;
 }
@@ -59,8 +59,8 @@ async function patternOf(side: Side, word: string): Promise<Pattern | undefined>
  * @throws {FerryError} When TARGET has to be a directory, and is none.
  */
 export async function findDestination(
-  from: Side,
-  to: Side,
+  from: TransferSide,
+  to: TransferSide,
   { args, recursive }: DestinationOptions,
 ): Promise<Destination> {
   const words = args.length > 1 ? args.slice(0, -1) : args;
@@ -91,7 +91,7 @@ export function notDirectory(shown: string): FerryError {
 }
 
 /** @throws {UsageError} When a pattern stands where the target should. @param where Where the target is, in words. */
-export async function requireNoPattern(from: Side, typed: string, where: string): Promise<void> {
+export async function requireNoPattern(from: TransferSide, typed: string, where: string): Promise<void> {
   if (!await patternOf(from, typed)) return;
   throw new UsageError(
     `${quote(typed)} is a pattern and no directory ${where}, and the last word says where the files go. Add where, ` +
@@ -101,8 +101,8 @@ export async function requireNoPattern(from: Side, typed: string, where: string)
 
 /** @throws {UsageError} When the last word, no directory as far as one may look, may be one more source. */
 async function requireNoSource(
-  from: Side,
-  to: Side,
+  from: TransferSide,
+  to: TransferSide,
   typed: string,
   words: readonly string[],
   isThere: boolean,

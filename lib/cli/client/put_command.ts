@@ -6,7 +6,7 @@ import { namesDirectory, requireNoPattern } from "./destinations.ts";
 import { refuseWithDash } from "./file_command.ts";
 import type { Invocation } from "./invocation.ts";
 import { Progress } from "./progress.ts";
-import { localSide } from "./sides.ts";
+import { localSide } from "./transfer_sides.ts";
 import { transferWords } from "./transfer_command.ts";
 
 /** `put LOCAL... [REMOTE]` */

@@ -10,7 +10,7 @@ import { type Destination, findDestination, notDirectory, type SourceWord } from
 import { transferFile } from "./file_command.ts";
 import type { Transfer } from "./invocation.ts";
 import { selector } from "./patterns.ts";
-import { localSide, remoteSide, type Side, type Source } from "./sides.ts";
+import { localSide, remoteSide, type Source, type TransferSide } from "./transfer_sides.ts";
 import { transferTree, type TreeChoices } from "./tree_command.ts";
 
 /** How many names of several sources are remembered. */
@@ -20,8 +20,8 @@ const MAX_NAMES = 1_000_000;
 interface Job {
   readonly transfer: Transfer;
   readonly verb: "get" | "put";
-  readonly from: Side;
-  readonly to: Side;
+  readonly from: TransferSide;
+  readonly to: TransferSide;
   readonly destination: Destination;
   /** Absent when two sources cannot mean one file: names that were typed were compared before. */
   readonly names: Names | undefined;
@@ -82,7 +82,7 @@ export async function transferWords(transfer: Transfer, verb: "get" | "put"): Pr
 }
 
 /** @throws {FerryError} `Refused` for an option that compares with what is there, when we may not look at that. */
-async function requireLook({ flags }: Transfer, to: Side): Promise<void> {
+async function requireLook({ flags }: Transfer, to: TransferSide): Promise<void> {
   const option = (["update", "checksum", "dry-run"] as const).find((name) => flags.given.includes(name));
   if (option === undefined || await to.mayLook()) return;
   throw new FerryError("Refused", `Cannot use --${option}: you may not list or read anything here`);
@@ -138,7 +138,7 @@ async function transferDirectory(job: Job, { name }: SourceWord, { place, metada
   await transferTree(transfer, verb, { source: place, target }, entries, { ...choices, select, root });
 }
 
-async function isDirectoryAt(to: Side, place: Place): Promise<boolean> {
+async function isDirectoryAt(to: TransferSide, place: Place): Promise<boolean> {
   const there = await to.look(place);
   if (there?.kind === "file") throw notDirectory(place.shown);
   return there !== undefined;

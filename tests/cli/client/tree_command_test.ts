@@ -207,7 +207,7 @@ Deno.test("get --dry-run compares with the target and not with the current direc
   // A client whose current directory holds the same files; the target does not exist.
   const at = `${place.served.address.hostname}:${place.served.address.port}`;
   const ran = await runClient([at, "get", "-r", "-n", "--update", "t", "new"], { cwd: `${place.here}/t` });
-  assertEquals([ran.code, ran.stdout], [0, 'mkdir "new/t"\nget "t/a" as "new/t/a"\n'], ran.stderr);
+  assertEquals([ran.code, ran.stdout], [0, 'mkdir "new"\nmkdir "new/t"\nget "t/a" as "new/t/a"\n'], ran.stderr);
 });
 
 Deno.test("put sends several sources into a directory, and the others when one is bad", async () => {

@@ -26,7 +26,7 @@ export interface Source {
 }
 
 /** One side of a transfer: what the user's words mean there. */
-export interface Side {
+export interface TransferSide {
   /** Where that is, in words. */
   readonly where: string;
   /** Whether the user may look what is there. */
@@ -50,7 +50,7 @@ export interface Side {
 }
 
 /** This machine. */
-export function localSide({ shell, signal }: Invocation): Side {
+export function localSide({ shell, signal }: Invocation): TransferSide {
   const list = (place: Place, recursive: boolean) => listAgain(place, { retry: new Retry(), recursive, signal });
   const directory = (shown: string): Place => ({ storage: DirectoryStorage.open(shown), path: ROOT, shown });
   return {
@@ -117,7 +117,7 @@ function localPlace(shown: string): Place {
 }
 
 /** The server. */
-export function remoteSide(transfer: Transfer): Side {
+export function remoteSide(transfer: Transfer): TransferSide {
   const { shell, server, retry, signal, flags } = transfer;
   const again = <T>(act: () => Promise<T>) => retry.run(act, signal);
   const mayLook = () => again(() => shell.may("read", signal));
