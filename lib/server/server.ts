@@ -187,7 +187,9 @@ export class FerryServer implements AsyncDisposable {
     const late = new FerryError("Timeout", `not within ${helloMs / 1000} s`);
     const deadline = setTimeout(() => ending.abort(late), helloMs);
     try {
-      this.#begin(await secure(conn, ending.signal), login);
+      const secured = await secure(conn, ending.signal);
+      if (secured) this.#begin(secured, login);
+      else this.#waitingLogins.delete(login);
     } catch (error) {
       this.#waitingLogins.delete(login);
       const peer = formatAddress(conn.remoteAddr);

@@ -1,8 +1,9 @@
+import { Buffer } from "node:buffer";
 import type { X509Certificate } from "node:crypto";
 import { FerryError, ownWords, toFerryError } from "../core/errors.ts";
 import { closeQuietly } from "./connection.ts";
 import { peerCertificate } from "./deno_internals.ts";
-import { ALPN_PROTOCOL, INTERNAL_NAME, parseCertificate } from "./tls.ts";
+import { ALPN_PROTOCOL, INTERNAL_NAME, keyHashOf, parseCertificate } from "./tls.ts";
 
 /** A connection to a server that has been authenticated by its certificate. */
 export interface SecureLink {
@@ -13,11 +14,14 @@ export interface SecureLink {
 
 /** How the right server is known. */
 export interface Expected {
-  /** PEM. The server must have exactly this certificate, which is for {@linkcode INTERNAL_NAME} and not an authority's. */
-  readonly certificate?: string | undefined;
-  /** Without it, the server's certificate must be for this host name or IP address (IPv6 without brackets) … */
+  /** The server must have the key with this hash, and its certificate is for {@linkcode INTERNAL_NAME}. */
+  readonly keyHash?: Uint8Array | undefined;
+  /** Without a hash, the certificate must be for this host name or IP address (IPv6 without brackets) … */
   readonly hostname: string;
-  /** … from an authority that Deno or its environment trusts, or from these (PEM). */
+  /**
+   * … from an authority that Deno or its environment trusts, or from these (PEM). With a hash this is a certificate that
+   * the server has shown before, which is how Deno gets to know its key.
+   */
   readonly ca?: string | undefined;
 }
 
@@ -25,7 +29,7 @@ export interface Expected {
  * Turns a connection into an encrypted one to the right server. Takes `tcp` over, also when it fails.
  *
  * Deno always trusts the authorities of its environment as well (`DENO_CERT`, `NODE_EXTRA_CA_CERTS`,
- * `DENO_TLS_CA_STORE`, `--cert`). What counts for a certificate is therefore that it is the same, byte for byte.
+ * `DENO_TLS_CA_STORE`, `--cert`). Where the hash of a key is known, that is therefore what counts.
  *
  * @param signal Ends the attempt; use `AbortSignal.timeout` for a deadline.
  * @throws {FerryError} `Unauthorized` when the handshake fails: the server is another one, its certificate has expired,
@@ -34,21 +38,20 @@ export interface Expected {
  */
 export async function connectTls(
   tcp: Deno.TcpConn,
-  { certificate, hostname, ca }: Expected,
+  { keyHash, hostname, ca }: Expected,
   signal?: AbortSignal,
 ): Promise<SecureLink> {
-  const trusted = certificate ?? ca;
   let conn: Deno.Conn = tcp;
   const abort = () => closeQuietly(conn);
   try {
     signal?.throwIfAborted();
     signal?.addEventListener("abort", abort);
     // Deno silently ignores text without a certificate in it.
-    if (trusted !== undefined) parseCertificate(trusted);
+    if (ca !== undefined) parseCertificate(ca);
     tcp.setNoDelay(true); // A TlsConn has no way to say it.
     const tls = await Deno.startTls(tcp, {
-      hostname: certificate === undefined ? hostname : INTERNAL_NAME,
-      caCerts: trusted === undefined ? [] : [trusted],
+      hostname: keyHash ? INTERNAL_NAME : hostname,
+      caCerts: ca === undefined ? [] : [ca],
       alpnProtocols: [ALPN_PROTOCOL],
     });
     conn = tls;
@@ -56,22 +59,30 @@ export async function connectTls(
     const { alpnProtocol } = await tls.handshake();
     if (alpnProtocol !== ALPN_PROTOCOL) throw new FerryError("Unsupported", NOT_FERRY);
     const shown = peerCertificate(tls);
-    if (certificate !== undefined && !parseCertificate(certificate).raw.equals(shown)) {
-      throw new FerryError("Unauthorized", NOT_THE_TICKETS);
-    }
+    if (keyHash) requireKey(shown, keyHash);
     return { conn: tls, certificate: shown };
   } catch (error) {
     closeQuietly(conn);
     if (signal?.aborted) throw interrupted(signal);
     if (error instanceof TypeError) throw new FerryError("BadRequest", "this is not a host name", { cause: error });
-    if (error instanceof Deno.errors.InvalidData) throw refused(error, certificate);
+    if (error instanceof Deno.errors.InvalidData) throw refused(error, keyHash && ca);
     throw toFerryError(error);
   } finally {
     signal?.removeEventListener("abort", abort);
   }
 }
 
-function interrupted(signal: AbortSignal): FerryError {
+/**
+ * Fails unless a certificate (DER) that a server has shown has the key with this hash.
+ *
+ * @throws {FerryError} `Unauthorized`.
+ */
+export function requireKey(shown: Uint8Array, keyHash: Uint8Array): void {
+  if (Buffer.compare(keyHashOf(shown), keyHash) !== 0) throw new FerryError("Unauthorized", NOT_THE_TICKETS);
+}
+
+/** What became of a connection attempt whose signal was aborted. */
+export function interrupted(signal: AbortSignal): FerryError {
   const late = signal.reason instanceof DOMException && signal.reason.name === "TimeoutError";
   return late
     ? new FerryError("Timeout", "the server did not complete the encryption in time")
@@ -79,25 +90,30 @@ function interrupted(signal: AbortSignal): FerryError {
 }
 
 const NOT_FERRY = `the server does not speak ${ALPN_PROTOCOL}`;
-const NOT_THE_TICKETS =
-  "the server did not show the ticket's certificate: it has a new one, or does not speak Ferry over TLS, or somebody " +
-  "is in the middle; ask its owner for a new ticket";
+/** The server is not the one that the ticket is from. */
+export const NOT_THE_TICKETS =
+  "the server did not show the ticket's key: it has a new one, or does not speak Ferry over TLS, or somebody is in the " +
+  "middle; ask its owner for a new ticket";
 const NOT_TRUSTED =
   "the server did not show a certificate that is valid now, for this host name, not an authority's own, and from an " +
   "authority that this computer trusts (--ca FILE names another one); or it does not speak Ferry over TLS";
 
-/** A failed handshake. Deno tells one reason from another only in words that it does not promise. */
-function refused(error: Error, pinned: string | undefined): FerryError {
-  const reason = pinned === undefined ? NOT_TRUSTED : untimely(parseCertificate(pinned)) ?? NOT_THE_TICKETS;
+/**
+ * A failed handshake. Deno tells one reason from another only in words that it does not promise.
+ *
+ * @param shown The certificate that the ticket's server has shown before; without one, authorities were trusted.
+ */
+function refused(error: Error, shown: string | undefined): FerryError {
+  const reason = shown === undefined ? NOT_TRUSTED : untimely(parseCertificate(shown)) ?? NOT_THE_TICKETS;
   return new FerryError("Unauthorized", `${reason} (${ownWords(error)})`, { cause: error });
 }
 
-/** Says that a ticket's certificate is not valid now. */
+/** Says that the certificate of a ticket's server is not valid now. */
 function untimely({ validFromDate, validToDate }: X509Certificate): string | undefined {
   const now = new Date();
   const hint = "ask the server's owner for a new ticket, unless this computer's clock is wrong";
-  if (now > validToDate) return `the ticket's certificate has expired on ${day(validToDate)}; ${hint}`;
-  if (now < validFromDate) return `the ticket's certificate is not valid before ${day(validFromDate)}; ${hint}`;
+  if (now > validToDate) return `the server's certificate has expired on ${day(validToDate)}; ${hint}`;
+  if (now < validFromDate) return `the server's certificate is not valid before ${day(validFromDate)}; ${hint}`;
   return undefined;
 }
 

@@ -5,7 +5,7 @@ import { type ByteConn, closeQuietly } from "./connection.ts";
 import { ConnStream } from "./conn_stream.ts";
 import { nodeTransport, type Transport } from "./deno_internals.ts";
 import { takeTurn } from "./scheduler.ts";
-import { ALPN_PROTOCOL, checkIdentity, type Identity } from "./tls.ts";
+import { ALPN_PROTOCOL, checkIdentity, type Identity, LOOK_PROTOCOL } from "./tls.ts";
 
 /**
  * Makes the server's side of TLS for plain connections.
@@ -33,9 +33,11 @@ export function secureServer(
     await takeTurn();
     let secured: SecuredConn | undefined;
     try {
-      secured = new SecuredConn(conn, transportOf(conn), { secureContext, ALPNProtocols: [ALPN_PROTOCOL] });
-      await secured.handshake(signal);
-      return secured;
+      const ALPNProtocols = [ALPN_PROTOCOL, LOOK_PROTOCOL];
+      secured = new SecuredConn(conn, transportOf(conn), { secureContext, ALPNProtocols });
+      if (await secured.handshake(signal) === ALPN_PROTOCOL) return secured;
+      secured.close();
+      return undefined;
     } catch (error) {
       secured?.close();
       closeQuietly(conn);
@@ -65,8 +67,8 @@ function reasonOf(error: unknown): FerryError {
     : toFerryError(error);
 }
 
-/** Completes the encryption of a connection that was accepted. */
-export type Secure = (conn: Deno.TcpConn, signal?: AbortSignal) => Promise<ByteConn>;
+/** Completes the encryption of a connection that was accepted; undefined when the client only wanted to see the certificate. */
+export type Secure = (conn: Deno.TcpConn, signal?: AbortSignal) => Promise<ByteConn | undefined>;
 
 /** So much that has arrived may wait to be read, in bytes; more is left to the system. */
 const WAITING_BYTES = 1024 * 1024;
@@ -102,7 +104,8 @@ class SecuredConn implements ByteConn {
     transport.on("error", (error) => void (this.#failure ??= error));
   }
 
-  async handshake(signal?: AbortSignal): Promise<void> {
+  /** Completes the handshake. @returns The protocol that the client named. */
+  async handshake(signal?: AbortSignal): Promise<string> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const gone = () => reject(new FerryError("Disconnected", "the connection ended too early"));
     this.#socket.once("secure", resolve).once("error", reject).once("end", gone).once("close", gone);
@@ -114,9 +117,9 @@ class SecuredConn implements ByteConn {
     } finally {
       signal?.removeEventListener("abort", abort);
     }
-    if (this.#socket.alpnProtocol !== ALPN_PROTOCOL) {
-      throw new FerryError("Unsupported", `the client does not speak ${ALPN_PROTOCOL}`);
-    }
+    const { alpnProtocol } = this.#socket;
+    if (typeof alpnProtocol === "string") return alpnProtocol;
+    throw new FerryError("Unsupported", `the client does not speak ${ALPN_PROTOCOL}`);
   }
 
   async read(into: Uint8Array): Promise<number | null> {

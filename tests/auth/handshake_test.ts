@@ -3,12 +3,11 @@ import { join } from "@std/path";
 import { connect } from "../../lib/mod.ts";
 import type { ServeOptions } from "../../lib/mod.ts";
 import { createIdentity } from "../../lib/auth/certificate.ts";
-import { certificateDer } from "../../lib/transport/tls.ts";
+import { ALPN_PROTOCOL, certificateDer, type Identity, keyHashOf, LOOK_PROTOCOL } from "../../lib/transport/tls.ts";
 import { Connection } from "../../lib/transport/connection.ts";
 import { type Credentials, greetClient, greetServer } from "../../lib/auth/handshake.ts";
 import { NONCE_BYTES, prove, Secret, type Side } from "../../lib/auth/secret.ts";
-import { connectPinned } from "../helpers/tls_ends.ts";
-import { secureServer } from "../../lib/transport/tls_server.ts";
+import { close, connectPinned } from "../helpers/tls_ends.ts";
 import { decodeControl } from "../../lib/protocol/codec.ts";
 import { FrameKind } from "../../lib/protocol/frames.ts";
 import { concat, frameBytes, sameBytes } from "../helpers/frames.ts";
@@ -46,7 +45,7 @@ const OTHER_DER = certificateDer(OTHER_IDENTITY.certificate);
 
 /** How a server protects itself, and what its ticket tells clients. */
 const PROTECTED = { identity: IDENTITY, secret: SECRET } satisfies Partial<ServeOptions>;
-const TICKET = { certificate: IDENTITY.certificate, secret: SECRET };
+const TICKET = { keyHash: keyHashOf(IDENTITY.certificate), secret: SECRET };
 
 type Json = Record<string, unknown>;
 
@@ -493,20 +492,81 @@ Deno.test("connect() with a ticket refuses a server without TLS and shows it not
   }
 });
 
-Deno.test("connect() with a ticket refuses another certificate, and nobody in the middle gets a byte", async () => {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const middle = (async () => {
-    const conn = await listener.accept();
-    try {
-      return (await secureServer(OTHER_IDENTITY)(conn)) ? "encrypted" : "nothing";
-    } catch (error) {
-      return error instanceof Error && "code" in error ? error.code : error;
+/** Somebody who completes every handshake with a key of their own, and keeps what they hear then. */
+class Impostor implements AsyncDisposable {
+  connections = 0;
+  readonly heard: Uint8Array[] = [];
+  readonly #listener: Deno.TlsListener;
+  readonly #listening: Promise<void>;
+
+  constructor({ certificate, key }: Identity) {
+    const alpnProtocols = [ALPN_PROTOCOL, LOOK_PROTOCOL];
+    this.#listener = Deno.listenTls({ hostname: "127.0.0.1", port: 0, cert: certificate, key, alpnProtocols });
+    this.#listening = this.#listen();
+  }
+
+  get address(): Address {
+    return { hostname: "127.0.0.1", port: this.#listener.addr.port };
+  }
+
+  async #listen(): Promise<void> {
+    for await (const conn of this.#listener) {
+      try {
+        this.connections++;
+        const space = new Uint8Array(4096);
+        for (let n = await conn.read(space); n !== null; n = await conn.read(space)) this.heard.push(space.slice(0, n));
+      } catch {
+        // The client hangs up.
+      }
+      close(conn);
     }
-  })();
-  const connecting = connect({ hostname: "127.0.0.1", port: listener.addr.port, ...TICKET });
-  const { message } = await failsWith(connecting, "Unauthorized");
-  assertStringIncludes(message, "the server did not show the ticket's certificate");
-  assertEquals(await within(middle, "the other end's failure"), "Unauthorized");
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#listener.close();
+    await this.#listening;
+  }
+}
+
+Deno.test("connect() with a ticket refuses another key, and nobody in the middle gets a byte", async () => {
+  await using served = await Served.with({}, PROTECTED);
+  await using impostor = new Impostor(OTHER_IDENTITY);
+  // The hash is a new one for each: what a server has shown is remembered with it.
+  const ticket = { ...TICKET, keyHash: TICKET.keyHash.slice() };
+  for (const _ of ["before the server was seen", "after"]) {
+    const connecting = connect({ ...impostor.address, ...ticket });
+    const { message } = await failsWith(connecting, "Unauthorized");
+    assertStringIncludes(message, "the server did not show the ticket's key");
+    await (await served.connect(ticket)).close();
+  }
+  assert(impostor.connections >= 2);
+  assertEquals(concat(...impostor.heard), new Uint8Array());
+});
+
+Deno.test("connect() with a ticket looks at the server's certificate once, which the server does not log", async () => {
+  await using served = await Served.with({}, PROTECTED);
+  const ticket = { ...TICKET, keyHash: TICKET.keyHash.slice() };
+  await using proxy = await FaultProxy.to(served.address);
+  for (const connections of [2, 3]) {
+    const client = await connect({ ...proxy.address, ...ticket });
+    await client.close();
+    assertEquals(proxy.connections, connections);
+  }
+  await served.events.until("close", 2);
+  assertEquals(served.events.all.map(({ event }) => event), ["open", "command", "close", "open", "command", "close"]);
+});
+
+Deno.test("connect() says at once that a server uses encryption, or that it does not", async () => {
+  await using plain = await Served.with({});
+  await using secured = await Served.with({}, PROTECTED);
+  const began = performance.now();
+  const { message } = await failsWith(connect(secured.address), "Unreachable");
+  assertStringIncludes(message, "the server uses encryption; give its ticket");
+  for (const how of [TICKET, { tls: {} }, { ...TICKET, keyHash: TICKET.keyHash.slice() }]) {
+    const { message } = await failsWith(plain.connect(how), "Unauthorized");
+    assertStringIncludes(message, "the server does not use encryption");
+  }
+  assertLess(performance.now() - began, 5_000);
 });
 
 Deno.test("connect() with a ticket refuses a server with its certificate that asks for no secret", async () => {

@@ -313,7 +313,7 @@ Deno.test(
     const authority = new Authority();
     await using server = await startCertified(places, authority.issue(["127.0.0.1", "localhost"]));
     const [ticket = ""] = await ticketsOf(server, 1);
-    assertEquals(decodeTicket(ticket).certificate, undefined);
+    assertEquals(decodeTicket(ticket).keyHash, undefined);
     const ca = places.write("ca", authority.certificate);
     const { port } = server.address;
     assertGot(await runClient(["--ca", ca, ticket, "get", "a.txt", "-"]));

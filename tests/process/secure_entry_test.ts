@@ -81,9 +81,10 @@ Deno.test(
     Deno.mkdirSync(back);
     await using server = await startServer(served, OPEN_TO_OTHERS);
     const ticket = await ticketOf(server);
-    const { addresses, port, certificate } = decodeTicket(ticket);
+    const { addresses, port, keyHash } = decodeTicket(ticket);
     assertEquals({ addresses, port }, { addresses: ["127.0.0.1"], port: server.address.port });
-    assert(certificate);
+    assert(keyHash);
+    assert(ticket.length < 120, `${ticket.length} characters`);
 
     const content = bytes(3_000_001, 7);
     Deno.writeFileSync(dir.join("a.dat"), content);
@@ -185,7 +186,7 @@ Deno.test(
     const secretRefused = await restarted(wrongSecret);
     assertRefused(secretRefused, 4, /the secret is wrong or missing/);
     const certificateRefused = await restarted(undefined);
-    assertRefused(certificateRefused, 4, /the server did not show the ticket's certificate/);
+    assertRefused(certificateRefused, 4, /the server did not show the ticket's key/);
     for (const { stderr } of [secretRefused, certificateRefused]) {
       for (const form of [...formsOf(ticket), file.secret]) assert(!stderr.includes(form), stderr);
     }

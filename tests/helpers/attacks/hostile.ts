@@ -1,6 +1,6 @@
 import { connect, type Socket } from "node:net";
 import { setImmediate } from "node:timers/promises";
-import { connect as connectTls } from "node:tls";
+import { connect as connectTls, TLSSocket } from "node:tls";
 import { Client } from "../../../lib/client/client.ts";
 import { ALPN_PROTOCOL } from "../../../lib/transport/tls.ts";
 import { type ByteConn, Connection } from "../../../lib/transport/connection.ts";
@@ -89,9 +89,14 @@ export class Hostile implements ByteConn {
     const connection = new Connection(conn);
     const welcome = await greetServer(connection, {
       secret: secret ?? ticket?.secret,
-      certificate: ticket?.certificate,
+      certificate: conn.certificate,
     });
     return { conn, client: () => new Client(target, { connection, welcome }) };
+  }
+
+  /** The certificate (DER) of a server that encrypts. */
+  get certificate(): Uint8Array | undefined {
+    return this.socket instanceof TLSSocket ? this.socket.getPeerCertificate().raw : undefined;
   }
 
   async read(into: Uint8Array): Promise<number | null> {
