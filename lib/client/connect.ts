@@ -5,9 +5,8 @@ import { eitherSignal } from "../core/unless_aborted.ts";
 import type { Welcome } from "../protocol/codec.ts";
 import { formatAddress, isLoopback } from "../transport/address.ts";
 import { Connection } from "../transport/connection.ts";
-import { PlainConn } from "../transport/plain_conn.ts";
 import type { RateLimit } from "../transport/rate_limit.ts";
-import { encrypt } from "./encrypt.ts";
+import { connectTls, type SecureLink } from "../transport/tls_client.ts";
 
 /** How long the server may take to accept a connection and to say hello, in ms. */
 const CONNECT_TIMEOUT_MS = 10_000;
@@ -20,11 +19,11 @@ export interface ServerOptions {
   readonly port: number;
   /** Other names and addresses of the same server, tried in turn when nobody answers. */
   readonly otherHostnames?: readonly string[] | undefined;
-  /** The hash of the key that the server must have, from its ticket; see `keyHashOf`. */
-  readonly keyHash?: Uint8Array | undefined;
+  /** The certificate (PEM) that the server must have, byte for byte. */
+  readonly certificate?: string | undefined;
   /**
    * Accept a certificate that is good for the server's name, from an authority that this computer trusts or one of `ca`
-   * (PEM). Without this and `keyHash` nothing is encrypted.
+   * (PEM). Without this and `certificate` nothing is encrypted.
    */
   readonly tls?: { readonly ca?: string | undefined } | undefined;
   /** What the server wants to be known. It is not used without encryption, except on loopback. */
@@ -66,21 +65,19 @@ async function openTo(
   options: ServerOptions,
   cancelled: AbortSignal | undefined,
 ): Promise<OpenConnection> {
-  const { port, secret, rate, keyHash, tls } = options;
+  const { port, secret, rate } = options;
   const where = formatAddress({ hostname, port });
   const timeout = AbortSignal.timeout(CONNECT_TIMEOUT_MS);
   const signal = eitherSignal(cancelled, timeout);
-  const open = () => openTcp(hostname, port, signal);
   let connection: Connection | undefined;
   const abort = () => connection?.close();
   try {
-    const link = keyHash || tls ? await encrypt(open, { keyHash, hostname, ca: tls?.ca }, signal) : undefined;
-    const conn = link?.conn ?? new PlainConn(await open());
-    connection = new Connection(conn, rate ? [rate] : []);
+    const conn = await Deno.connect({ hostname, port, signal });
+    conn.setNoDelay(true);
+    conn.setKeepAlive(true);
+    const link = await encrypt(conn, hostname, options, signal);
+    connection = new Connection(link?.conn ?? conn, rate ? [rate] : []);
     signal.addEventListener("abort", abort);
-    if (!link && secret && !isLoopback(connection.host)) {
-      throw new FerryError("Unauthorized", "a secret is not used without encryption");
-    }
     const welcome = await greetServer(connection, { secret, certificate: link?.certificate });
     return { connection, welcome };
   } catch (error) {
@@ -92,16 +89,21 @@ async function openTo(
   }
 }
 
-async function openTcp(hostname: string, port: number, signal: AbortSignal): Promise<Deno.TcpConn> {
-  const conn = await Deno.connect({ hostname, port, signal });
-  conn.setNoDelay(true);
-  conn.setKeepAlive(true);
-  return conn;
-}
-
 function tooLate(): FerryError {
   const message = "nobody answered in time; a server that uses encryption is reached with its ticket only";
   return new FerryError("Timeout", message);
+}
+
+async function encrypt(
+  conn: Deno.TcpConn,
+  hostname: string,
+  { certificate, tls, secret }: ServerOptions,
+  signal: AbortSignal,
+): Promise<SecureLink | undefined> {
+  if (certificate !== undefined || tls) return await connectTls(conn, { certificate, hostname, ca: tls?.ca }, signal);
+  if (!secret || isLoopback(conn.remoteAddr.hostname)) return undefined;
+  conn.close();
+  throw new FerryError("Unauthorized", "a secret is not used without encryption");
 }
 
 function unreachable(where: string, thrown: unknown): FerryError {

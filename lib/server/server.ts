@@ -3,6 +3,7 @@ import { formatAddress, networkOf } from "../transport/address.ts";
 import { certificateDer, type Identity } from "../transport/tls.ts";
 import { type ByteConn, Connection } from "../transport/connection.ts";
 import { RateLimit } from "../transport/rate_limit.ts";
+import { announceTls } from "../auth/handshake.ts";
 import { Secret } from "../auth/secret.ts";
 import { type Secure, secureServer } from "../transport/tls_server.ts";
 import { FerryError, toFerryError } from "../core/errors.ts";
@@ -183,13 +184,12 @@ export class FerryServer implements AsyncDisposable {
   }
 
   async #encrypt(conn: Deno.TcpConn, secure: Secure, login: WaitingLogin, ending: AbortController): Promise<void> {
-    const { helloMs } = this.#options.limits;
+    const { limits: { helloMs }, credentials: { certificate } } = this.#options;
     const late = new FerryError("Timeout", `not within ${helloMs / 1000} s`);
     const deadline = setTimeout(() => ending.abort(late), helloMs);
     try {
-      const secured = await secure(conn, ending.signal);
-      if (secured) this.#begin(secured, login);
-      else this.#waitingLogins.delete(login);
+      if (certificate) await announceTls(new Connection(conn), certificate);
+      this.#begin(await secure(conn, ending.signal), login);
     } catch (error) {
       this.#waitingLogins.delete(login);
       const peer = formatAddress(conn.remoteAddr);

@@ -13,9 +13,6 @@ export const INTERNAL_NAME = "ferry.internal";
  */
 export const ALPN_PROTOCOL = "ferry/1";
 
-/** What a client names instead that only wants to see the certificate: the handshake is all there is. */
-export const LOOK_PROTOCOL = "ferry/1-look";
-
 /** How much of the hash of a key is compared, in bytes: nobody finds another key with the same 128 bits. */
 export const KEY_HASH_BYTES = 16;
 

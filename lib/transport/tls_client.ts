@@ -1,9 +1,8 @@
-import { Buffer } from "node:buffer";
 import type { X509Certificate } from "node:crypto";
 import { FerryError, ownWords, toFerryError } from "../core/errors.ts";
 import { closeQuietly } from "./connection.ts";
 import { peerCertificate } from "./deno_internals.ts";
-import { ALPN_PROTOCOL, INTERNAL_NAME, keyHashOf, parseCertificate } from "./tls.ts";
+import { ALPN_PROTOCOL, INTERNAL_NAME, parseCertificate } from "./tls.ts";
 
 /** A connection to a server that has been authenticated by its certificate. */
 export interface SecureLink {
@@ -14,14 +13,11 @@ export interface SecureLink {
 
 /** How the right server is known. */
 export interface Expected {
-  /** The server must have the key with this hash, and its certificate is for {@linkcode INTERNAL_NAME}. */
-  readonly keyHash?: Uint8Array | undefined;
-  /** Without a hash, the certificate must be for this host name or IP address (IPv6 without brackets) … */
+  /** PEM. The server must have exactly this certificate, which is for {@linkcode INTERNAL_NAME} and not an authority's. */
+  readonly certificate?: string | undefined;
+  /** Without it, the server's certificate must be for this host name or IP address (IPv6 without brackets) … */
   readonly hostname: string;
-  /**
-   * … from an authority that Deno or its environment trusts, or from these (PEM). With a hash this is a certificate that
-   * the server has shown before, which is how Deno gets to know its key.
-   */
+  /** … from an authority that Deno or its environment trusts, or from these (PEM). */
   readonly ca?: string | undefined;
 }
 
@@ -29,7 +25,7 @@ export interface Expected {
  * Turns a connection into an encrypted one to the right server. Takes `tcp` over, also when it fails.
  *
  * Deno always trusts the authorities of its environment as well (`DENO_CERT`, `NODE_EXTRA_CA_CERTS`,
- * `DENO_TLS_CA_STORE`, `--cert`). Where the hash of a key is known, that is therefore what counts.
+ * `DENO_TLS_CA_STORE`, `--cert`). What counts for a certificate is therefore that it is the same, byte for byte.
  *
  * @param signal Ends the attempt; use `AbortSignal.timeout` for a deadline.
  * @throws {FerryError} `Unauthorized` when the handshake fails: the server is another one, its certificate has expired,
@@ -38,20 +34,21 @@ export interface Expected {
  */
 export async function connectTls(
   tcp: Deno.TcpConn,
-  { keyHash, hostname, ca }: Expected,
+  { certificate, hostname, ca }: Expected,
   signal?: AbortSignal,
 ): Promise<SecureLink> {
+  const trusted = certificate ?? ca;
   let conn: Deno.Conn = tcp;
   const abort = () => closeQuietly(conn);
   try {
     signal?.throwIfAborted();
     signal?.addEventListener("abort", abort);
     // Deno silently ignores text without a certificate in it.
-    if (ca !== undefined) parseCertificate(ca);
+    if (trusted !== undefined) parseCertificate(trusted);
     tcp.setNoDelay(true); // A TlsConn has no way to say it.
     const tls = await Deno.startTls(tcp, {
-      hostname: keyHash ? INTERNAL_NAME : hostname,
-      caCerts: ca === undefined ? [] : [ca],
+      hostname: certificate === undefined ? hostname : INTERNAL_NAME,
+      caCerts: trusted === undefined ? [] : [trusted],
       alpnProtocols: [ALPN_PROTOCOL],
     });
     conn = tls;
@@ -59,30 +56,22 @@ export async function connectTls(
     const { alpnProtocol } = await tls.handshake();
     if (alpnProtocol !== ALPN_PROTOCOL) throw new FerryError("Unsupported", NOT_FERRY);
     const shown = peerCertificate(tls);
-    if (keyHash) requireKey(shown, keyHash);
+    if (certificate !== undefined && !parseCertificate(certificate).raw.equals(shown)) {
+      throw new FerryError("Unauthorized", NOT_THE_TICKETS);
+    }
     return { conn: tls, certificate: shown };
   } catch (error) {
     closeQuietly(conn);
     if (signal?.aborted) throw interrupted(signal);
     if (error instanceof TypeError) throw new FerryError("BadRequest", "this is not a host name", { cause: error });
-    if (error instanceof Deno.errors.InvalidData) throw refused(error, keyHash && ca);
+    if (error instanceof Deno.errors.InvalidData) throw refused(error, certificate);
     throw toFerryError(error);
   } finally {
     signal?.removeEventListener("abort", abort);
   }
 }
 
-/**
- * Fails unless a certificate (DER) that a server has shown has the key with this hash.
- *
- * @throws {FerryError} `Unauthorized`.
- */
-export function requireKey(shown: Uint8Array, keyHash: Uint8Array): void {
-  if (Buffer.compare(keyHashOf(shown), keyHash) !== 0) throw new FerryError("Unauthorized", NOT_THE_TICKETS);
-}
-
-/** What became of a connection attempt whose signal was aborted. */
-export function interrupted(signal: AbortSignal): FerryError {
+function interrupted(signal: AbortSignal): FerryError {
   const late = signal.reason instanceof DOMException && signal.reason.name === "TimeoutError";
   return late
     ? new FerryError("Timeout", "the server did not complete the encryption in time")
@@ -98,13 +87,9 @@ const NOT_TRUSTED =
   "the server did not show a certificate that is valid now, for this host name, not an authority's own, and from an " +
   "authority that this computer trusts (--ca FILE names another one); or it does not speak Ferry over TLS";
 
-/**
- * A failed handshake. Deno tells one reason from another only in words that it does not promise.
- *
- * @param shown The certificate that the ticket's server has shown before; without one, authorities were trusted.
- */
-function refused(error: Error, shown: string | undefined): FerryError {
-  const reason = shown === undefined ? NOT_TRUSTED : untimely(parseCertificate(shown)) ?? NOT_THE_TICKETS;
+/** A failed handshake. Deno tells one reason from another only in words that it does not promise. */
+function refused(error: Error, pinned: string | undefined): FerryError {
+  const reason = pinned === undefined ? NOT_TRUSTED : untimely(parseCertificate(pinned)) ?? NOT_THE_TICKETS;
   return new FerryError("Unauthorized", `${reason} (${ownWords(error)})`, { cause: error });
 }
 

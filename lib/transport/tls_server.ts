@@ -5,7 +5,7 @@ import { type ByteConn, closeQuietly } from "./connection.ts";
 import { ConnStream } from "./conn_stream.ts";
 import { nodeTransport, type Transport } from "./deno_internals.ts";
 import { takeTurn } from "./scheduler.ts";
-import { ALPN_PROTOCOL, checkIdentity, type Identity, LOOK_PROTOCOL } from "./tls.ts";
+import { ALPN_PROTOCOL, checkIdentity, type Identity } from "./tls.ts";
 
 /**
  * Makes the server's side of TLS for plain connections.
@@ -33,11 +33,9 @@ export function secureServer(
     await takeTurn();
     let secured: SecuredConn | undefined;
     try {
-      const ALPNProtocols = [ALPN_PROTOCOL, LOOK_PROTOCOL];
-      secured = new SecuredConn(conn, transportOf(conn), { secureContext, ALPNProtocols });
-      if (await secured.handshake(signal) === ALPN_PROTOCOL) return secured;
-      secured.close();
-      return undefined;
+      secured = new SecuredConn(conn, transportOf(conn), { secureContext, ALPNProtocols: [ALPN_PROTOCOL] });
+      await secured.handshake(signal);
+      return secured;
     } catch (error) {
       secured?.close();
       closeQuietly(conn);
@@ -67,8 +65,8 @@ function reasonOf(error: unknown): FerryError {
     : toFerryError(error);
 }
 
-/** Completes the encryption of a connection that was accepted; undefined when the client only wanted to see the certificate. */
-export type Secure = (conn: Deno.TcpConn, signal?: AbortSignal) => Promise<ByteConn | undefined>;
+/** Completes the encryption of a connection that was accepted. */
+export type Secure = (conn: Deno.TcpConn, signal?: AbortSignal) => Promise<ByteConn>;
 
 /** So much that has arrived may wait to be read, in bytes; more is left to the system. */
 const WAITING_BYTES = 1024 * 1024;
@@ -104,8 +102,7 @@ class SecuredConn implements ByteConn {
     transport.on("error", (error) => void (this.#failure ??= error));
   }
 
-  /** Completes the handshake. @returns The protocol that the client named. */
-  async handshake(signal?: AbortSignal): Promise<string> {
+  async handshake(signal?: AbortSignal): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const gone = () => reject(new FerryError("Disconnected", "the connection ended too early"));
     this.#socket.once("secure", resolve).once("error", reject).once("end", gone).once("close", gone);
@@ -117,9 +114,9 @@ class SecuredConn implements ByteConn {
     } finally {
       signal?.removeEventListener("abort", abort);
     }
-    const { alpnProtocol } = this.#socket;
-    if (typeof alpnProtocol === "string") return alpnProtocol;
-    throw new FerryError("Unsupported", `the client does not speak ${ALPN_PROTOCOL}`);
+    if (this.#socket.alpnProtocol !== ALPN_PROTOCOL) {
+      throw new FerryError("Unsupported", `the client does not speak ${ALPN_PROTOCOL}`);
+    }
   }
 
   async read(into: Uint8Array): Promise<number | null> {

@@ -72,8 +72,6 @@ export class FaultProxy implements AsyncDisposable {
   readonly address: Address;
   /** Bytes that were passed on, over all connections. */
   readonly passed = { toServer: 0, toClient: 0 };
-  /** How many connections there were. */
-  connections = 0;
   /** Fulfilled when a direction stands still for the first time. */
   readonly stalled: Promise<void>;
   readonly #stalled = Promise.withResolvers<void>();
@@ -131,7 +129,6 @@ export class FaultProxy implements AsyncDisposable {
   }
 
   #open(link: Link): void {
-    this.connections++;
     this.#links.add(link);
     const { toServer = {}, toClient = {} } = this.#faults;
     const relays = Promise.all([

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { createIdentity } from "../../lib/auth/certificate.ts";
-import { certificateDer, certificatePem, type Identity, INTERNAL_NAME, keyHashOf } from "../../lib/transport/tls.ts";
+import { certificateDer, certificatePem, type Identity, INTERNAL_NAME } from "../../lib/transport/tls.ts";
 import { peerCertificate } from "../../lib/transport/deno_internals.ts";
 import { connectTls } from "../../lib/transport/tls_client.ts";
 import type { ErrorCode, FerryError } from "../../lib/core/errors.ts";
@@ -56,7 +56,7 @@ async function refuses(
   return { error, serverError: await within(serverEnd, "the server's end") };
 }
 
-Deno.test("connectTls() reaches the server with the known key, whatever its address", async () => {
+Deno.test("connectTls() reaches the server with the pinned certificate, whatever its address", async () => {
   const identity = await createIdentity();
   using server = new Server(identity);
   await using both = server.meet(pinning(identity.certificate));
@@ -67,18 +67,15 @@ Deno.test("connectTls() reaches the server with the known key, whatever its addr
   assertEquals(await within(readAll(accepted)), new TextEncoder().encode("hello"));
 });
 
-Deno.test("connectTls() takes no authority's word where a key is known, and hangs up", async () => {
-  const keyHash = keyHashOf((await createIdentity()).certificate);
-  using server = new Server(ISSUED);
-  const expected = { hostname: "localhost", ca: AUTHORITY.certificate };
-  await using trusting = server.meet((conn) => connectTls(conn, expected));
-  await within(Promise.all([trusting.link, trusting.accepted]));
-  for (const wrong of [keyHash, keyHash.subarray(0, 8), new Uint8Array()]) {
-    await using both = server.meet((conn) => connectTls(conn, { ...expected, keyHash: wrong }));
-    const { message } = await assertFailsWith("Unauthorized", () => within(both.link));
-    assertStringIncludes(message, NOT_THE_TICKETS);
-    assertEquals(await within(readAll(await both.accepted)), new Uint8Array());
-  }
+Deno.test("connectTls() takes no authority's word where a certificate is pinned", async () => {
+  const identity = await createIdentity();
+  const expecting = (certificate: string): Connect => (conn) =>
+    connectTls(conn, { certificate, hostname: "localhost", ca: AUTHORITY.certificate });
+  using server = new Server(identity);
+  await using both = server.meet(expecting(identity.certificate));
+  await within(Promise.all([both.link, both.accepted]));
+  const { error } = await refuses("Unauthorized", ISSUED, expecting(identity.certificate));
+  assertStringIncludes(error.message, NOT_THE_TICKETS);
 });
 
 Deno.test("connectTls() refuses the same name with another key", async () => {
@@ -88,17 +85,17 @@ Deno.test("connectTls() refuses the same name with another key", async () => {
   await assertFailsWith("Unauthorized", () => Promise.reject(serverError));
 });
 
-Deno.test("connectTls() reaches the server with a renewed certificate of the same key", async () => {
+Deno.test("connectTls() refuses another certificate of the same key, and hangs up", async () => {
   const identity = await createIdentity();
   // Deno does not check the signature of a certificate that it is told to trust.
   const other = certificatePem(
     certificateDer(identity.certificate).map((byte, i, { length }) => i < length - 1 ? byte : byte ^ 1),
   );
   using server = new Server(identity);
-  assertEquals(keyHashOf(other), keyHashOf(identity.certificate));
   await using both = server.meet(pinning(other));
-  const [{ certificate }] = await within(Promise.all([both.link, both.accepted]));
-  assertEquals(certificate, certificateDer(identity.certificate));
+  const { message } = await assertFailsWith("Unauthorized", () => within(both.link));
+  assertStringIncludes(message, NOT_THE_TICKETS);
+  assertEquals(await within(readAll(await both.accepted)), new Uint8Array());
 });
 
 Deno.test("connectTls() refuses a certificate of an authority that nobody knows", async () => {
@@ -107,12 +104,12 @@ Deno.test("connectTls() refuses a certificate of an authority that nobody knows"
   assertStringIncludes(error.message, NOT_THE_TICKETS);
 });
 
-Deno.test("connectTls() refuses what the known key has issued", async () => {
+Deno.test("connectTls() refuses what the pinned certificate itself has issued", async () => {
   const { error } = await refuses("Unauthorized", ISSUED, pinning(AUTHORITY.certificate));
   assertStringIncludes(error.message, NOT_THE_TICKETS);
 });
 
-Deno.test("connectTls() refuses the certificate of the known key once it has expired, and before it is valid", async () => {
+Deno.test("connectTls() refuses the pinned certificate once it has expired, and before it is valid", async () => {
   const dates: [made: string, reason: string][] = [
     ["2011-02-03", "the server's certificate has expired on 2021-02-02; "],
     ["2111-02-03", "the server's certificate is not valid before 2111-02-02; "],
@@ -135,8 +132,7 @@ Deno.test("connectTls() refuses another certificate also when the environment tr
     const { conn } = await connectTls(await connect(), { hostname: "localhost" });
     conn.close();
     console.log("trusted");
-    const keyHash = Uint8Array.fromHex("${keyHashOf(own.certificate).toHex()}");
-    await connectTls(await connect(), { hostname: "localhost", keyHash })
+    await connectTls(await connect(), { hostname: "localhost", certificate: ${JSON.stringify(own.certificate)} })
       .then(() => console.log("connected"), ({ code, message }) => console.log(code, message));`;
   await Deno.writeTextFile(dir.join("client.ts"), script);
   const args = ["run", "--allow-all", "--no-check", "--config", `${PROJECT}/deno.json`, dir.join("client.ts")];
@@ -159,8 +155,7 @@ Deno.test("connectTls() refuses a damaged certificate, and closes the connection
   for (const certificate of ["", "x", pem("CERTIFICATE", bytes(9).toBase64()), pem("CERTIFICATE", "!!!!")]) {
     const tcp = await Deno.connect({ hostname: "127.0.0.1", port: listener.addr.port });
     using accepted = await listener.accept();
-    const expected = { hostname: "localhost", keyHash: bytes(16), ca: certificate };
-    await assertFailsWith("BadRequest", () => within(connectTls(tcp, expected)), certificate);
+    await assertFailsWith("BadRequest", () => within(connectPinned(tcp, certificate)), certificate);
     assertEquals(await within(readAll(accepted)), new Uint8Array());
   }
 });
