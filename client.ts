@@ -31,7 +31,7 @@ A ticket has the secret and says whom to trust. Without one, any address but thi
 "client.ts SERVER help" lists the commands. With FERRY_DEBUG=1, errors show their cause and stack.
 
 Exit codes: 0 done, 1 failed, 2 usage, 3 cannot connect, 4 refused or unauthorized, 5 not found, 6 corrupt,
-130 interrupted.`;
+130 interrupted, 141 nobody reads the output.`;
 
 async function main(): Promise<number> {
   try {
@@ -45,7 +45,7 @@ async function main(): Promise<number> {
     if (!options.address && !interactive) {
       throw new UsageError("write the server's address or ticket: client.ts SERVER");
     }
-    const named = options.address ?? askAddress();
+    const named = options.address ?? await askAddress();
     if (!named) return Exit.done;
     // A question must not end up in a file or a pipe.
     const asks = interactive && Deno.stdout.isTerminal();
@@ -55,7 +55,7 @@ async function main(): Promise<number> {
     return await (asks ? withSecretIfWanted(address, run) : run(address));
   } catch (error) {
     const { message, code } = explain(error);
-    messages.line(message);
+    if (message !== "") messages.line(message);
     return code;
   }
 }

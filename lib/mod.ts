@@ -24,12 +24,13 @@ export { type Identity, keyHashOf } from "./transport/tls.ts";
 export { type Copied, copyContent } from "./transfer/content.ts";
 export type { ContentOptions, Known } from "./transfer/content_options.ts";
 export { copyFile, type CopyOptions, type Outcome } from "./transfer/copy.ts";
+export { Filter, type FilterRule } from "./transfer/filter.ts";
 export { listAgain } from "./transfer/listing.ts";
 export { localSource, localTarget } from "./transfer/local.ts";
 export type { Place, Verb } from "./transfer/place.ts";
 export { type Attempts, Retry, type RetryOptions } from "./transfer/retry.ts";
 export { readToStream, type StoreOptions, storeStream, type StreamOptions } from "./transfer/streams.ts";
-export { copyTree, type TreeOptions, type TreeProgress } from "./transfer/tree.ts";
+export { copyTree, type PlannedAction, type TreeOptions, type TreeProgress } from "./transfer/tree.ts";
 export type { DirectoryMetadata } from "./transfer/tree_directories.ts";
 
 export { DirectoryStorage } from "./storage/directory/directory_storage.ts";
@@ -55,7 +56,7 @@ export type {
 export type { BlockSums } from "./core/block_sums.ts";
 export { ERROR_CODES, type ErrorCode, FerryError } from "./core/errors.ts";
 export { compareUtf8, listingKey } from "./core/listing_order.ts";
-export type { Digest, Entry, FileMetadata, Receipt } from "./core/metadata.ts";
+export type { Digest, Entry, FileMetadata, Receipt, Space } from "./core/metadata.ts";
 export { parseRemotePath, type RemotePath, ROOT } from "./core/remote_path.ts";
 export type { Notice, Welcome } from "./protocol/codec.ts";
 export { type Right, RIGHTS } from "./protocol/commands.ts";

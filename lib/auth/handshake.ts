@@ -117,7 +117,8 @@ export async function awaitTls(connection: Connection): Promise<Uint8Array<Array
   }
 }
 
-async function receiveHello(connection: Connection): Promise<ServerHello & { readonly bytes: Uint8Array<ArrayBuffer> }> {
+/** The server's hello, with its bytes as they travelled. */
+async function receiveHello(connection: Connection) {
   const frame = await connection.receive();
   if (frame?.kind === FrameKind.disconnect) throw decodeError(frame.payload);
   if (frame?.kind !== FrameKind.hello) throw notExpected(frame);

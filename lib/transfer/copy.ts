@@ -10,14 +10,16 @@ export type Outcome = "done" | "skipped" | "planned";
 /** How to transfer a file that may be there already. */
 export interface CopyOptions extends ContentOptions {
   /** Skip a file that has the same size and time of change on both sides. */
+  readonly same?: boolean | undefined;
+  /** The same, and skip a file that has a later time of change at the target. */
   readonly update?: boolean | undefined;
-  /** Skip a file that has the same content on both sides. */
+  /** Skip a file that has the same content on both sides, whatever its time. */
   readonly checksum?: boolean | undefined;
   /** Say what would be transferred, and transfer nothing. */
   readonly dryRun?: boolean | undefined;
   /** Compare the SHA-256 of both files afterwards, read back from the disk. */
   readonly verify?: boolean | undefined;
-  /** Whether one may look what the target has (the default). */
+  /** Whether one may look what the target has (the default). Otherwise there is nothing to compare with. */
   readonly mayLook?: boolean | undefined;
 }
 
@@ -52,16 +54,17 @@ async function look({ storage, path }: Place, { known, mtimeMs, signal }: CopyOp
 
 /** Whether the target need not be written. */
 async function isCurrent(source: Place, target: Place, options: CopyOptions): Promise<boolean> {
-  const { update, checksum, signal, dryRun, overwrite } = options;
-  if (!update && !checksum && !dryRun) return false;
+  const { same, update, checksum, signal, dryRun, overwrite, mayLook = true } = options;
+  if (!mayLook || !same && !update && !checksum && !dryRun) return false;
   const wanted = await look(source, options);
   const found = await ifThere(target.storage.stat(target.path, { signal }));
   if (!found) return false;
   if (overwrite === false) return true;
-  if (found.kind !== "file" || found.size !== wanted.size) return false;
-  return checksum
-    ? await haveSameContent(source, target, options)
-    : update === true && found.mtimeMs === wanted.mtimeMs;
+  if (found.kind !== "file") return false;
+  if (update && found.mtimeMs > wanted.mtimeMs) return true;
+  if (found.size !== wanted.size) return false;
+  if (checksum) return await haveSameContent(source, target, options);
+  return (same || update) === true && found.mtimeMs === wanted.mtimeMs;
 }
 
 /** Whether a file whose confirmation was lost has arrived. */

@@ -2,8 +2,17 @@ import { setTimeout } from "node:timers/promises";
 import { type ErrorCode, FerryError, toFerryError } from "../core/errors.ts";
 import { unlessAborted } from "../core/unless_aborted.ts";
 
-/** How often in a row, without any progress between, a connection is made again by default. */
-export const DEFAULT_RETRIES = 5;
+/** How long to go on trying without any progress after a connection was lost, in ms, by default. */
+export const DEFAULT_RETRY_MS = 5 * 60 * 1000;
+
+/**
+ * How much of the time between two losses counts, at most, in ms. No attempt takes longer, but a machine that slept in
+ * between is to go on when it wakes up.
+ */
+const MAX_COUNTED_MS = 90_000;
+
+/** How often in a row what may pass by itself is tried again: bytes that were damaged, a file that is busy after a loss. */
+const MAX_VAIN = 5;
 
 /** The pause before the first new attempt, in ms; it doubles with each that follows. */
 const FIRST_PAUSE_MS = 200;
@@ -19,10 +28,15 @@ export function isLoss(code: ErrorCode): boolean {
   return LOSSES.has(code);
 }
 
+/** Whether an operation failed for a reason for which all others of a transfer would fail, too. */
+export function endsTransfer(code: ErrorCode): boolean {
+  return isLoss(code) || code === "Kicked";
+}
+
 /** How to repeat. */
 export interface RetryOptions {
-  /** How often in a row, without any progress between, a lost connection is made again. */
-  readonly retries?: number | undefined;
+  /** How long to go on trying without any progress after a connection was lost, in ms; not at all when 0. */
+  readonly retryMs?: number | undefined;
   /** Aborting it ends all repeating: what waits for its next attempt fails with `Cancelled`. */
   readonly closing?: AbortSignal | undefined;
 }
@@ -37,10 +51,14 @@ function throwIfClosed(closing: AbortSignal | undefined): void {
  * the next attempt: they go on in the order that they had.
  */
 export class Retry {
-  readonly #retries: number;
+  readonly #retryMs: number;
   readonly #closing: AbortSignal | undefined;
   /** Losses since something last succeeded or got somewhere. */
   #failures = 0;
+  /** The time since the first of these, as far as it counts, in ms. */
+  #spentMs = 0;
+  #lostAt = 0;
+  #hasGivenUp = false;
   /** How many losses there were in all. */
   #losses = 0;
   /** Whether there was a connection: only then may the server come back. */
@@ -48,8 +66,8 @@ export class Retry {
   #pausing: Promise<void> | undefined;
 
   /** For the operations of one transfer. */
-  constructor({ retries = DEFAULT_RETRIES, closing }: RetryOptions = {}) {
-    this.#retries = retries;
+  constructor({ retryMs = DEFAULT_RETRY_MS, closing }: RetryOptions = {}) {
+    this.#retryMs = retryMs;
     this.#closing = closing;
   }
 
@@ -78,12 +96,14 @@ export class Retry {
 
   /** The attempts of an operation that cannot be given to `run`. */
   begin(): Attempts {
+    // What begins after the others gave up has all the time again.
+    if (this.#hasGivenUp) this.#gotOn();
     let known = this.#losses;
     let wasLost = this.#failures > 0;
     let vain = 0;
     return {
       progressed: () => {
-        this.#failures = 0;
+        this.#gotOn();
         this.#wasConnected = true;
         vain = 0;
       },
@@ -98,12 +118,12 @@ export class Retry {
         const isLost = isLoss(code) && (code !== "Unreachable" || this.#wasConnected);
         // It may hold for a moment longer what a lost connection was writing.
         const mayPass = code === "Corrupt" || wasLost && code === "Busy";
-        if (!isLost && !(mayPass && vain++ < this.#retries)) throw thrown;
+        if (!isLost && !(mayPass && this.#retryMs > 0 && vain++ < MAX_VAIN)) throw thrown;
         if (isLost) this.#lose(known);
         if (signal?.aborted) throw thrown;
         throwIfClosed(this.#closing);
-        if (this.#failures > this.#retries) {
-          this.#failures = 0;
+        if (this.#spentMs >= this.#retryMs) {
+          this.#hasGivenUp = true;
           throw thrown;
         }
         wasLost = true;
@@ -118,14 +138,24 @@ export class Retry {
   #lose(known: number): void {
     this.#wasConnected = true;
     if (known < this.#losses) return;
+    const now = performance.now();
+    if (this.#failures > 0) this.#spentMs += Math.min(now - this.#lostAt, MAX_COUNTED_MS);
+    this.#lostAt = now;
     this.#losses++;
     this.#failures++;
+  }
+
+  #gotOn(): void {
+    this.#failures = 0;
+    this.#spentMs = 0;
+    this.#hasGivenUp = false;
   }
 
   async #pause(): Promise<void> {
     // Up to half of it is left out at random, so that many clients of a server that comes back do not all come at once.
     const pause = Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.max(0, this.#failures - 1));
-    const ms = pause * (0.5 + Math.random() / 2);
+    // The last attempt comes when the time is over.
+    const ms = Math.min(pause * (0.5 + Math.random() / 2), this.#retryMs - this.#spentMs);
     await setTimeout(ms, undefined, this.#closing ? { signal: this.#closing } : {}).catch(() => {});
   }
 }

@@ -1,19 +1,18 @@
-import { Condition } from "../core/condition.ts";
-import { FerryError, hasCode, toFerryError } from "../core/errors.ts";
+import { FerryError, hasCode } from "../core/errors.ts";
 import type { Entry } from "../core/metadata.ts";
-import { eitherSignal, throwIfAborted } from "../core/unless_aborted.ts";
-import { joinPaths, parseRemotePath, splitPath } from "../core/remote_path.ts";
+import { joinPaths, parseRemotePath, type RemotePath, splitPath } from "../core/remote_path.ts";
 import { REQUEST_WINDOW } from "../protocol/constants.ts";
-import { copyFile, type CopyOptions, type Outcome } from "./copy.ts";
+import { copyFile, type CopyOptions, ifThere, type Outcome } from "./copy.ts";
+import type { Filter } from "./filter.ts";
 import { unreadable } from "./listing.ts";
 import { failureOf, type Place, placeIn } from "./place.ts";
 import { type DirectoryMetadata, TreeDirectories, type TreeDirectory } from "./tree_directories.ts";
-import { isLoss } from "./retry.ts";
 import { PIECE_BYTES } from "./pump.ts";
 import { Turns } from "./turns.ts";
+import { UnderWay } from "./under_way.ts";
 
 /** How many files may be under way on one connection: most of the window; the rest is room for what goes with them. */
-const FILES_UNDER_WAY = REQUEST_WINDOW * 3 / 4;
+export const FILES_UNDER_WAY = REQUEST_WINDOW * 3 / 4;
 
 /** How far the copy of a tree has come. */
 export interface TreeProgress {
@@ -45,15 +44,20 @@ export interface TreeOptions extends Omit<CopyOptions, "known" | "onProgress" | 
   readonly root?: DirectoryMetadata | undefined;
   /** Whether directories of the target may be given times and permission bits (the default). */
   readonly mayChange?: boolean | undefined;
-  /** Which entries to take; all when absent. */
+  /** Which parts of the tree are taken at all; what it leaves out does not count. Everything when absent. */
+  readonly filter?: Filter | undefined;
+  /** Which of these entries to take; all when absent. */
   readonly select?: ((entry: Entry) => boolean) | undefined;
   /** Told after every step. Must not throw. */
   readonly onStep?: ((progress: TreeProgress) => void) | undefined;
   /** Told of each entry that could not be copied; the others go on. */
   readonly onFailure?: ((path: string, error: FerryError) => void) | undefined;
-  /** Told of each file that would be copied, with `dryRun`. */
-  readonly onPlan?: ((path: string) => Promise<void>) | undefined;
+  /** Told of each action that would be taken, with `dryRun`. */
+  readonly onPlan?: ((action: PlannedAction, path: string) => Promise<void>) | undefined;
 }
+
+/** What would be done to something in a tree: a file copied, a directory made, or either removed at the target. */
+export type PlannedAction = "copy" | "mkdir" | "remove";
 
 /** The bits of a directory of which something is missing, so that a later attempt can add it. */
 function withOwner(mode: number | undefined): number | undefined {
@@ -76,26 +80,26 @@ class TreeCopy {
   readonly #source: Place;
   readonly #target: Place;
   readonly #options: TreeOptions;
-  /** Aborted with the reason when nothing more can be transferred. */
-  readonly #stop = new AbortController();
-  /** Aborted when the copy ends early. */
-  readonly #signal: AbortSignal;
+  readonly #underWay: UnderWay;
   readonly #fileOptions: CopyOptions;
   readonly #directories: TreeDirectories;
-  readonly #mostUnderWay: number;
-  #underWay = 0;
-  /** Notified when something that was under way has ended. */
-  readonly #finished = new Condition();
 
   constructor(source: Place, target: Place, options: TreeOptions) {
     const { connections = 1, verb, root, retry, dryRun, mayChange } = options;
-    const signal = eitherSignal(options.signal, this.#stop.signal);
     this.#source = source;
     this.#target = target;
     this.#options = options;
-    this.#signal = signal;
-    this.#mostUnderWay = FILES_UNDER_WAY * connections;
-    const follow = (path: string, work: Promise<void>) => this.#follow(path, work);
+    this.#underWay = new UnderWay({
+      signal: options.signal,
+      most: FILES_UNDER_WAY * connections,
+      onFailure: (path, error) => {
+        this.progress.failed++;
+        options.onFailure?.(path, error);
+      },
+      onStep: () => options.onStep?.(this.progress),
+    });
+    const { signal } = this.#underWay;
+    const follow = (path: string, work: Promise<void>) => this.#underWay.follow(path, work);
     this.#directories = new TreeDirectories(target, root, { retry, dryRun, mayChange, signal, follow });
     // What is got is asked for ahead; what is put is read only when it can be sent, so that little is open or in memory.
     const turns = new Turns(connections);
@@ -103,30 +107,27 @@ class TreeCopy {
   }
 
   async run(entries: AsyncIterable<Entry>): Promise<TreeProgress> {
-    const { select } = this.#options;
-    const signal = this.#signal;
-    try {
+    const takes = this.#options.filter?.selector();
+    await this.#underWay.run(async () => {
       for await (const entry of entries) {
-        if (select && !select(entry)) {
-          // What is meant may be in it.
-          if (entry.unreadable) this.#failed(entry.path, this.#unreadable(entry));
-          continue;
-        }
-        while (this.#underWay >= this.#mostUnderWay) await this.#finished.next;
-        if (signal.aborted) break;
+        if (takes && !takes(entry)) continue;
+        if (!this.#isSelected(entry)) continue;
+        for (let room = this.#underWay.room(); room; room = this.#underWay.room()) await room;
+        if (this.#underWay.signal.aborted) break;
         this.#start(entry);
       }
       this.progress.listed = true;
       this.#directories.end();
-    } catch (error) {
-      if (isLoss(toFerryError(error).code)) this.#stop.abort(error);
-      throw error;
-    } finally {
-      while (this.#underWay > 0) await this.#finished.next;
-    }
-    if (this.#stop.signal.aborted) throw this.#stop.signal.reason;
-    throwIfAborted(signal);
+    });
     return this.progress;
+  }
+
+  #isSelected(entry: Entry): boolean {
+    const { select } = this.#options;
+    if (!select || select(entry)) return true;
+    // What is meant may be in it.
+    if (entry.unreadable) this.#underWay.fail(entry.path, this.#unreadable(entry));
+    return false;
   }
 
   #start(entry: Entry): void {
@@ -135,25 +136,7 @@ class TreeCopy {
       this.progress.filesKnown++;
       this.progress.bytesKnown += entry.size;
     }
-    this.#follow(entry.path, entry.kind === "file" ? this.#file(entry) : this.#other(entry));
-  }
-
-  /** Counts work on an entry as under way until it ends. */
-  #follow(path: string, work: Promise<void>): void {
-    this.#underWay++;
-    void work.catch((error) => this.#failed(path, toFerryError(error))).finally(() => {
-      this.#underWay--;
-      this.#finished.notifyAll();
-      this.#options.onStep?.(this.progress);
-    });
-  }
-
-  #failed(path: string, error: FerryError): void {
-    if (this.#signal.aborted) return;
-    // The others would all fail as this one did.
-    if (isLoss(error.code)) return this.#stop.abort(error);
-    this.progress.failed++;
-    this.#options.onFailure?.(path, error);
+    this.#underWay.follow(entry.path, entry.kind === "file" ? this.#file(entry) : this.#other(entry));
   }
 
   #unreadable(entry: Entry): FerryError {
@@ -169,8 +152,18 @@ class TreeCopy {
       const shown = joinPaths(this.#source.shown, path);
       throw failureOf(new FerryError("NotAFile", reason), { isSource: true }, shown, verb);
     }
-    await this.#directories.enter(path, entry.unreadable ? { ...entry, mode: withOwner(entry.mode) } : entry).making;
+    const metadata = entry.unreadable ? { ...entry, mode: withOwner(entry.mode) } : entry;
+    // At once: what comes next in the listing may be in it.
+    const { making } = this.#directories.enter(path, metadata).value;
+    await this.#planDirectory(path);
+    await making;
     if (entry.unreadable) throw this.#unreadable(entry);
+  }
+
+  async #planDirectory(path: RemotePath): Promise<void> {
+    const { dryRun, onPlan, signal } = this.#options;
+    const { storage, path: whole } = placeIn(this.#target, path);
+    if (dryRun && onPlan && !await ifThere(storage.stat(whole, { signal }))) await onPlan("mkdir", path);
   }
 
   async #file(entry: Entry): Promise<void> {
@@ -180,7 +173,7 @@ class TreeCopy {
     directory.open++;
     try {
       const outcome = await this.#copy(entry, placeIn(this.#source, path), placeIn(this.#target, path), directory);
-      if (outcome === "planned") await this.#options.onPlan?.(path);
+      if (outcome === "planned") await this.#options.onPlan?.("copy", path);
       if (outcome === "skipped") this.progress.skipped++;
       else this.progress.filesDone++;
     } finally {
@@ -205,13 +198,13 @@ class TreeCopy {
     };
     const options = { ...this.#fileOptions, known, onProgress };
     // To wait for the directory would cost a round trip. It may come, or let us write, later than the file.
-    const mayBeEarly = !directory.isSettled;
+    const mayBeEarly = !directory.value.isSettled;
     let outcome: Outcome | undefined;
     try {
       return outcome = await copyFile(source, target, options);
     } catch (error) {
       if (!mayBeEarly || !hasCode(error, "NotFound", "Refused")) throw error;
-      await directory.making;
+      await directory.value.making;
       return outcome = await copyFile(source, target, options);
     } finally {
       count(outcome === "done" ? last : 0);

@@ -1,29 +1,29 @@
 import { cannot } from "../core/errors.ts";
 import type { FileMetadata } from "../core/metadata.ts";
-import { isIn, joinPaths, parseRemotePath } from "../core/remote_path.ts";
+import { joinPaths, parseRemotePath } from "../core/remote_path.ts";
 import type { OperationOptions } from "../storage/storage.ts";
+import { OpenDirectories, type OpenDirectory } from "./open_directories.ts";
 import { type Place, placeIn } from "./place.ts";
 import type { Retry } from "./retry.ts";
 
 /** The owner of a directory must be able to write in it until its content is there. */
-const OWNER_WRITES = 0o300;
+export const OWNER_WRITES = 0o300;
 
 /** What a directory is to be in the end. */
 export type DirectoryMetadata = Pick<FileMetadata, "mtimeMs" | "mode">;
 
-/** A directory of a tree that is being copied. */
-export interface TreeDirectory {
-  readonly path: string;
-  /** Absent for one that was not listed itself. */
+/** How a directory of a tree that is being copied comes to be there. */
+interface Making {
+  /** What it is to be in the end; absent for one that was not listed itself. */
   readonly metadata: DirectoryMetadata | undefined;
-  readonly parent: TreeDirectory | undefined;
   /** Fulfilled when it is there. */
   readonly making: Promise<void>;
   /** Whether `making` is over. */
   isSettled: boolean;
-  /** How many things in it are under way, and one for itself while the listing is in it. */
-  open: number;
 }
+
+/** A directory of a tree that is being copied. */
+export type TreeDirectory = OpenDirectory<Making>;
 
 /** How the directories of a tree are made. */
 export interface DirectoryOptions extends OperationOptions {
@@ -42,52 +42,41 @@ export interface DirectoryOptions extends OperationOptions {
 export class TreeDirectories {
   readonly #target: Place;
   readonly #options: DirectoryOptions;
-  /** The directory that the listing is in. */
-  #current: TreeDirectory;
+  readonly #open: OpenDirectories<Making>;
 
   /** @param root What the top of the tree is to be; left as it is when absent. */
   constructor(target: Place, root: DirectoryMetadata | undefined, options: DirectoryOptions) {
     this.#target = target;
     this.#options = options;
-    const making = Promise.resolve();
-    this.#current = { path: "", metadata: root, parent: undefined, making, isSettled: true, open: 1 };
+    const top = { metadata: root, making: Promise.resolve(), isSettled: true };
+    this.#open = new OpenDirectories<Making>(top, (directory, left) => this.#close(directory, left));
   }
 
   /** Makes a directory unless the listing is in it. It is not waited for, and may turn out to be impossible. */
   enter(path: string, metadata?: DirectoryMetadata): TreeDirectory {
-    this.#leaveUnless((current) => isIn(path, current.path));
-    const parent = this.#current;
-    if (parent.path === path) return parent;
+    const above = this.#open.above(path);
+    if (above.path === path) return above;
     const making = this.#make(path, metadata);
-    const directory = { path, metadata, parent, making, isSettled: false, open: 1 };
-    const settle = () => void (directory.isSettled = true);
+    const value = { metadata, making, isSettled: false };
+    const settle = () => void (value.isSettled = true);
     making.then(settle, settle);
-    parent.open++;
-    return this.#current = directory;
+    return this.#open.enter(path, value);
   }
 
   /** Says that something in a directory is over. */
   release(directory: TreeDirectory): void {
-    if (--directory.open > 0) return;
-    const { path, parent, metadata } = directory;
-    const left = () => parent && this.release(parent);
-    const { dryRun, mayChange = true, signal, follow } = this.#options;
-    if (!metadata || !this.#target.storage.setMetadata || !mayChange || dryRun || signal?.aborted) left();
-    else follow(path, this.#finish(directory, metadata).finally(left));
+    this.#open.release(directory);
   }
 
   /** Says that nothing more is listed. */
   end(): void {
-    this.#leaveUnless(() => false);
-    this.release(this.#current);
+    this.#open.end();
   }
 
-  #leaveUnless(stays: (directory: TreeDirectory) => boolean): void {
-    while (this.#current.parent && !stays(this.#current)) {
-      const left = this.#current;
-      this.#current = this.#current.parent;
-      this.release(left);
-    }
+  #close({ path, value: { making, metadata } }: TreeDirectory, left: () => void): void {
+    const { dryRun, mayChange = true, signal, follow } = this.#options;
+    if (!metadata || !this.#target.storage.setMetadata || !mayChange || dryRun || signal?.aborted) left();
+    else follow(path, this.#finish(path, making, metadata).finally(left));
   }
 
   async #make(path: string, metadata: DirectoryMetadata | undefined): Promise<void> {
@@ -104,7 +93,7 @@ export class TreeDirectories {
   }
 
   /** Gives a directory what it is to have in the end. */
-  async #finish({ path, making }: TreeDirectory, metadata: DirectoryMetadata): Promise<void> {
+  async #finish(path: string, making: Promise<void>, metadata: DirectoryMetadata): Promise<void> {
     const isThere = await making.then(() => true, () => false);
     if (!isThere) return;
     const { signal } = this.#options;

@@ -3,11 +3,12 @@ import { join } from "@std/path";
 import { connect } from "../../lib/mod.ts";
 import type { ServeOptions } from "../../lib/mod.ts";
 import { createIdentity } from "../../lib/auth/certificate.ts";
-import { ALPN_PROTOCOL, certificateDer, type Identity, keyHashOf, LOOK_PROTOCOL } from "../../lib/transport/tls.ts";
+import { certificateDer, keyHashOf } from "../../lib/transport/tls.ts";
 import { Connection } from "../../lib/transport/connection.ts";
-import { type Credentials, greetClient, greetServer } from "../../lib/auth/handshake.ts";
+import { announceTls, awaitTls, type Credentials, greetClient, greetServer } from "../../lib/auth/handshake.ts";
 import { NONCE_BYTES, prove, Secret, type Side } from "../../lib/auth/secret.ts";
-import { close, connectPinned } from "../helpers/tls_ends.ts";
+import { connectPinned } from "../helpers/tls_ends.ts";
+import { secureServer } from "../../lib/transport/tls_server.ts";
 import { decodeControl } from "../../lib/protocol/codec.ts";
 import { FrameKind } from "../../lib/protocol/frames.ts";
 import { concat, frameBytes, sameBytes } from "../helpers/frames.ts";
@@ -161,7 +162,9 @@ function openingOf(hello: RawFrame, {
 
 /** A connection over TLS on which nothing was said yet. */
 async function connectSecurely({ hostname, port }: Address, certificate = IDENTITY.certificate): Promise<Connection> {
-  const { conn } = await connectPinned(await Deno.connect({ hostname, port }), certificate);
+  const tcp = await Deno.connect({ hostname, port });
+  assertEquals(await awaitTls(new Connection(tcp)), DER);
+  const { conn } = await connectPinned(tcp, certificate);
   return new Connection(conn);
 }
 
@@ -475,7 +478,7 @@ Deno.test("connect() refuses the right server's proof for another connection", a
   await failsWith(served.connect({ ...second.address, secret: SECRET }), "Unauthorized");
 });
 
-Deno.test("connect() with a ticket refuses a server without TLS and shows it nothing of the secret", async () => {
+Deno.test("connect() with a ticket or an authority refuses a server without TLS at once, and sends nothing", async () => {
   const received: Uint8Array[] = [];
   await using server = new FakeServer(async (peer) => {
     await peer.send("hello", { ferry: [1], nonce: bytes(NONCE_BYTES).toBase64() });
@@ -484,87 +487,54 @@ Deno.test("connect() with a ticket refuses a server without TLS and shows it not
       received.push(space.slice(0, n));
     }
   });
-  const connecting = connect({ ...server.address, ...TICKET });
-  await failsWith(connecting, "Unauthorized");
-  const all = new TextDecoder("latin1").decode(concat(...received));
-  for (const word of ["proof", "nonce", SECRET.text, new TextDecoder("latin1").decode(SECRET.bytes)]) {
-    assert(!all.includes(word), `the client has sent ${word}`);
+  for (const how of [TICKET, { secret: SECRET, tls: {} }]) {
+    const { message } = await failsWith(connect({ ...server.address, ...how }), "Unauthorized");
+    assertStringIncludes(message, "the server does not use encryption");
   }
+  assertEquals(concat(...received), new Uint8Array());
 });
 
-/** Somebody who completes every handshake with a key of their own, and keeps what they hear then. */
-class Impostor implements AsyncDisposable {
-  connections = 0;
-  readonly heard: Uint8Array[] = [];
-  readonly #listener: Deno.TlsListener;
-  readonly #listening: Promise<void>;
-
-  constructor({ certificate, key }: Identity) {
-    const alpnProtocols = [ALPN_PROTOCOL, LOOK_PROTOCOL];
-    this.#listener = Deno.listenTls({ hostname: "127.0.0.1", port: 0, cert: certificate, key, alpnProtocols });
-    this.#listening = this.#listen();
-  }
-
-  get address(): Address {
-    return { hostname: "127.0.0.1", port: this.#listener.addr.port };
-  }
-
-  async #listen(): Promise<void> {
-    for await (const conn of this.#listener) {
-      try {
-        this.connections++;
-        const space = new Uint8Array(4096);
-        for (let n = await conn.read(space); n !== null; n = await conn.read(space)) this.heard.push(space.slice(0, n));
-      } catch {
-        // The client hangs up.
+Deno.test("connect() with a ticket sends nothing to a server that announces another key", async () => {
+  const received: Uint8Array[] = [];
+  const cut = DER.slice(0, -1);
+  for (const announced of [OTHER_DER, cut, new Uint8Array(), bytes(300)]) {
+    await using server = new FakeServer(async (peer) => {
+      await peer.send("hello", { ferry: [1], certificate: announced.toBase64() });
+      const space = new Uint8Array(4096);
+      for (let n = await peer.conn.read(space); n !== null; n = await peer.conn.read(space)) {
+        received.push(space.slice(0, n));
       }
-      close(conn);
+    });
+    const { message } = await failsWith(connect({ ...server.address, ...TICKET }), "Unauthorized", "Unreachable");
+    if (announced === OTHER_DER) assertStringIncludes(message, "the server did not show the ticket's key");
+  }
+  assertEquals(concat(...received), new Uint8Array());
+});
+
+Deno.test("connect() with a ticket refuses who announces its key and has another, and sends nothing over TLS", async () => {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const middle = (async () => {
+    const conn = await listener.accept();
+    try {
+      await announceTls(new Connection(conn), DER);
+      await secureServer(OTHER_IDENTITY)(conn);
+      return "encrypted";
+    } catch (error) {
+      return error instanceof Error && "code" in error ? error.code : error;
     }
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#listener.close();
-    await this.#listening;
-  }
-}
-
-Deno.test("connect() with a ticket refuses another key, and nobody in the middle gets a byte", async () => {
-  await using served = await Served.with({}, PROTECTED);
-  await using impostor = new Impostor(OTHER_IDENTITY);
-  // The hash is a new one for each: what a server has shown is remembered with it.
-  const ticket = { ...TICKET, keyHash: TICKET.keyHash.slice() };
-  for (const _ of ["before the server was seen", "after"]) {
-    const connecting = connect({ ...impostor.address, ...ticket });
-    const { message } = await failsWith(connecting, "Unauthorized");
-    assertStringIncludes(message, "the server did not show the ticket's key");
-    await (await served.connect(ticket)).close();
-  }
-  assert(impostor.connections >= 2);
-  assertEquals(concat(...impostor.heard), new Uint8Array());
+  })();
+  const connecting = connect({ hostname: "127.0.0.1", port: listener.addr.port, ...TICKET });
+  const { message } = await failsWith(connecting, "Unauthorized");
+  assertStringIncludes(message, "the server did not show the ticket's key");
+  assertEquals(await within(middle, "the other end's failure"), "Unauthorized");
 });
 
-Deno.test("connect() with a ticket looks at the server's certificate once, which the server does not log", async () => {
-  await using served = await Served.with({}, PROTECTED);
-  const ticket = { ...TICKET, keyHash: TICKET.keyHash.slice() };
-  await using proxy = await FaultProxy.to(served.address);
-  for (const connections of [2, 3]) {
-    const client = await connect({ ...proxy.address, ...ticket });
-    await client.close();
-    assertEquals(proxy.connections, connections);
-  }
-  await served.events.until("close", 2);
-  assertEquals(served.events.all.map(({ event }) => event), ["open", "command", "close", "open", "command", "close"]);
-});
-
-Deno.test("connect() says at once that a server uses encryption, or that it does not", async () => {
-  await using plain = await Served.with({});
+Deno.test("connect() without a ticket says at once that the server uses encryption", async () => {
   await using secured = await Served.with({}, PROTECTED);
   const began = performance.now();
-  const { message } = await failsWith(connect(secured.address), "Unreachable");
-  assertStringIncludes(message, "the server uses encryption; give its ticket");
-  for (const how of [TICKET, { tls: {} }, { ...TICKET, keyHash: TICKET.keyHash.slice() }]) {
-    const { message } = await failsWith(plain.connect(how), "Unauthorized");
-    assertStringIncludes(message, "the server does not use encryption");
+  for (const how of [{}, { secret: SECRET }]) {
+    const { message } = await failsWith(secured.connect(how), "Unreachable");
+    assertStringIncludes(message, "the server uses encryption; give its ticket");
   }
   assertLess(performance.now() - began, 5_000);
 });
@@ -661,6 +631,7 @@ Deno.test("serve() goes on after clients that do not speak TLS, and says so", as
     const noise of [new TextEncoder().encode("GET / HTTP/1.1\r\n\r\n"), frameBytes(1, '{"ferry":1}'), bytes(10_000)]
   ) {
     using peer = await RawPeer.connect(served.address);
+    assertEquals((await peer.receive())?.value, { ferry: [1], certificate: DER.toBase64() });
     await peer.sendBytes(noise);
     const space = new Uint8Array(4096);
     const read = async () => {

@@ -56,7 +56,7 @@ Deno.test("ConnectionPool makes one new connection for all that were lost togeth
   const lost: string[] = [];
   await using pool = new ConnectionPool({ ...served.address, onLost: ({ code }) => lost.push(code) });
   const storage = new RemoteStorage(pool);
-  const retry = new Retry({ retries: 1 });
+  const retry = new Retry({ retryMs: 1_000 });
   await pool.connect();
   const attempts = await Promise.all(Array.from({ length: 50 }, async (_, i) => {
     let attempts = 0;
@@ -83,7 +83,7 @@ Deno.test("a copy comes back after cuts and goes on until it is done", async () 
   const lost: string[] = [];
   await using pool = new ConnectionPool({ ...proxy.address, onLost: ({ code }) => lost.push(code) });
   const source = { storage: new RemoteStorage(pool), path: at("f"), shown: "f" };
-  const retry = new Retry({ retries: 2 });
+  const retry = new Retry({ retryMs: 2_000 });
   let attempts = 0;
   const get = retry.run(({ progressed }) => {
     attempts++;

@@ -157,7 +157,7 @@ Deno.test("listAgain() goes on after a listing that was cut off, and gets no fur
   const place = { storage: new RemoteStorage(pool), path: ROOT, shown: "" };
   const seen: string[] = [];
   const list = async () => {
-    for await (const { path } of listAgain(place, { retry: new Retry({ retries: 3 }) })) seen.push(path);
+    for await (const { path } of listAgain(place, { retry: new Retry({ retryMs: 1_000 }) })) seen.push(path);
   };
   await failsWith(list().then(() => "done"), "Disconnected");
   assertEquals(seen, ["a"]);

@@ -85,7 +85,8 @@ export interface Transferred extends TreeProgress {
 
 /** How to transfer a tree with the library. */
 export interface TransferOptions extends TreeOptions {
-  readonly retries?: number;
+  /** How long to go on trying without progress, in ms. */
+  readonly retryMs?: number;
   readonly pool?: Partial<PoolOptions>;
   /** How long it may take, in ms; 20 s when absent. */
   readonly deadlineMs?: number;
@@ -96,13 +97,13 @@ export interface TransferOptions extends TreeOptions {
 /** Transfers a tree with the library. */
 export async function transferTree(
   { direction, address, local, remote = "" }: Ends,
-  { retries, pool: poolOptions, entries: change = (listed) => listed, deadlineMs = 20_000, ...options }:
+  { retryMs, pool: poolOptions, entries: change = (listed) => listed, deadlineMs = 20_000, ...options }:
     TransferOptions = {},
 ): Promise<Transferred> {
   const failures: string[] = [];
   const pool = new ConnectionPool({ ...address, connections: options.connections, ...poolOptions });
   try {
-    const retry = new Retry({ retries });
+    const retry = new Retry({ retryMs });
     const onFailure = (path: string, { code }: { code: string }) => failures.push(`${path} ${code}`);
     const there = { storage: new RemoteStorage(pool), path: at(remote), shown: remote };
     const here = { storage: DirectoryStorage.open(local), path: at(""), shown: "local" };

@@ -19,7 +19,7 @@ class CountedRetry extends Retry {
   readonly #onRepeat: () => void;
 
   constructor(onRepeat: () => void) {
-    super({ retries: 3 });
+    super({ retryMs: 3_000 });
     this.#onRepeat = onRepeat;
   }
 

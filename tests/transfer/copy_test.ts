@@ -178,21 +178,53 @@ Deno.test("copyFile() skips what is there as it is told, and plans instead of co
   change("content", TIME);
   assertEquals(await copyFile(place(source), target, { dryRun: true }), "planned");
   assertEquals(allNames(there.dir.path), []);
-  assertEquals(await copyFile(place(source), target, { update: true }), "done");
-  assertEquals(await copyFile(place(source), target, { update: true }), "skipped");
-  assertEquals(await copyFile(place(source), target, { update: true, mtimeMs: TIME + 1000 }), "done");
-  assertEquals(await copyFile(place(source), target, { update: true, mtimeMs: TIME + 1000 }), "skipped");
-  assertEquals(await copyFile(place(source), target, { update: true, mtimeMs: TIME }), "done");
+  assertEquals(await copyFile(place(source), target, { same: true }), "done");
+  assertEquals(await copyFile(place(source), target, { same: true }), "skipped");
+  assertEquals(await copyFile(place(source), target, { same: true, mtimeMs: TIME + 1000 }), "done");
+  assertEquals(await copyFile(place(source), target, { same: true, mtimeMs: TIME + 1000 }), "skipped");
+  assertEquals(await copyFile(place(source), target, { same: true, mtimeMs: TIME }), "done");
   change("CONTENT", TIME);
-  assertEquals(await copyFile(place(source), target, { update: true }), "skipped");
+  assertEquals(await copyFile(place(source), target, { same: true }), "skipped");
   assertEquals(await copyFile(place(source), target, { checksum: true, dryRun: true }), "planned");
   assertEquals(await copyFile(place(source), target, { overwrite: false }), "skipped");
   assertEquals(await Deno.readTextFile(there.dir.join("f")), "content");
   assertEquals(await copyFile(place(source), target, { checksum: true }), "done");
   change("CONTENT", TIME + 1);
   assertEquals(await copyFile(place(source), target, { checksum: true }), "skipped");
-  assertEquals(await copyFile(place(source), target, { update: true }), "done");
+  assertEquals(await copyFile(place(source), target, { same: true }), "done");
   assertEquals(await Deno.readTextFile(there.dir.join("f")), "CONTENT");
+});
+
+Deno.test("copyFile() with update skips what is newer at the target, and sends another size of the same time", async () => {
+  const content = { short: bytes(10, 1), other: bytes(10, 2), long: bytes(20, 3) };
+  const cases: [there: Uint8Array<ArrayBuffer>, mtimeMs: number, outcome: string][] = [
+    [content.other, TIME, "skipped"],
+    [content.long, TIME, "done"],
+    [content.other, TIME - 1, "done"],
+    [content.other, TIME + 1, "skipped"],
+    [content.long, TIME + 1, "skipped"],
+  ];
+  for (const [there, mtimeMs, outcome] of cases) {
+    const [source, target] = [new MemoryStorage(), new MemoryStorage()];
+    source.set("f", content.short, { mtimeMs: TIME });
+    target.set("f", there, { mtimeMs });
+    assertEquals(await copyFile(place(source), place(target), { update: true }), outcome);
+    assert(sameBytes(await contentOf(target, "f"), outcome === "done" ? content.short : there));
+  }
+  const [source, target] = [new MemoryStorage(), new MemoryStorage()];
+  source.set("f", content.short, { mtimeMs: TIME });
+  for (const [mtimeMs, outcome] of [[TIME + 1, "skipped"], [TIME, "done"], [TIME - 1, "done"]] as const) {
+    target.set("f", content.other, { mtimeMs });
+    assertEquals(await copyFile(place(source), place(target), { update: true, checksum: true }), outcome);
+  }
+});
+
+Deno.test("copyFile() compares nothing where it may not look", async () => {
+  const [source, target] = [new MemoryStorage(), new MemoryStorage()];
+  for (const place of [source, target]) place.set("f", CONTENT, { mtimeMs: TIME });
+  const stat = () => Promise.reject(new FerryError("Refused", "you may only add files"));
+  const blind = place(replacing(target, { stat }));
+  assertEquals(await copyFile(place(source), blind, { same: true, mayLook: false }), "done");
 });
 
 Deno.test("copyFile() with verify fails with Corrupt when the two files differ afterwards", async () => {
@@ -313,7 +345,7 @@ Deno.test("copyFile() over several connections begins again when the connection 
       failure: failure.promise,
     };
   };
-  const options = { connections: 3, retry: new Retry({ retries: 2 }) };
+  const options = { connections: 3, retry: new Retry({ retryMs: 2_000 }) };
   assertEquals(await copyFile(place(source), place(replacing(there.storage, { upload })), options), "done");
   assertEquals(uploads, 2);
   assert(sameBytes(await Deno.readFile(there.dir.join("f")), LARGE));
@@ -404,11 +436,11 @@ Deno.test("copyFile() takes what it has sent for no progress before it was confi
       return Promise.resolve({ write: () => {}, commit, abort: () => Promise.resolve() });
     },
   });
-  const retry = new Retry({ retries: 1 });
+  const retry = new Retry({ retryMs: 1 });
   const copy = () => copyFile(place(source), place(target), { verb: "put", retry });
   const first = assertFailsWith("Disconnected", copy);
   await lost.promise;
-  // Both lose their connections together, twice. The first gives up; the second has the retries of a new beginning.
+  // Both lose their connections together, twice, and give up together.
   await Promise.all([first, assertFailsWith("Disconnected", copy)]);
-  assertEquals(attempts, 6);
+  assertEquals(attempts, 4);
 });

@@ -207,7 +207,7 @@ Deno.test("listAgain() goes on after its last entry when the connection was lost
   const names = ["a", "a b", "a-b", "a.txt", "B", "é", "e\u0301", "天", "📡", "\uffee", "z"];
   const storage = await holding(...names.flatMap((name) => [`${name}/a/x`, `${name}/a.x`, `${name}/-`]));
   const place = top(cutting(storage, 1));
-  const found = await Array.fromAsync(listAgain(place, { retry: new Retry({ retries: 1 }), recursive: true }));
+  const found = await Array.fromAsync(listAgain(place, { retry: new Retry({ retryMs: 1_000 }), recursive: true }));
   assertEquals(found.map(({ path }) => path), await namesOf(storage, "", true));
   assertEquals(found.length, names.length * 5);
 });

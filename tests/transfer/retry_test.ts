@@ -1,7 +1,8 @@
 import { setImmediate } from "node:timers/promises";
 import { assert, assertEquals, assertLess, assertStringIncludes } from "@std/assert";
 import { type ErrorCode, FerryError } from "../../lib/core/errors.ts";
-import { Retry } from "../../lib/transfer/retry.ts";
+import { type Attempts, Retry } from "../../lib/transfer/retry.ts";
+import { MovedClock } from "../helpers/clock.ts";
 import { assertFailsWith } from "../helpers/failures.ts";
 import { within } from "../helpers/raw.ts";
 
@@ -28,6 +29,14 @@ function always(code: ErrorCode) {
   return failing(...Array<ErrorCode>(20).fill(code));
 }
 
+/** An operation each of whose attempts takes so long on this clock. */
+function taking<T>(clock: MovedClock, ms: number, { run }: { run: (attempts: Attempts, isRepeated: boolean) => T }) {
+  return (attempts: Attempts, isRepeated: boolean) => {
+    clock.forward(ms);
+    return run(attempts, isRepeated);
+  };
+}
+
 Deno.test("Retry.run() runs an operation again after every kind of loss, and says that it is repeated", async () => {
   for (const code of ["Disconnected", "Corrupt", "ShuttingDown", "Timeout"] as const) {
     const operation = failing(code);
@@ -49,42 +58,67 @@ Deno.test("Retry.run() does not run again what was refused, or could not connect
   assertLess(performance.now() - began, 95);
 });
 
-Deno.test("Retry.run() gives up after so many losses without progress", async () => {
-  for (const retries of [0, 2]) {
+Deno.test("Retry.run() gives up when so much time has gone by since the first loss without progress", async () => {
+  for (const [retryMs, attempts] of [[0, 1], [1, 2], [60_000, 2], [60_001, 3]] as const) {
+    using clock = new MovedClock(false);
     const operation = always("Disconnected");
-    await assertFailsWith("Disconnected", () => new Retry({ retries }).run(operation.run));
-    assertEquals(operation.attempts, 1 + retries);
+    await assertFailsWith("Disconnected", () => new Retry({ retryMs }).run(taking(clock, 60_000, operation)));
+    assertEquals(operation.attempts, attempts, `${retryMs} ms`);
   }
 });
 
+Deno.test("Retry.run() makes its last attempt when the time is over", async () => {
+  const began = performance.now();
+  const operation = always("Disconnected");
+  await assertFailsWith("Disconnected", () => new Retry({ retryMs: 30 }).run(operation.run));
+  const took = performance.now() - began;
+  // The first pause would take 100 ms at least.
+  assert(took >= 29 && took < 95, `${took} ms`);
+  assertLess(operation.attempts, 5);
+});
+
+Deno.test("Retry.run() does not count the time for which the machine slept", async () => {
+  using clock = new MovedClock(false);
+  const operation = failing("Disconnected", "Unreachable", "Disconnected");
+  const night = 8 * 3600 * 1000;
+  const retry = new Retry({ retryMs: 5 * 60 * 1000 });
+  assertEquals(await retry.run(taking(clock, night, operation)), "done");
+  assertEquals(operation.attempts, 4);
+});
+
 Deno.test("Retry.run() begins to count again when there was progress", async () => {
-  const retry = new Retry({ retries: 1 });
+  using clock = new MovedClock(false);
+  const retry = new Retry({ retryMs: 60_000 });
   let attempts = 0;
   const result = await retry.run(({ progressed }) => {
+    clock.forward(60_000);
     if (++attempts < 6) progressed();
     return attempts < 6 ? Promise.reject(failure("Disconnected")) : Promise.resolve("done");
   });
   assertEquals([result, attempts], ["done", 6]);
   const stuck = always("Disconnected");
-  await assertFailsWith("Disconnected", () => retry.run(stuck.run));
+  await assertFailsWith("Disconnected", () => retry.run(taking(clock, 60_000, stuck)));
   assertEquals(stuck.attempts, 2, "a success counts as progress, too");
 });
 
 Deno.test("Retry.run() goes on for ever when something is damaged all the time, but more arrives each time", async () => {
   let attempts = 0;
-  const result = await new Retry({ retries: 1 }).run(({ progressed }) => {
+  const result = await new Retry().run(({ progressed }) => {
     progressed();
-    return ++attempts < 5 ? Promise.reject(failure("Corrupt")) : Promise.resolve("done");
+    return ++attempts < 9 ? Promise.reject(failure("Corrupt")) : Promise.resolve("done");
   });
-  assertEquals([result, attempts], ["done", 5]);
-  const stuck = always("Corrupt");
-  await assertFailsWith("Corrupt", () => new Retry({ retries: 1 }).run(stuck.run));
-  assertEquals(stuck.attempts, 2);
+  assertEquals([result, attempts], ["done", 9]);
+  for (const [retryMs, attempts] of [[0, 1], [1, 6]] as const) {
+    const stuck = always("Corrupt");
+    await assertFailsWith("Corrupt", () => new Retry({ retryMs }).run(stuck.run));
+    assertEquals(stuck.attempts, attempts);
+  }
 });
 
-Deno.test("Retry.run() that gave up leaves the next operation its retries", async () => {
-  const retry = new Retry({ retries: 1 });
-  await assertFailsWith("Disconnected", () => retry.run(always("Disconnected").run));
+Deno.test("Retry.run() that gave up leaves the next operation its time", async () => {
+  using clock = new MovedClock(false);
+  const retry = new Retry({ retryMs: 1_000 });
+  await assertFailsWith("Disconnected", () => retry.run(taking(clock, 1_000, always("Disconnected"))));
   const next = failing("Disconnected");
   assertEquals(await retry.run(next.run), "done");
   assertEquals(next.attempts, 2);
@@ -92,10 +126,11 @@ Deno.test("Retry.run() that gave up leaves the next operation its retries", asyn
 
 Deno.test("Retry.run() waits for a server that comes back after a while", async () => {
   const operation = failing("Disconnected", "Unreachable", "Unreachable");
-  assertEquals(await new Retry({ retries: 3 }).run(operation.run), "done");
+  assertEquals(await new Retry().run(operation.run), "done");
   assertEquals(operation.attempts, 4);
   const gone = failing("Disconnected", ...Array<ErrorCode>(20).fill("Unreachable"));
-  await assertFailsWith("Unreachable", () => new Retry({ retries: 2 }).run(gone.run));
+  using clock = new MovedClock(false);
+  await assertFailsWith("Unreachable", () => new Retry({ retryMs: 2_000 }).run(taking(clock, 1_000, gone)));
   assertEquals(gone.attempts, 3);
 });
 
@@ -114,13 +149,13 @@ Deno.test("Retry.run() waits, too, when it begins while another waits for the co
 });
 
 Deno.test("Retry.run() tries a busy file again after a loss, and not for ever", async () => {
-  const retry = new Retry({ retries: 2 });
+  const retry = new Retry();
   const twice = failing("Disconnected", "Busy", "Busy");
   assertEquals(await retry.run(twice.run), "done");
   assertEquals(twice.attempts, 4);
   const busy = failing("Disconnected", ...Array<ErrorCode>(20).fill("Busy"));
   await assertFailsWith("Busy", () => retry.run(busy.run));
-  assertEquals(busy.attempts, 4);
+  assertEquals(busy.attempts, 7);
 });
 
 Deno.test("Retry.run() stops at once when it is cancelled in a pause, and the others go on", async () => {
@@ -139,7 +174,8 @@ Deno.test("Retry.run() stops at once when it is cancelled in a pause, and the ot
 });
 
 Deno.test("Retry.run() lets operations go on in the order that they had, and counts what they lost together once", async () => {
-  const retry = new Retry({ retries: 2 });
+  const began = performance.now();
+  const retry = new Retry();
   const orders: number[][] = [[], [], []];
   const names = Array.from({ length: 20 }, (_, i) => i);
   await within(Promise.all(names.map((name) => {
@@ -150,10 +186,13 @@ Deno.test("Retry.run() lets operations go on in the order that they had, and cou
     });
   })));
   assertEquals(orders, [names, names, names]);
+  // Had each counted by itself, the pauses would be the longest that there are.
+  assertLess(performance.now() - began, 4_000);
 });
 
 Deno.test("Retry.run() counts a loss once that some operations notice late", async () => {
-  const retry = new Retry({ retries: 1 });
+  using clock = new MovedClock(false);
+  const retry = new Retry({ retryMs: 1_000 });
   const noticed = Promise.withResolvers<void>();
   let first = 0;
   let second = 0;
@@ -164,7 +203,8 @@ Deno.test("Retry.run() counts a loss once that some operations notice late", asy
   });
   const fast = retry.run(() => {
     if (++second === 1) return Promise.reject(failure("Disconnected"));
-    // Had the other counted it once more, that would be one loss too many.
+    // Had the other counted it once more, that would be too long after the first.
+    clock.forward(1_000);
     noticed.resolve();
     return second === 2 ? setImmediate().then(() => "fast") : Promise.reject(failure("Internal"));
   });

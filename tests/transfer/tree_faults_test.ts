@@ -44,7 +44,7 @@ async function transferOverCuts(
   // Whoever is lucky and is done before all the cuts were made has to do it again.
   while (faults.left > 0) {
     faults.beginRun();
-    const { failures } = await transferTree(ends, { retries: 1000, deadlineMs: DEADLINE_MS });
+    const { failures } = await transferTree(ends, { retryMs: DEADLINE_MS, deadlineMs: DEADLINE_MS });
     assert(failures.length === 0, `${failures.length} failed, ${failures[0]}`);
   }
   assertSameTree(target, source);

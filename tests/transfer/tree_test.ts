@@ -190,7 +190,7 @@ Deno.test("copyTree() ends with what the connection was lost with when nothing e
   const ends = { direction: "get", address: server.address, local: local.path } as const;
   const failures: string[] = [];
   const onFailure = (path: string) => void failures.push(path);
-  const transfer = transferTree(ends, { retries: 1, entries, onFailure });
+  const transfer = transferTree(ends, { retryMs: 1, entries, onFailure });
   await failsWith(within(transfer, "the end", 2_000), "Disconnected");
   assertEquals([failures, connections], [[], 2]);
 });

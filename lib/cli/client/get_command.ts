@@ -121,7 +121,7 @@ async function getEntries(
   if (flags.dryRun && isNew) {
     // There is nothing to compare with, and no directory is made for it.
     const target = { storage: DirectoryStorage.open("."), path: ROOT, shown };
-    const blank = { ...transfer, flags: { ...flags, update: false, checksum: false, noClobber: false } };
+    const blank = { ...transfer, flags: { ...flags, all: true, update: false, checksum: false, noClobber: false } };
     return await transferTree(blank, "get", { source, target }, entries, { select });
   }
   const storage = await openLocal(shown);

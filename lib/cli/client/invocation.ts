@@ -1,4 +1,5 @@
 import type { Storage } from "../../storage/storage.ts";
+import type { Filter } from "../../transfer/filter.ts";
 import type { Retry } from "../../transfer/retry.ts";
 import type { Flags } from "./flags.ts";
 import type { Shell } from "./shell.ts";
@@ -8,6 +9,8 @@ export interface Invocation {
   readonly shell: Shell;
   readonly args: readonly string[];
   readonly flags: Flags;
+  /** Which parts of a tree are taken; all when absent. */
+  readonly filter: Filter | undefined;
   readonly signal: AbortSignal;
 }
 

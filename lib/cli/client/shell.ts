@@ -74,14 +74,14 @@ export class Shell {
 
   /** Runs a transfer over a number of connections. It may go on over new ones when these are lost. */
   async transferring<T>(
-    { retries, connections }: { readonly retries: number; readonly connections: number },
+    { retryFor, connections }: { readonly retryFor: number; readonly connections: number },
     run: (server: Storage, retry: Retry) => Promise<T>,
   ): Promise<T> {
     const pool = connections > 1 ? new ConnectionPool({ ...this.address, connections }) : undefined;
     const server = pool ? new RemoteStorage(pool) : this.storage;
-    this.#reconnects = retries > 0;
+    this.#reconnects = retryFor > 0;
     try {
-      return await run(server, new Retry({ retries }));
+      return await run(server, new Retry({ retryMs: retryFor }));
     } finally {
       this.#reconnects = false;
       // What was transferred is confirmed; that they have ended already is no failure.

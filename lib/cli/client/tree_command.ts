@@ -1,17 +1,14 @@
 import { FerryError } from "../../core/errors.ts";
 import type { Entry } from "../../core/metadata.ts";
+import { joinPaths } from "../../core/remote_path.ts";
 import { quote } from "../../core/text.ts";
 import type { Place } from "../../transfer/place.ts";
 import { copyTree, type TreeOptions } from "../../transfer/tree.ts";
 import { copyOptions } from "./flags.ts";
 import { explain } from "../terminal/explain.ts";
-import { bytes, took } from "../terminal/format.ts";
+import { bytes, plural, took } from "../terminal/format.ts";
 import type { Transfer } from "./invocation.ts";
 import { TreeProgressLine } from "./progress.ts";
-
-function plural(n: number, one: string, many: string): string {
-  return `${n} ${n === 1 ? one : many}`;
-}
 
 /** The two ends of a transfer. */
 export interface Ends {
@@ -26,7 +23,7 @@ export interface Ends {
  * @throws {FerryError} With the code of the first failure, when there was any.
  */
 export async function transferTree(
-  { shell, flags, signal, retry }: Transfer,
+  { shell, flags, filter, signal, retry }: Transfer,
   verb: "get" | "put",
   { source, target }: Ends,
   entries: AsyncIterable<Entry>,
@@ -38,6 +35,7 @@ export async function transferTree(
   const copying = copyTree(source, target, entries, {
     ...copyOptions(flags),
     ...options,
+    filter,
     verb,
     signal,
     retry,
@@ -47,7 +45,11 @@ export async function transferTree(
       line.clear();
       shell.output.inform(explain(error).message);
     },
-    onPlan: (path) => shell.output.print(`${verb} ${quote(path)}\n`),
+    onPlan(action, path) {
+      const to = quote(joinPaths(target.shown, path));
+      const from = quote(joinPaths(source.shown, path));
+      return shell.output.print(action === "copy" ? `${verb} ${from} as ${to}\n` : `${action} ${to}\n`);
+    },
   });
   try {
     const progress = await copying;

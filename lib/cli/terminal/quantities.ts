@@ -37,11 +37,11 @@ export function parseRate(name: string, text: string): number {
   throw new UsageError(`--${name} must be at least ${MIN_RATE} bytes a second`);
 }
 
-/** A duration in ms: `90`, `90s`, `15m`, `2h`. @throws {UsageError} */
-export function parseDuration(name: string, text: string): number {
+/** A duration in ms: `90`, `90s`, `15m`, `2h`. @param least The shortest, in ms. @throws {UsageError} */
+export function parseDuration(name: string, text: string, least = SECOND_MS): number {
   const ms = parse(name, text, TIME_UNITS, "a time such as 90s, 15m or 2h");
-  if (ms > 0 && ms <= MAX_DURATION_MS) return ms;
-  throw new UsageError(`--${name} must be from 1 second to 24 days`);
+  if (ms >= least && ms <= MAX_DURATION_MS) return ms;
+  throw new UsageError(`--${name} must be from ${least === 0 ? "0" : "1 second"} to 24 days`);
 }
 
 /** A whole number from `least` to `most`. @throws {UsageError} */

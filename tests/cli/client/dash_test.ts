@@ -3,13 +3,13 @@ import { scene } from "../../helpers/scene.ts";
 
 for (
   const words of [
-    "get f - --retries 3",
+    "get f - --retry-for 3",
     "get f - --connections 2",
     "get f - --durable",
     "get f - --no-clobber",
     "get f - --verify",
     "get -r f -",
-    "put - f --retries 3",
+    "put - f --retry-for 3",
     "put - f --connections 2",
     "put - f --checksum",
     "put -r - f",

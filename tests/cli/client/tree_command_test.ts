@@ -92,7 +92,7 @@ for (const verb of ["get", "put"] as const) {
     assertSameTree(`${target(place)}/all`, source(place));
   });
 
-  Deno.test(`${verb} -r --update sends what differs in size or time only`, async () => {
+  Deno.test(`${verb} -r sends what differs in size or time only`, async () => {
     await using place = await from({
       "t/same": "same",
       "t/size": "longer",
@@ -109,7 +109,7 @@ for (const verb of ["get", "put"] as const) {
     await Deno.writeTextFile(`${target(place)}/t/same`, "SAME");
     await Deno.utime(`${target(place)}/t/same`, mtime ?? 0, mtime ?? 0);
     const to = verb === "get" ? "." : "";
-    const { news } = await place.run(`${verb} -r --update t ${to}`.trim());
+    const { news } = await place.run(`${verb} -r t ${to}`.trim());
     assertMatch(news, /^(Got|Put) 3 files \(.*\), 1 skipped\.$/m);
     assertEquals(await Deno.readTextFile(`${target(place)}/t/same`), "SAME");
     assertMatch((await place.run(`${verb} -r -u t ${to}`.trim())).news, / 0 files .* 4 skipped/);
@@ -133,8 +133,16 @@ for (const verb of ["get", "put"] as const) {
     await using place = await from(REPORTS, { "old/reports/may.pdf": "x" });
     const before = [linesOf(place.there), linesOf(place.here)];
     const { output, news } = await place.run(`${verb} -r --dry-run reports`);
-    const planned = ["june.pdf", "may.pdf", "notes.txt", "old/april.pdf"];
-    assertEquals(output.trimEnd().split("\n").sort(), planned.map((path) => `${verb} "${path}"`));
+    const [ours, theirs] = verb === "get" ? ["", `${place.here}/`] : [`${place.here}/`, ""];
+    assertEquals(
+      output.trimEnd().split("\n").sort(),
+      [
+        ...["june.pdf", "may.pdf", "notes.txt", "old/april.pdf"].map((path) =>
+          `${verb} "${ours}reports/${path}" as "${theirs}reports/${path}"`
+        ),
+        ...["empty", "old"].map((path) => `mkdir "${theirs}reports/${path}"`),
+      ].sort(),
+    );
     assertMatch(news, /^Would transfer 4 files\.$/m);
     await place.run(`${verb} -n reports/*.pdf new/`);
     await place.run(`${verb} -n reports/may.pdf`);
@@ -145,7 +153,7 @@ for (const verb of ["get", "put"] as const) {
     await using place = await from({ "t/a": "new a", "t/b": "new b", "t/c": "new c" }, { "t/a": "old a" });
     const to = verb === "get" ? " ." : "";
     const { output } = await place.run(`${verb} -r --no-clobber --dry-run t${to}`);
-    assertEquals(output.trimEnd().split("\n").sort(), [`${verb} "b"`, `${verb} "c"`]);
+    assertEquals(output.match(/(?<=t\/)[bc](?=" as)/g)?.sort(), ["b", "c"]);
     const { news } = await place.run(`${verb} -r --no-clobber t ${verb === "get" ? "." : ""}`.trim());
     assertMatch(news, / 2 files .* 1 skipped/);
     assertEquals(await Deno.readTextFile(`${target(place)}/t/a`), "old a");
@@ -175,7 +183,7 @@ for (const verb of ["get", "put"] as const) {
     const { code, news } = await runCommand(
       served.address,
       local.path,
-      [verb, "--verify", "--retries", "1", "f"],
+      [verb, "--verify", "--retry-for", "1", "f"],
       stop.signal,
     );
     clearTimeout(late);
@@ -200,7 +208,7 @@ Deno.test("get --dry-run compares with the target and not with the current direc
   // A client whose current directory holds the same files; the target does not exist.
   const at = `${place.served.address.hostname}:${place.served.address.port}`;
   const ran = await runClient([at, "get", "-r", "-n", "--update", "t", "new"], { cwd: `${place.here}/t` });
-  assertEquals([ran.code, ran.stdout], [0, 'get "a"\n'], ran.stderr);
+  assertEquals([ran.code, ran.stdout], [0, 'get "t/a" as "new/a"\n'], ran.stderr);
 });
 
 Deno.test("put sends several sources into a directory, and the others when one is bad", async () => {

@@ -32,7 +32,7 @@ async function transfer(
   signal: AbortSignal,
 ): Promise<void> {
   const { server } = worker.place;
-  const options = { signal, connections: 1 + random.below(3), retries: 3, link: server.at(worker.line) };
+  const options = { signal, connections: 1 + random.below(3), retryMs: 3_000, link: server.at(worker.line) };
   const { failures } = await transferTree({ direction, address: worker.line, local, remote }, options);
   const [first] = failures;
   if (first) throw new FerryError(codeIn(first), `${failures.length} files failed: ${first}`);
