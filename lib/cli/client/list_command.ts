@@ -1,12 +1,12 @@
 import type { Entry } from "../../core/metadata.ts";
-import { hasCode } from "../../core/errors.ts";
+import { type FerryError, hasCode } from "../../core/errors.ts";
 import { joinPaths } from "../../core/remote_path.ts";
 import { unreadable } from "../../transfer/listing.ts";
 import { Columns } from "../terminal/format.ts";
 import { UsageError } from "../terminal/usage.ts";
 import { forEach } from "./each.ts";
 import type { Invocation } from "./invocation.ts";
-import { matchingEntries, remotePattern, requireFew } from "./remote_matches.ts";
+import { matchingEntries, nothingMatches, remotePattern, requireFew } from "./remote_matches.ts";
 import { relativeTo } from "./resolve_path.ts";
 
 /** Entries that are kept to find the widest size before the first line is printed. */
@@ -37,16 +37,21 @@ async function* entriesOf(invocation: Invocation, name: string, isOneOfMany: boo
   const typed = (entry: Entry) => ({ ...entry, path: relativeTo(shell.remoteDirectory, entry.path) });
   const pattern = await remotePattern(invocation, path);
   if (pattern) {
-    for await (const entry of matchingEntries(invocation, pattern, recursive)) yield typed(entry);
+    let found = false;
+    for await (const entry of matchingEntries(invocation, pattern, recursive)) {
+      found = true;
+      yield typed(entry);
+    }
+    if (!found) throw nothingMatches("list", name);
     return;
   }
   try {
-    let missing: string | undefined;
+    let missing: FerryError | undefined;
     for await (const entry of shell.storage.list(path, { recursive, signal })) {
-      if (entry.unreadable) missing ??= joinPaths(path, entry.path);
+      if (entry.unreadable) missing ??= unreadable(joinPaths(path, entry.path), entry.reason);
       yield isOneOfMany ? typed({ ...entry, path: joinPaths(path, entry.path) }) : entry;
     }
-    if (missing !== undefined) throw unreadable(missing);
+    if (missing) throw missing;
   } catch (error) {
     if (!hasCode(error, "NotADirectory")) throw error;
     yield typed({ ...await shell.storage.stat(path, { signal }), path });

@@ -2,7 +2,7 @@ import { cannot, FerryError, toFerryError } from "../../core/errors.ts";
 import type { Entry } from "../../core/metadata.ts";
 import { joinPaths, parseRemotePath, type RemotePath, ROOT } from "../../core/remote_path.ts";
 import { ifThere } from "../../transfer/copy.ts";
-import { unreadable } from "../../transfer/listing.ts";
+import { notBehindLinks, unreadable } from "../../transfer/listing.ts";
 import type { Invocation } from "./invocation.ts";
 import { parsePattern, type Pattern, selector } from "./patterns.ts";
 
@@ -19,7 +19,8 @@ export async function remotePattern(
 }
 
 /**
- * What matches a pattern, with whole paths; with `recursive` also everything in directories that match.
+ * What matches a pattern, with whole paths and not through links; with `recursive` also everything in directories that
+ * match.
  *
  * @throws {FerryError} `Refused` at the end, when a directory could not be looked into.
  */
@@ -27,16 +28,23 @@ export async function* matchingEntries(
   { shell, signal }: Invocation,
   pattern: Pattern,
   recursive = false,
+  entersLinks = true,
 ): AsyncGenerator<Entry> {
   const base = pattern.base === "" ? ROOT : parseRemotePath(pattern.base, false);
   const isMeant = recursive ? selector(pattern, true) : ({ path }: Entry) => pattern.matches(path);
-  let missing: string | undefined;
-  for await (const entry of shell.storage.list(base, { recursive: recursive || pattern.recursive, signal })) {
+  let missing: FerryError | undefined;
+  const entries = shell.storage.list(base, { recursive: recursive || pattern.recursive, signal });
+  for await (const entry of entersLinks ? entries : notBehindLinks(entries)) {
     const path = joinPaths(base, entry.path);
-    if (entry.unreadable) missing ??= path;
+    if (entry.unreadable) missing ??= unreadable(path, entry.reason);
     if (isMeant(entry)) yield { ...entry, path };
   }
-  if (missing !== undefined) throw unreadable(missing);
+  if (missing) throw missing;
+}
+
+/** The failure of a pattern that matches nothing. */
+export function nothingMatches(verb: string, name: string): FerryError {
+  return cannot(verb, name, new FerryError("NotFound", "nothing on the server matches it"));
 }
 
 /** @throws {FerryError} `TooLarge` when there are more things than can be kept. */
@@ -52,15 +60,22 @@ export function requireFew(count: number, name: string): void {
  * @param verb What is to be done there, for messages.
  * @throws {FerryError} `NotFound` when a pattern matches nothing.
  */
-async function remoteMatches(invocation: Invocation, name: string, verb: string): Promise<RemotePath[]> {
-  const path = invocation.shell.remoteEntry(name, verb);
+async function remoteMatches(
+  invocation: Invocation,
+  name: string,
+  verb: string,
+): Promise<RemotePath[]> {
+  const { shell } = invocation;
+  // Of the served directory itself, its metadata is all that there is to be had.
+  const path = verb === "stat" ? shell.remote(name, verb) : shell.remoteEntry(name, verb);
   const pattern = await remotePattern(invocation, path);
   if (!pattern) return [path];
   const paths: RemotePath[] = [];
-  for await (const { path } of matchingEntries(invocation, pattern)) {
+  // What is behind a link would be removed or moved from where it really is.
+  for await (const { path } of matchingEntries(invocation, pattern, false, false)) {
     requireFew(paths.push(parseRemotePath(path, false)), name);
   }
-  if (paths.length === 0) throw cannot(verb, name, new FerryError("NotFound", "nothing on the server matches it"));
+  if (paths.length === 0) throw nothingMatches(verb, name);
   return paths;
 }
 
