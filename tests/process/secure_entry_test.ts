@@ -138,7 +138,7 @@ Deno.test("server.ts --identity keeps tickets good over a restart, also on loopb
   {
     await using server = await startServer(served, options, access);
     port = server.address.port;
-    await server.stderr.until('{"event":"tickets"');
+    await server.stderr.until('"event":"tickets"');
     server.kill("SIGTERM");
     assertEquals(await server.ended(), 0);
     // It is in its file, and nowhere else.
@@ -149,7 +149,7 @@ Deno.test("server.ts --identity keeps tickets good over a restart, also on loopb
   for (const file of [identity, ticketFile]) assertEquals((Deno.statSync(file).mode ?? 0) & 0o777, 0o600, file);
   Deno.removeSync(ticketFile);
   await using server = await startServer(served, ["--port", String(port), ...options], access);
-  await server.stderr.until('{"event":"tickets"');
+  await server.stderr.until('"event":"tickets"');
   assertEquals(Deno.readTextFileSync(ticketFile), `${ticket}\n`);
   const got = await runClient([Deno.readTextFileSync(ticketFile), "get", "a.txt", "-"]);
   assertDone(got);

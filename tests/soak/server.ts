@@ -209,6 +209,6 @@ async function launch(kind: Kind, served: string, dir: TempDir, port: number): P
     `--allow-write=${files}`,
   ]);
   // The server says so when it has written the ticket.
-  if (kind === "tls") await process.stderr.until('{"event":"tickets"');
+  if (kind === "tls") await process.stderr.until('"event":"tickets"');
   return process;
 }
