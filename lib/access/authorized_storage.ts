@@ -45,6 +45,7 @@ export class AuthorizedStorage implements Storage {
   readonly #authority: Authority;
   readonly offer?: NonNullable<Storage["offer"]>;
   readonly setMetadata?: NonNullable<Storage["setMetadata"]>;
+  readonly space?: NonNullable<Storage["space"]>;
 
   constructor(place: Storage, authority: Authority) {
     this.#place = place;
@@ -58,6 +59,14 @@ export class AuthorizedStorage implements Storage {
     if (setMetadata) {
       this.setMetadata = (path, change, options) =>
         this.#run("set", { path, ...change, signal: options?.signal }, () => setMetadata(path, change, options));
+    }
+    const space = place.space?.bind(place);
+    if (space) {
+      this.space = (options) =>
+        this.#run("df", { signal: options?.signal }, async () => {
+          const { free, total } = await space(options);
+          return { free: Math.max(0, free - authority.limits.keepFreeBytes), total };
+        });
     }
   }
 

@@ -32,6 +32,13 @@ export interface Digest extends Pick<FileMetadata, "size" | "version"> {
   readonly sha256: string;
 }
 
+/** The space of a place, in bytes. */
+export interface Space {
+  /** What can still be stored. */
+  readonly free: number;
+  readonly total: number;
+}
+
 /** What a place says of a file that it has stored. */
 export interface Receipt extends Pick<FileMetadata, "size" | "mtimeMs" | "version"> {
   /** The path that it has in the place. */

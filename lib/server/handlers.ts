@@ -159,6 +159,11 @@ const HANDLERS: { [N in CommandName]: Handler<N> } = {
 
   remove: ({ storage, signal }, { path, recursive }) => storage.remove(parseRemotePath(path), { recursive, signal }),
 
+  df({ storage, signal }) {
+    if (!storage.space) throw new FerryError("Unsupported", "nobody knows how much space there is here");
+    return storage.space({ signal });
+  },
+
   async say({ say }, { text }) {
     if (text.length > MAX_SAY_LENGTH) {
       throw new FerryError("TooLarge", `a line has at most ${MAX_SAY_LENGTH} characters`);

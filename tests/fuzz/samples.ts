@@ -85,6 +85,7 @@ export const REQUEST_SAMPLES: {
     path: random.pick(paths),
     ...maybe(random, "recursive", random.below(2) === 0),
   }),
+  df: () => ({ command: "df" }),
   say: (random) => ({ command: "say", text: random.pick(["thank you", "\u001b[2J", "天线", "x".repeat(5000)]) }),
   close: () => ({ command: "close" }),
 };
@@ -108,6 +109,7 @@ export const OK_SAMPLES: { readonly [N in CommandName]: OkOf<N> } = {
   set: {},
   rename: {},
   remove: {},
+  df: { free: 1, total: 2 },
   say: {},
   close: {},
 };

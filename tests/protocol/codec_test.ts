@@ -48,6 +48,7 @@ const REQUESTS: { readonly [N in CommandName]: RequestOf<N> } = {
   set: { command: "set", path: "a/b", mtimeMs: -1, mode: 0 },
   rename: { command: "rename", path: "a", to: "b" },
   remove: { command: "remove", path: "a", recursive: true },
+  df: { command: "df" },
   say: { command: "say", text: "hello" },
   close: { command: "close" },
 };
@@ -66,6 +67,7 @@ const OKS: { readonly [N in CommandName]: OkOf<N> } = {
   set: {},
   rename: {},
   remove: {},
+  df: { free: 1, total: 2 },
   say: {},
   close: {},
 };
@@ -319,7 +321,7 @@ Deno.test("COMMANDS accepts the ok of every command, ignores unknown fields and 
 
 Deno.test("COMMANDS says of each command what it needs and whether a body follows", () => {
   const needing = (right: string | undefined) => COMMAND_NAMES.filter((name) => COMMANDS[name].needs === right);
-  assertEquals(needing("read"), ["dir", "stat", "get", "sum", "blocks"]);
+  assertEquals(needing("read"), ["dir", "stat", "get", "sum", "blocks", "df"]);
   assertEquals(needing("add"), ["put", "offer", "part", "mkdir"]);
   assertEquals(needing("overwrite"), ["set"]);
   assertEquals(needing("remove"), ["rename", "remove"]);

@@ -6,13 +6,9 @@ import type { Place } from "../../transfer/place.ts";
 import { copyTree, type TreeOptions } from "../../transfer/tree.ts";
 import { copyOptions } from "./flags.ts";
 import { explain } from "../terminal/explain.ts";
-import { bytes, took } from "../terminal/format.ts";
+import { bytes, plural, took } from "../terminal/format.ts";
 import type { Transfer } from "./invocation.ts";
 import { TreeProgressLine } from "./progress.ts";
-
-function plural(n: number, one: string, many: string): string {
-  return `${n} ${n === 1 ? one : many}`;
-}
 
 /** The two ends of a transfer. */
 export interface Ends {

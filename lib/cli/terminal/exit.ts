@@ -9,6 +9,8 @@ export const Exit = {
   refused: 4,
   notFound: 5,
   corrupt: 6,
+  /** 128 + SIGPIPE, as `ls | head` has it: nobody reads the output any more. */
+  unread: 141,
   /** 128 + SIGINT, as in shells. */
   interrupted: 130,
 } as const;
