@@ -20,6 +20,7 @@ const BY_CODE: Partial<Record<ErrorCode, number>> = {
   Disconnected: Exit.unreachable,
   Refused: Exit.refused,
   Unauthorized: Exit.refused,
+  Kicked: Exit.refused,
   NotFound: Exit.notFound,
   Corrupt: Exit.corrupt,
   Cancelled: Exit.interrupted,
