@@ -1,8 +1,6 @@
-import { dirname, isAbsolute, join } from "@std/path";
+import { dirname, join } from "@std/path";
 import { printable } from "../../core/text.ts";
-import { Secret } from "../../auth/secret.ts";
 import { valueOf } from "../terminal/environment.ts";
-import { scanWords } from "../terminal/words.ts";
 
 /** How many lines are kept. */
 export const MAX_HISTORY_LINES = 1000;
@@ -13,19 +11,15 @@ const MAX_LINE = 4096;
 /** The largest file that is read, in bytes: several clients may add lines before one of them shortens it. */
 const MAX_FILE_BYTES = 4 * MAX_HISTORY_LINES * MAX_LINE;
 
-/** Whether a line may be kept: nothing that a terminal would obey, and no ticket and no secret. */
-export function isKept(line: string): boolean {
-  if (line.trim() === "" || line.length > MAX_LINE || printable(line) !== line) return false;
-  return !/ferry:/i.test(line) && !scanWords(line).some(({ text }) => isSecret(text));
-}
+/** The permission bits of group and others. */
+const OTHERS = 0o077;
 
-function isSecret(word: string): boolean {
-  try {
-    Secret.parse(word);
-    return true;
-  } catch {
-    return false;
-  }
+/** What may be a secret or a piece of a ticket, also a mistyped one. */
+const SECRET = /ferry:|[a-z2-7]{20}/i;
+
+/** Whether a line may be kept: nothing that a terminal would obey, and nothing that may be a secret. */
+function isKept(line: string): boolean {
+  return line.trim() !== "" && line.length <= MAX_LINE && printable(line) === line && !SECRET.test(line);
 }
 
 /** The directory where programs keep such things for the user; undefined if the environment does not say it. */
@@ -34,7 +28,7 @@ function stateDirectory(): string | undefined {
   const home = valueOf("HOME");
   if (Deno.build.os === "darwin") return home && join(home, "Library", "Application Support");
   const state = valueOf("XDG_STATE_HOME");
-  return state && isAbsolute(state) ? state : home && join(home, ".local", "state");
+  return state?.startsWith("/") ? state : home && join(home, ".local", "state");
 }
 
 function mayUse(path: string): boolean {
@@ -44,7 +38,8 @@ function mayUse(path: string): boolean {
 /** The lines that were typed at the prompt, in this session and earlier ones. A history that cannot be kept is no failure. */
 export class History {
   /** Undefined when nothing is kept. */
-  readonly #file: string | undefined;
+  #file: string | undefined;
+  #last: string | undefined;
 
   private constructor(file: string | undefined) {
     this.#file = file;
@@ -66,10 +61,15 @@ export class History {
   lines(): string[] {
     if (this.#file === undefined) return [];
     try {
-      const { isFile, size } = Deno.statSync(this.#file);
-      if (!isFile || size > MAX_FILE_BYTES) return [];
+      const { isFile, size, mode } = Deno.statSync(this.#file);
+      if (!isFile || size > MAX_FILE_BYTES) {
+        this.#file = undefined;
+        return [];
+      }
+      if (mode !== null && (mode & OTHERS) !== 0) Deno.chmodSync(this.#file, 0o600);
       const all = Deno.readTextFileSync(this.#file).split("\n").filter(isKept);
       const lines = all.slice(-MAX_HISTORY_LINES);
+      this.#last = lines.at(-1);
       // Not for every line: others may add theirs at the same time.
       if (all.length > 2 * MAX_HISTORY_LINES) this.#shorten(this.#file, lines);
       return lines;
@@ -78,9 +78,10 @@ export class History {
     }
   }
 
-  /** Keeps a line for later sessions. Sessions at the same time keep theirs in the same file. */
+  /** Keeps a line for later sessions, if it may be kept. Sessions at the same time keep theirs in the same file. */
   add(line: string): void {
-    if (this.#file === undefined) return;
+    if (this.#file === undefined || line === this.#last || !isKept(line)) return;
+    this.#last = line;
     try {
       Deno.mkdirSync(dirname(this.#file), { recursive: true, mode: 0o700 });
       Deno.writeTextFileSync(this.#file, `${line}\n`, { append: true, mode: 0o600 });

@@ -1,5 +1,4 @@
 import { resolve } from "@std/path";
-import { RIGHTS } from "../../protocol/commands.ts";
 import { printable } from "../../core/text.ts";
 import { formatAddress } from "../../transport/address.ts";
 import { bytes } from "../terminal/format.ts";
@@ -37,12 +36,14 @@ export async function status({ shell }: Invocation): Promise<void> {
   const isEncrypted = address.certificate !== undefined || address.tls !== undefined;
   const limit = restriction(shell.allows);
   const lines = [
-    `server: ${formatAddress(address)} (${isEncrypted ? "encrypted" : "not encrypted"}, ${address.secret ? "with a secret" : "no secret"})`,
+    `server: ${formatAddress(address)} (${isEncrypted ? "encrypted" : "not encrypted"}, ${
+      address.secret ? "with a secret" : "no secret"
+    })`,
     `connection: ${isConnected ? "open" : "ended; the next command connects again"}`,
     `rights: ${limit ?? "You may do everything here."}`,
     `directory there: /${printable(shell.remoteDirectory)}`,
     `directory here: ${printable(resolve(shell.localDirectory))}`,
-    `limit: ${address.rate ? `${bytes(address.rate.bytesPerSecond)} per second` : "none"}`,
+    `rate: ${address.rate ? `at most ${bytes(address.rate.bytesPerSecond)} per second` : "not limited"}`,
   ];
   await shell.output.print(`${lines.join("\n")}\n`);
 }

@@ -69,6 +69,11 @@ export class Shell {
     return this.#pool.first !== undefined;
   }
 
+  /** What the server allows, as it said last. */
+  get allows(): readonly string[] {
+    return this.#pool.welcome.allows;
+  }
+
   /** Leaves the server for another one. @throws {FerryError} If it cannot connect; then everything stays as it is. */
   async open(address: Address, signal?: AbortSignal): Promise<void> {
     const pool = this.#poolFor(address);
