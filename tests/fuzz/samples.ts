@@ -129,6 +129,6 @@ export const MESSAGE_SAMPLES: Messages = {
   entries: [
     { path: "a", kind: "file", size: 1, mtimeMs: 2, mode: 0o600 },
     { path: "b", kind: "other", size: 0, mtimeMs: 2, reason: "a pipe" },
-    { path: "d", kind: "directory", size: 0, mtimeMs: 3, unreadable: true },
+    { path: "d", kind: "directory", size: 0, mtimeMs: 3, unreadable: true, link: true },
   ],
 };

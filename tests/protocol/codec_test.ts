@@ -296,11 +296,11 @@ Deno.test("MESSAGES check every field and name it", () => {
 Deno.test("MESSAGES.entries() checks every item of a list", () => {
   const entry = { path: "a", kind: "file", size: 1, mtimeMs: 2, mode: 0o640 } as const;
   const directory = { path: "d", kind: "directory", size: 0, mtimeMs: -2, unreadable: true } as const;
-  const other = { path: "p", kind: "other", size: 0, mtimeMs: 0, reason: "a pipe" } as const;
+  const other = { path: "p", kind: "other", size: 0, mtimeMs: 0, reason: "a pipe", link: true } as const;
   const entries = [entry, directory, other];
   assertEquals(MESSAGES.entries([], "entries"), []);
   assertEquals(MESSAGES.entries([entry, { ...directory, later: 1 }, other], "entries"), entries);
-  const bad = [{ kind: "link" }, { mode: 0o1000 }, { reason: 1 }, { unreadable: "yes" }];
+  const bad = [{ kind: "link" }, { mode: 0o1000 }, { reason: 1 }, { unreadable: "yes" }, { link: 1 }];
   const wrongEntries = bad.map((field) => [entry, { ...entry, ...field }]);
   for (const wrong of [null, {}, "a", [null], [[entry]], [entry, {}], ...wrongEntries]) {
     assertThrowsCode("BadRequest", () => MESSAGES.entries(wrong, "entries"), JSON.stringify(wrong));

@@ -1,6 +1,7 @@
 import type { FerryError } from "../../core/errors.ts";
 import type { RemotePath } from "../../core/remote_path.ts";
 import { ifThere } from "../../transfer/copy.ts";
+import { notBehindLinks } from "../../transfer/listing.ts";
 import { bytes, plural } from "../terminal/format.ts";
 import type { Invocation } from "./invocation.ts";
 
@@ -23,10 +24,11 @@ async function count({ shell, signal }: Invocation, path: RemotePath, extent: Ex
     return;
   }
   extent.directories++;
-  for await (const { kind, size, unreadable } of shell.storage.list(path, { recursive: true, signal })) {
-    extent[kind === "directory" ? "directories" : "files"]++;
-    extent.bytes += size;
-    if (unreadable) extent.isMore = true;
+  const entries = shell.storage.list(path, { recursive: true, signal });
+  for await (const { kind, size, unreadable, link } of notBehindLinks(entries)) {
+    extent[kind === "directory" && !link ? "directories" : "files"]++;
+    extent.bytes += link ? 0 : size;
+    if (unreadable && !link) extent.isMore = true;
   }
 }
 

@@ -1,5 +1,5 @@
 import type { Entry } from "../../core/metadata.ts";
-import { hasCode } from "../../core/errors.ts";
+import { type FerryError, hasCode } from "../../core/errors.ts";
 import { joinPaths } from "../../core/remote_path.ts";
 import { unreadable } from "../../transfer/listing.ts";
 import { Columns } from "../terminal/format.ts";
@@ -41,12 +41,12 @@ async function* entriesOf(invocation: Invocation, name: string, isOneOfMany: boo
     return;
   }
   try {
-    let missing: string | undefined;
+    let missing: FerryError | undefined;
     for await (const entry of shell.storage.list(path, { recursive, signal })) {
-      if (entry.unreadable) missing ??= joinPaths(path, entry.path);
+      if (entry.unreadable) missing ??= unreadable(joinPaths(path, entry.path), entry.reason);
       yield isOneOfMany ? typed({ ...entry, path: joinPaths(path, entry.path) }) : entry;
     }
-    if (missing !== undefined) throw unreadable(missing);
+    if (missing) throw missing;
   } catch (error) {
     if (!hasCode(error, "NotADirectory")) throw error;
     yield typed({ ...await shell.storage.stat(path, { signal }), path });

@@ -2,7 +2,7 @@ import { cannot, FerryError, toFerryError } from "../../core/errors.ts";
 import type { Entry } from "../../core/metadata.ts";
 import { joinPaths, parseRemotePath, type RemotePath, ROOT } from "../../core/remote_path.ts";
 import { ifThere } from "../../transfer/copy.ts";
-import { unreadable } from "../../transfer/listing.ts";
+import { notBehindLinks, unreadable } from "../../transfer/listing.ts";
 import type { Invocation } from "./invocation.ts";
 import { parsePattern, type Pattern, selector } from "./patterns.ts";
 
@@ -27,16 +27,18 @@ export async function* matchingEntries(
   { shell, signal }: Invocation,
   pattern: Pattern,
   recursive = false,
+  entersLinks = true,
 ): AsyncGenerator<Entry> {
   const base = pattern.base === "" ? ROOT : parseRemotePath(pattern.base, false);
   const isMeant = recursive ? selector(pattern, true) : ({ path }: Entry) => pattern.matches(path);
-  let missing: string | undefined;
-  for await (const entry of shell.storage.list(base, { recursive: recursive || pattern.recursive, signal })) {
+  let missing: FerryError | undefined;
+  const entries = shell.storage.list(base, { recursive: recursive || pattern.recursive, signal });
+  for await (const entry of entersLinks ? entries : notBehindLinks(entries)) {
     const path = joinPaths(base, entry.path);
-    if (entry.unreadable) missing ??= path;
+    if (entry.unreadable) missing ??= unreadable(path, entry.reason);
     if (isMeant(entry)) yield { ...entry, path };
   }
-  if (missing !== undefined) throw unreadable(missing);
+  if (missing) throw missing;
 }
 
 /** @throws {FerryError} `TooLarge` when there are more things than can be kept. */
@@ -57,7 +59,8 @@ async function remoteMatches(invocation: Invocation, name: string, verb: string)
   const pattern = await remotePattern(invocation, path);
   if (!pattern) return [path];
   const paths: RemotePath[] = [];
-  for await (const { path } of matchingEntries(invocation, pattern)) {
+  // What is behind a link would be removed or moved from where it really is.
+  for await (const { path } of matchingEntries(invocation, pattern, false, false)) {
     requireFew(paths.push(parseRemotePath(path, false)), name);
   }
   if (paths.length === 0) throw cannot(verb, name, new FerryError("NotFound", "nothing on the server matches it"));

@@ -96,9 +96,9 @@ export class DirectoryStorage implements Storage {
       throwIfAborted(signal);
       const { directory, name, info } = this.#locator.find(path);
       if (!info.isDirectory) throw new FerryError("NotADirectory", "it is not a directory");
-      const followLink = (link: string) => this.#locator.followLink(link)?.info;
+      const followLink = (link: string) => this.#locator.followLink(link);
       const pinned = new PinnedDirectory(join(directory, name), info);
-      yield* listTree({ directory: pinned, path, recursive, followLink, signal });
+      yield* listTree({ directory: pinned, path: join(this.root, path), recursive, followLink, signal });
     } catch (error) {
       throw toFerryError(error);
     }
