@@ -28,7 +28,7 @@ class Prompt {
   #running = new AbortController();
   /** Whether the user can type a command now. */
   #isAsking = false;
-  /** The line at the last Tab, if that did not complete anything. */
+  /** The line after the last Tab. */
   #tabbed: string | undefined;
   /** Told the next command, or that there is none. */
   #typed: (line: string | undefined) => void = () => {};
@@ -119,7 +119,7 @@ class Prompt {
     this.#running = new AbortController();
     const { typed, word, names, count } = await complete(this.#shell, line, this.#running.signal);
     const isAgain = this.#tabbed === line;
-    this.#tabbed = word === typed ? line : undefined;
+    this.#tabbed = line.slice(0, line.length - typed.length) + word;
     if (word !== typed) return [[word], typed];
     if (isAgain && count > 1) await this.#show(names, count);
     return [[], typed];
