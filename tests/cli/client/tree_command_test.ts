@@ -3,6 +3,7 @@ import { Shell } from "../../../lib/cli/client/shell.ts";
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { NOT_ON_WINDOWS } from "../../helpers/places.ts";
 import { Served } from "../../helpers/raw.ts";
+import { withWrongSums } from "../../helpers/sums.ts";
 import { scene } from "../../helpers/scene.ts";
 import { runClient, startClient, startServer } from "../../helpers/process.ts";
 import { FaultProxy } from "../../helpers/proxy.ts";
@@ -172,9 +173,7 @@ for (const verb of ["get", "put"] as const) {
   });
 
   Deno.test(`${verb} --verify fails with 6 when the two ends differ, and does not try for ever`, async () => {
-    await using served = await Served.with({}, {}, () => ({
-      digest: () => Promise.resolve({ sha256: "0".repeat(64), size: 1, version: "v" }),
-    }));
+    await using served = await Served.with({}, {}, withWrongSums);
     await using local = await tempDir();
     makeTree(verb === "get" ? served.join() : local.path, { "f": "content" });
     const stop = new AbortController();
