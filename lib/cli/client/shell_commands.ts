@@ -46,15 +46,15 @@ export const SHELL_COMMANDS: readonly ShellCommand[] = [
   },
   {
     name: "get",
-    parameters: "[OPTION...] REMOTE [LOCAL]",
-    summary: "download a file, a pattern, or with -r a directory; LOCAL - is standard output",
+    parameters: "[OPTION...] REMOTE... [LOCAL]",
+    summary: "download files, patterns, or with -r directories; LOCAL - is standard output",
     flags: TRANSFER_FLAGS,
-    arity: [1, 2],
+    arity: [1, Infinity],
     completes: ["remote source", ["remote source", "local"]],
     examples: [["get film.mkv", "into this directory; goes on with what an earlier try left"], [
       "get 'reports/*.pdf' papers/",
       "what matches, into papers",
-    ], ["get -r photos backup", "a directory with everything in it"]],
+    ], ["get -r photos backup", "a directory with everything in it, as backup/photos"]],
     run: get,
   },
   {
@@ -65,8 +65,8 @@ export const SHELL_COMMANDS: readonly ShellCommand[] = [
     arity: [1, Infinity],
     completes: ["local source", ["local source", "remote"]],
     examples: [["put a.txt b.txt papers/", "two files, into papers on the server"], [
-      "put -r photos .",
-      "a directory with everything in it",
+      "put -r photos/ backup",
+      "what is in a directory, into backup",
     ]],
     run: put,
   },
