@@ -56,6 +56,11 @@ export class Shell {
     this.storage = new RemoteStorage(this.#pool);
   }
 
+  /** Whether there is a connection now. */
+  get isConnected(): boolean {
+    return this.#pool.first !== undefined;
+  }
+
   /** What the server allows. Connects first where that is necessary. */
   async rights(signal?: AbortSignal): Promise<readonly string[]> {
     await this.#pool.connect(signal);
