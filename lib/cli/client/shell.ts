@@ -8,6 +8,7 @@ import type { Right } from "../../protocol/commands.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { Retry } from "../../transfer/retry.ts";
 import { formatAddress } from "../../transport/address.ts";
+import { requireAccess } from "../terminal/grants.ts";
 import { cut } from "../terminal/log_text.ts";
 import type { Address } from "./server_address.ts";
 import { resolveRemote } from "./resolve_path.ts";
@@ -148,9 +149,11 @@ export class Shell {
     }
   }
 
-  /** The path on this machine that the user means by `name`. */
+  /** The path on this machine that the user means by `name`. @throws {FerryError} `Refused` if Ferry may not read it. */
   local(name: string): string {
-    return this.localDirectory === "." || name === "" ? name : resolve(this.localDirectory, name);
+    const path = this.localDirectory === "." || name === "" ? name : resolve(this.localDirectory, name);
+    if (path !== "") requireAccess(path, "read");
+    return path;
   }
 
   #poolFor(address: Address): ConnectionPool {

@@ -9,6 +9,7 @@ import { localSource } from "../../transfer/local.ts";
 import type { Place } from "../../transfer/place.ts";
 import { Retry } from "../../transfer/retry.ts";
 import { remotePlace } from "./file_command.ts";
+import { requireAccess } from "../terminal/grants.ts";
 import type { Invocation, Transfer } from "./invocation.ts";
 import { isLocalDirectory } from "./local_directory.ts";
 import { remoteBasename } from "./resolve_path.ts";
@@ -105,6 +106,7 @@ function exists(path: string): boolean {
 
 /** The place of a local path, in the directory nearest to it that is there: nothing beside that can be written. */
 function localPlace(shown: string): Place {
+  requireAccess(shown, "read", "write");
   try {
     const names: string[] = [];
     let root = resolve(shown);
