@@ -8,6 +8,7 @@ import { get } from "./get_command.ts";
 import { help, usage } from "./help_command.ts";
 import { dir } from "./list_command.ts";
 import { put } from "./put_command.ts";
+import { open, status } from "./session_commands.ts";
 import type { Shell } from "./shell.ts";
 import type { ShellCommand } from "./shell_command.ts";
 import { cat, df, stat, sum } from "./show_commands.ts";
@@ -45,15 +46,15 @@ export const SHELL_COMMANDS: readonly ShellCommand[] = [
   },
   {
     name: "get",
-    parameters: "[OPTION...] REMOTE [LOCAL]",
-    summary: "download a file, a pattern, or with -r a directory; LOCAL - is standard output",
+    parameters: "[OPTION...] REMOTE... [LOCAL]",
+    summary: "download files, patterns, or with -r directories; LOCAL - is standard output",
     flags: TRANSFER_FLAGS,
-    arity: [1, 2],
-    completes: ["remote", "local"],
+    arity: [1, Infinity],
+    completes: ["remote source", ["remote source", "local"]],
     examples: [["get film.mkv", "into this directory; goes on with what an earlier try left"], [
       "get 'reports/*.pdf' papers/",
       "what matches, into papers",
-    ], ["get -r photos backup", "a directory with everything in it"]],
+    ], ["get -r photos backup", "a directory with everything in it, as backup/photos"]],
     run: get,
   },
   {
@@ -62,10 +63,10 @@ export const SHELL_COMMANDS: readonly ShellCommand[] = [
     summary: "upload files, patterns, or with -r directories; LOCAL - is standard input",
     flags: TRANSFER_FLAGS,
     arity: [1, Infinity],
-    completes: ["local", "remote"],
+    completes: ["local source", ["local source", "remote"]],
     examples: [["put a.txt b.txt papers/", "two files, into papers on the server"], [
-      "put -r photos .",
-      "a directory with everything in it",
+      "put -r photos/ backup",
+      "what is in a directory, into backup",
     ]],
     run: put,
   },
@@ -75,7 +76,10 @@ export const SHELL_COMMANDS: readonly ShellCommand[] = [
     summary: "show text files",
     arity: [1, Infinity],
     completes: ["remote"],
-    examples: [["cat notes.txt", "on a terminal with control characters escaped"]],
+    examples: [["cat notes.txt", "on a terminal with control characters escaped"], [
+      "cat *.log",
+      "several, one after the other",
+    ]],
     run: cat,
   },
   {
@@ -93,7 +97,7 @@ export const SHELL_COMMANDS: readonly ShellCommand[] = [
     summary: PROTOCOL.sum.summary,
     arity: [1, Infinity],
     completes: ["remote"],
-    examples: [["sum *.bin", "lines as sha256sum prints them"]],
+    examples: [["sum film.mkv", "a line as sha256sum prints it"], ["sum *.bin", "one for each that matches"]],
     run: sum,
   },
   {
@@ -101,7 +105,7 @@ export const SHELL_COMMANDS: readonly ShellCommand[] = [
     parameters: "",
     summary: PROTOCOL.df.summary,
     arity: [0, 0],
-    completes: ["none"],
+    completes: [],
     examples: [],
     run: df,
   },
@@ -141,7 +145,7 @@ export const SHELL_COMMANDS: readonly ShellCommand[] = [
     parameters: "[DIRECTORY]",
     summary: "change the directory on the server",
     arity: [0, 1],
-    completes: ["remote"],
+    completes: ["remote directory"],
     examples: [["cd reports", "down"], ["cd ..", "up"], ["cd", "to the top"]],
     run: cd,
   },
@@ -150,7 +154,7 @@ export const SHELL_COMMANDS: readonly ShellCommand[] = [
     parameters: "",
     summary: "show the directory on the server",
     arity: [0, 0],
-    completes: ["none"],
+    completes: [],
     examples: [],
     run: pwd,
   },
@@ -159,8 +163,8 @@ export const SHELL_COMMANDS: readonly ShellCommand[] = [
     parameters: "[DIRECTORY]",
     summary: "change the directory on this side",
     arity: [0, 1],
-    completes: ["local"],
-    examples: [["lcd ../downloads", "where get puts files from now on"]],
+    completes: ["local directory"],
+    examples: [["lcd ../downloads", "where get puts files from now on"], ["lcd ..", "up"]],
     run: lcd,
   },
   {
@@ -168,7 +172,7 @@ export const SHELL_COMMANDS: readonly ShellCommand[] = [
     parameters: "",
     summary: "show the directory on this side",
     arity: [0, 0],
-    completes: ["none"],
+    completes: [],
     examples: [],
     run: lpwd,
   },
@@ -177,9 +181,30 @@ export const SHELL_COMMANDS: readonly ShellCommand[] = [
     parameters: "TEXT...",
     summary: PROTOCOL.say.summary,
     arity: [1, Infinity],
-    completes: ["none"],
-    examples: [["say the disk is full", "the operator reads it"]],
+    completes: [],
+    examples: [["say thank you", "the operator reads it"], [
+      "say the disk is nearly full, please look",
+      "no quotes needed",
+    ]],
     run: ({ shell, args, signal }) => shell.say(args.join(" "), signal),
+  },
+  {
+    name: "open",
+    parameters: "SERVER",
+    summary: "leave this server for another: an address, a ticket, or the path of a ticket file",
+    arity: [1, 1],
+    completes: ["local"],
+    examples: [["open 192.168.1.20:7878", "an address"], ["open ./office.ticket", "a ticket file"]],
+    run: open,
+  },
+  {
+    name: "status",
+    parameters: "",
+    summary: "show the server, what you may do there, and both directories",
+    arity: [0, 0],
+    completes: [],
+    examples: [],
+    run: status,
   },
   {
     name: "help",
@@ -187,8 +212,8 @@ export const SHELL_COMMANDS: readonly ShellCommand[] = [
     parameters: "[COMMAND]",
     summary: "show this help, or that of one command",
     arity: [0, 1],
-    completes: ["none"],
-    examples: [["help get", "what get does, with its options"]],
+    completes: ["command"],
+    examples: [["help", "all commands"], ["help get", "what get does, with its options"]],
     run: ({ shell, args: [name] }) =>
       help(shell.output, SHELL_COMMANDS, name === undefined ? undefined : findCommand(name)),
   },
@@ -198,7 +223,7 @@ export const SHELL_COMMANDS: readonly ShellCommand[] = [
     parameters: "",
     summary: "end the session and leave",
     arity: [0, 0],
-    completes: ["none"],
+    completes: [],
     examples: [],
     run: ({ shell }) => {
       shell.leaving = true;
@@ -211,7 +236,7 @@ export function findCommand(name: string): ShellCommand {
   const found = SHELL_COMMANDS.find((command) => namesOf(command).includes(name));
   if (found) return found;
   const hint = didYouMean(name, SHELL_COMMANDS.flatMap(namesOf));
-  throw new UsageError(`There is no command ${printable(name)}${hint}; "help" lists them`);
+  throw new UsageError(`There is no command ${printable(name)}${hint || '; "help" lists them'}`);
 }
 
 /** All names of a command. */

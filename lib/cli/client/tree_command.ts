@@ -16,6 +16,12 @@ export interface Ends {
   readonly target: Place;
 }
 
+/** What is different for each tree. */
+export type TreeChoices = Pick<
+  TreeOptions,
+  "select" | "root" | "mayLook" | "mayChange" | "same" | "update" | "checksum"
+>;
+
 /**
  * Transfers the entries of a tree with a progress line; reports each failure as it happens and the sum at the end.
  *
@@ -27,7 +33,7 @@ export async function transferTree(
   verb: "get" | "put",
   { source, target }: Ends,
   entries: AsyncIterable<Entry>,
-  options: Pick<TreeOptions, "select" | "root" | "mayLook" | "mayChange">,
+  options: TreeChoices,
 ): Promise<number> {
   const began = performance.now();
   const line = new TreeProgressLine();
