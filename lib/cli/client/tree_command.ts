@@ -6,9 +6,9 @@ import type { Place } from "../../transfer/place.ts";
 import { copyTree, type TreeOptions } from "../../transfer/tree.ts";
 import { copyOptions } from "./flags.ts";
 import { explain } from "../terminal/explain.ts";
-import { bytes, plural, took } from "../terminal/format.ts";
+import { plural } from "../terminal/format.ts";
 import type { Transfer } from "./invocation.ts";
-import { TreeProgressLine } from "./progress.ts";
+import { amountOf, hasGrown, TreeProgressLine } from "./progress.ts";
 
 /** The two ends of a transfer. */
 export interface Ends {
@@ -51,6 +51,10 @@ export async function transferTree(
       line.clear();
       shell.output.inform(explain(error).message);
     },
+    onGrown(path, size) {
+      line.clear();
+      shell.output.inform(`${quote(joinPaths(source.shown, path))} ${hasGrown(size)}`);
+    },
     onPlan(action, path) {
       const to = quote(joinPaths(target.shown, path));
       const from = quote(joinPaths(source.shown, path));
@@ -60,10 +64,10 @@ export async function transferTree(
   try {
     const progress = await copying;
     line.clear();
-    const { filesDone, bytesDone, skipped, failed } = progress;
+    const { filesDone, bytesDone, bytesKept, skipped, failed } = progress;
     const done = flags.dryRun ? "Would transfer" : verb === "get" ? "Got" : "Put";
     const rest = [skipped > 0 ? `${skipped} skipped` : "", failed > 0 ? `${failed} failed` : ""].filter(Boolean);
-    const amount = flags.dryRun ? "" : ` (${bytes(bytesDone)} in ${took(performance.now() - began)})`;
+    const amount = flags.dryRun ? "" : ` (${amountOf(bytesDone - bytesKept, bytesKept, began)})`;
     if (progress.entries === 0 && options.select) return 0;
     shell.output.inform(`${[`${done} ${plural(filesDone, "file", "files")}${amount}`, ...rest].join(", ")}.`);
     if (first) {
