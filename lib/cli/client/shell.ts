@@ -92,11 +92,6 @@ export class Shell {
     await before.close().catch(() => {});
   }
 
-  /** Whether there is a connection now. */
-  get isConnected(): boolean {
-    return this.#pool.first !== undefined;
-  }
-
   /** What the server allows. Connects first where that is necessary. */
   async rights(signal?: AbortSignal): Promise<readonly string[]> {
     await this.#pool.connect(signal);
