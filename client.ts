@@ -45,7 +45,7 @@ async function main(): Promise<number> {
     if (!options.address && !interactive) {
       throw new UsageError("write the server's address or ticket: client.ts SERVER");
     }
-    const named = options.address ?? askAddress();
+    const named = options.address ?? await askAddress();
     if (!named) return Exit.done;
     // A question must not end up in a file or a pipe.
     const asks = interactive && Deno.stdout.isTerminal();

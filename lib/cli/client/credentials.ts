@@ -2,12 +2,12 @@ import { formatAddress, isLoopback } from "../../transport/address.ts";
 import { certificateDer } from "../../transport/tls.ts";
 import { RateLimit } from "../../transport/rate_limit.ts";
 import { Secret } from "../../auth/secret.ts";
-import { cannot, hasCode } from "../../core/errors.ts";
+import { cannot, FerryError, hasCode } from "../../core/errors.ts";
 import type { ClientArguments } from "./client_arguments.ts";
 import type { Address } from "./server_address.ts";
 import { maySee, valueOf } from "../terminal/environment.ts";
 import { readPrivateFile } from "../terminal/private_files.ts";
-import { askHidden } from "../terminal/terminal.ts";
+import { ask } from "../terminal/question.ts";
 import { UsageError } from "../terminal/usage.ts";
 
 /** The environment variable that may hold the secret. */
@@ -24,10 +24,16 @@ function knownSecret({ secretFile }: Options): Secret | undefined {
   }
 }
 
-/** Asks for the secret without showing it. @returns Undefined if the user has none. */
-function askSecret(question: string): Secret | undefined {
+/**
+ * Asks for the secret without showing it.
+ *
+ * @returns Undefined if the user has none.
+ * @throws {FerryError} `Cancelled` for Ctrl-C, Ctrl-D or the end of the input.
+ */
+async function askSecret(question: string): Promise<Secret | undefined> {
   for (;;) {
-    const text = askHidden(question);
+    const text = await ask(question, { hidden: true });
+    if (text === undefined) throw new FerryError("Cancelled", "cancelled");
     if (text.trim() === "") return undefined;
     try {
       return Secret.parse(text);
@@ -74,7 +80,7 @@ export async function withCredentials(address: Address, options: Options, intera
   const secret = knownSecret(options);
   if (ca === undefined && isLoopback(address.hostname)) return { ...address, rate, secret };
   if (secret) return { ...address, rate, secret, tls: { ca } };
-  const asked = interactive ? askSecret("Secret (Enter for none, and no encryption):") : undefined;
+  const asked = interactive ? await askSecret("Secret (Enter for none, and no encryption): ") : undefined;
   if (asked) return { ...address, rate, secret: asked, tls: { ca } };
   if (interactive && ca === undefined) return { ...address, rate };
   throw new UsageError(
@@ -92,7 +98,7 @@ export async function withSecretIfWanted<T>(address: Address, use: (address: Add
     return await use(address);
   } catch (error) {
     const isWanted = hasCode(error, "Unauthorized") && !address.secret;
-    const secret = isWanted && isLoopback(address.hostname) ? askSecret("Secret:") : undefined;
+    const secret = isWanted && isLoopback(address.hostname) ? await askSecret("Secret: ") : undefined;
     if (!secret) throw error;
     return await use({ ...address, secret });
   }

@@ -6,6 +6,8 @@ import { execute } from "./shell_commands.ts";
 import { complete } from "./complete.ts";
 import { explain } from "../terminal/explain.ts";
 import { Exit } from "../terminal/exit.ts";
+import { keyboard, Keys } from "../terminal/keyboard.ts";
+import { ask } from "../terminal/question.ts";
 import type { Address } from "./server_address.ts";
 import { restriction } from "./rights.ts";
 import { Shell } from "./shell.ts";
@@ -15,58 +17,87 @@ import { splitWords } from "../terminal/words.ts";
 /** A prompt on a terminal: history, completion, notices above the line, Ctrl-C to cancel the running command. */
 class Prompt {
   readonly #shell: Shell;
+  readonly #keys: Keys;
   readonly #lines: Interface;
   /** Cancels the running command. */
-  #running: AbortController | undefined;
-  #isClosed = false;
+  #running = new AbortController();
+  /** Whether the user can type a command now. */
+  #isAsking = false;
+  /** Told the next command, or that there is none. */
+  #typed: (line: string | undefined) => void = () => {};
 
   constructor(address: Address) {
     const output = {
       print,
-      inform: (line: string) => this.#above(line),
-      ask: (question: string) => this.#ask(question),
+      inform: (line: string) => this.#inform(line),
+      ask: (question: string) => ask(question, { signal: this.#running.signal }),
     };
     this.#shell = new Shell(address, output, false);
+    this.#keys = new Keys({
+      interrupted: () => this.#interrupt(),
+      resumed: () => this.#draw(),
+      unstoppable: () =>
+        this.#inform('Ctrl-Z does not work here. Under "deno task" it would stop the terminal for good.'),
+      ended: () => this.#type(undefined),
+    }, { readsAhead: true });
     this.#lines = createInterface({
-      input: process.stdin,
+      input: this.#keys,
       output: process.stdout,
       terminal: true,
       historySize: 1000,
       removeHistoryDuplicates: true,
       completer: (line: string, done: (error: null, result: [string[], string]) => void) => {
-        void complete(this.#shell, line).then((result) => done(null, result));
+        this.#keys.hold();
+        void complete(this.#shell, line).then((result) => {
+          done(null, result);
+          this.#keys.listen();
+        });
       },
     });
-    this.#lines.on("SIGINT", () => this.#interrupt());
+    this.#lines.on("line", (line) => this.#type(line));
+    this.#lines.on("close", () => this.#type(undefined));
   }
 
   async run(): Promise<number> {
-    await this.#connect();
-    const lines = this.#lines[Symbol.asyncIterator]();
-    for (;;) {
-      this.#lines.setPrompt(`ferry:/${printable(this.#shell.remoteDirectory)}> `);
-      await this.#prompt();
-      const { value, done } = await lines.next();
-      if (done) break;
-      await this.#execute(value);
-      if (this.#shell.leaving) break;
+    keyboard.take(this.#keys);
+    try {
+      await this.#connect();
+      for (let line = await this.#read(); line !== undefined; line = await this.#read()) {
+        await this.#execute(line);
+        if (this.#shell.leaving) break;
+      }
+      await this.#shell.close();
+    } finally {
+      this.#lines.close();
+      keyboard.release(this.#keys);
     }
-    await this.#shell.close();
-    this.#isClosed = true;
-    this.#lines.close();
     return Exit.done;
   }
 
   async #connect(): Promise<void> {
-    try {
-      const limit = restriction(await this.#shell.rights());
-      messages.line(`Connected to ${formatAddress(this.#shell.address)}. Type "help" for the commands.`);
-      if (limit !== undefined) messages.line(limit);
-    } catch (error) {
-      this.#isClosed = true;
-      this.#lines.close();
-      throw error;
-    }
+    const limit = restriction(await this.#shell.rights(this.#running.signal));
+    messages.line(`Connected to ${formatAddress(this.#shell.address)}. Type "help" for the commands.`);
+    if (limit !== undefined) messages.line(limit);
+  }
+
+  /** Asks for a command. @returns Undefined when the user leaves. */
+  async #read(): Promise<string | undefined> {
+    await messages.drained();
+    const { promise, resolve } = Promise.withResolvers<string | undefined>();
+    this.#typed = resolve;
+    this.#isAsking = true;
+    this.#lines.setPrompt(`ferry:/${printable(this.#shell.remoteDirectory)}> `);
+    this.#lines.prompt();
+    this.#keys.listen();
+    const line = await promise;
+    if (line === undefined) messages.line("");
+    return line;
+  }
+
+  #type(line: string | undefined): void {
+    this.#keys.hold();
+    this.#isAsking = false;
+    this.#typed(line);
   }
 
   async #execute(line: string): Promise<void> {
@@ -75,46 +106,32 @@ class Prompt {
       await execute(this.#shell, splitWords(line), this.#running.signal);
     } catch (error) {
       messages.line(explain(error).message);
-    } finally {
-      this.#running = undefined;
-    }
-  }
-
-  async #ask(question: string): Promise<string | undefined> {
-    const signal = this.#running?.signal;
-    await messages.drained();
-    if (this.#isClosed || signal?.aborted) return undefined;
-    const { promise, resolve } = Promise.withResolvers<string | undefined>();
-    const giveUp = () => resolve(undefined);
-    this.#lines.once("close", giveUp);
-    signal?.addEventListener("abort", giveUp);
-    this.#lines.question(question, { signal }, resolve);
-    try {
-      return await promise;
-    } finally {
-      this.#lines.off("close", giveUp);
-      signal?.removeEventListener("abort", giveUp);
     }
   }
 
   #interrupt(): void {
-    if (this.#running) return this.#running.abort();
-    // Empty the line; its text stays visible above.
+    if (!this.#isAsking) return this.#running.abort();
+    // Empty the line.
     this.#lines.write(null, { ctrl: true, name: "e" });
     this.#lines.write(null, { ctrl: true, name: "u" });
-    this.#above('Type "quit" to leave.');
+    this.#inform('Type "quit" to leave.');
   }
 
-  /** Shows the prompt below all messages, with the text typed during the last command. */
-  async #prompt(): Promise<void> {
-    await messages.drained();
-    if (!this.#running && !this.#isClosed) this.#lines.prompt(true);
+  /** Draws the prompt and what was typed, below all messages. */
+  #draw(): void {
+    void messages.drained().then(() => {
+      if (this.#isAsking) this.#lines.prompt(true);
+    });
   }
 
-  /** Shows a line above the prompt, whose text stays. */
-  #above(line: string): void {
-    messages.line(`\r\x1b[K${line}`);
-    if (!this.#running) void this.#prompt();
+  /** Shows a line, above the prompt if there is one. */
+  #inform(line: string): void {
+    if (!this.#isAsking) return messages.line(`\r\x1b[K${line}`);
+    // Drawing anew begins as many rows above as the cursor is below the beginning of the prompt.
+    const { rows } = this.#lines.getCursorPos();
+    const up = rows > 0 ? `\x1b[${rows}A` : "";
+    messages.line(`${up}\r\x1b[J${line}${"\n".repeat(rows)}`);
+    this.#draw();
   }
 }
 

@@ -9,6 +9,8 @@ import type { RateLimit } from "../../transport/rate_limit.ts";
 import { explain } from "../terminal/explain.ts";
 import { parsePort, shown } from "../terminal/options.ts";
 import { readPrivateFile } from "../terminal/private_files.ts";
+import { ask } from "../terminal/question.ts";
+import { messages } from "../terminal/terminal.ts";
 import { UsageError } from "../terminal/usage.ts";
 
 /** Where a server is, and how to connect to it. */
@@ -64,23 +66,28 @@ export function parseAddress(text: string): Address {
   return { hostname, port: port === undefined ? DEFAULT_PORT : parsePort(port) };
 }
 
+/** Whether an address that was typed says the port, too. */
+function saysPort(text: string): boolean {
+  return isTicket(text) || text.includes("/") || (!isIPv6(text) && /:[^\]]*$/.test(text));
+}
+
 /**
  * Asks for an address, with defaults.
  *
  * @returns Undefined when the input ends.
  */
-export function askAddress(): Address | undefined {
+export async function askAddress(): Promise<Address | undefined> {
   for (;;) {
-    const host = prompt("Host or ticket [127.0.0.1]:");
-    const isWhole = host !== null && (isTicket(host) || host.includes("/"));
-    const port = host === null || isWhole ? host : prompt(`Port [${DEFAULT_PORT}]:`);
-    if (host === null || port === null) return undefined;
+    const answer = await ask("Host or ticket [127.0.0.1]: ");
+    if (answer === undefined) return undefined;
     try {
-      if (isWhole) return parseAddress(host.trim());
-      const { hostname } = parseAddress(host.trim() || "127.0.0.1");
-      return { hostname, port: parsePort(port.trim() || String(DEFAULT_PORT)) };
+      const address = parseAddress(answer.trim() || "127.0.0.1");
+      if (saysPort(answer.trim())) return address;
+      const port = await ask(`Port [${DEFAULT_PORT}]: `);
+      if (port === undefined) return undefined;
+      return { ...address, port: parsePort(port.trim() || String(DEFAULT_PORT)) };
     } catch (error) {
-      console.error(explain(error).message);
+      messages.line(explain(error).message);
     }
   }
 }

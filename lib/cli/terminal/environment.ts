@@ -1,5 +1,5 @@
 /** The environment variables that Ferry reads. */
-export type Variable = "FERRY_SECRET" | "FERRY_DEBUG";
+export type Variable = "FERRY_SECRET" | "FERRY_DEBUG" | "HOME" | "INIT_CWD" | "LOCALAPPDATA" | "XDG_STATE_HOME";
 
 /** Whether Deno lets the program read a variable. Never asks. */
 export function maySee(variable: Variable): boolean {

@@ -1,14 +1,16 @@
 import { Exit } from "./exit.ts";
 import type { LineQueue } from "./line_queue.ts";
 
-/** Windows has only SIGINT of the signals that are used here. */
-function on(signal: Deno.Signal, act: () => void): void {
-  if (Deno.build.os !== "windows" || signal === "SIGINT") Deno.addSignalListener(signal, act);
+/** Listens to a signal; of those that are used here Windows has only SIGINT. @returns What ends that. */
+export function onSignal(signal: Deno.Signal, act: () => void): () => void {
+  if (Deno.build.os === "windows" && signal !== "SIGINT") return () => {};
+  Deno.addSignalListener(signal, act);
+  return () => Deno.removeSignalListener(signal, act);
 }
 
 /** Makes a write beyond `ulimit -f` fail like a write to a full disk. Otherwise the system would kill the process. */
 export function surviveFileSizeLimit(): void {
-  on("SIGXFSZ", () => {});
+  onSignal("SIGXFSZ", () => {});
 }
 
 /** How long writing the last line may take while the debugger is open, in ms. */
@@ -16,7 +18,7 @@ const LAST_WORDS_MS = 100;
 
 /** Ends the process on SIGUSR1: Deno then opens a debugger to everyone on this machine, and cannot be told not to. */
 export function endBeforeDebugging(log: LineQueue): void {
-  on("SIGUSR1", () => {
+  onSignal("SIGUSR1", () => {
     log.line("SIGUSR1 would open a debugger to everyone on this machine; the server stops instead.");
     void log.drained(LAST_WORDS_MS).then(() => Deno.exit(Exit.failed));
   });
@@ -30,14 +32,14 @@ export function onStop(stop: () => void): void {
     seen = true;
     stop();
   };
-  on("SIGINT", act);
-  on("SIGTERM", act);
+  onSignal("SIGINT", act);
+  onSignal("SIGTERM", act);
 }
 
 /** Calls `reopen` on SIGHUP, and `stop` too if the terminal is gone. */
 export function onHangup(reopen: () => void, stop: () => void): void {
   const hadTerminal = Deno.stdin.isTerminal();
-  on("SIGHUP", () => {
+  onSignal("SIGHUP", () => {
     reopen();
     if (hadTerminal && !Deno.stdin.isTerminal()) stop();
   });

@@ -1,0 +1,48 @@
+import { Writable } from "node:stream";
+import process from "node:process";
+import { createInterface } from "node:readline";
+import { keyboard, Keys } from "./keyboard.ts";
+import { messages, print } from "./terminal.ts";
+
+/** How to ask. */
+export interface QuestionOptions {
+  /** Whether what is typed is not shown. */
+  readonly hidden?: boolean | undefined;
+  /** Gives the question up. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Asks for a line at the terminal. (`prompt` leaves the terminal as it is when a signal ends the program in between.)
+ *
+ * @param question With the space that separates it from the answer.
+ * @returns Undefined for Ctrl-C, Ctrl-D or the end of the input.
+ */
+export async function ask(
+  question: string,
+  { hidden = false, signal }: QuestionOptions = {},
+): Promise<string | undefined> {
+  const { promise, resolve } = Promise.withResolvers<string | undefined>();
+  const giveUp = () => resolve(undefined);
+  const keys = new Keys({ interrupted: giveUp, ended: giveUp });
+  await messages.drained();
+  // Nothing that is typed for another reader gets in between.
+  keyboard.take(keys);
+  const output = hidden ? new Writable({ write: (_chunk, _encoding, done) => done() }) : process.stdout;
+  const lines = createInterface({ input: keys, output, terminal: true, historySize: 0 });
+  try {
+    lines.on("close", giveUp);
+    signal?.addEventListener("abort", giveUp);
+    if (signal?.aborted) giveUp();
+    if (hidden) await print(question);
+    lines.question(question, resolve);
+    keys.listen();
+    const answer = await promise;
+    if (hidden || answer === undefined) await print("\n");
+    return answer;
+  } finally {
+    signal?.removeEventListener("abort", giveUp);
+    lines.close();
+    keyboard.release(keys);
+  }
+}

@@ -1,0 +1,219 @@
+import { assert, assertEquals } from "@std/assert";
+import { join } from "@std/path";
+import { formatAddress } from "../../lib/transport/address.ts";
+import { CLIENT_ACCESS, DENO, hasTerminal, inTerminal, Process, PROJECT } from "../helpers/process.ts";
+import { FaultProxy } from "../helpers/proxy.ts";
+import { Visit } from "../helpers/visit.ts";
+
+const NO_TERMINAL = { ignore: !hasTerminal };
+
+const [CTRL_C, CTRL_D, CTRL_Z, CTRL_BACKSLASH] = ["\x03", "\x04", "\x1a", "\x1c"];
+
+/** A client with a terminal, between two looks at the terminal's state; `pid` is the client's. */
+async function betweenLooks(args: readonly string[]) {
+  const program = [DENO, "run", ...CLIENT_ACCESS, join(PROJECT, "client.ts"), ...args];
+  const line = 'stty -g; sh -c \'echo "pid $$"; exec "$0" "$@"\' "$0" "$@"; echo "code $?"; stty -g';
+  // The shell survives the signals that the terminal sends to both.
+  const terminal = inTerminal(["sh", "-c", `trap : INT QUIT TSTP HUP; ${line}`, ...program]);
+  const before = await terminal.stdout.until(STATE);
+  const pid = Number((await terminal.stdout.until(/pid \d+/)).slice(4));
+  return Object.assign(terminal, { before, clientPid: pid });
+}
+
+/** The terminal's state as `stty -g` prints it. */
+const STATE = /[0-9a-f]+(:[0-9a-f]+){10,}/;
+
+/** Waits for the client's end: with this code, a new line, and the terminal as it was. */
+async function assertRestored(terminal: Process & { readonly before: string }, code: number): Promise<void> {
+  await terminal.stdout.until(`code ${code}\r\n`);
+  assertEquals(await terminal.stdout.until(STATE), terminal.before);
+  await terminal.ended();
+}
+
+Deno.test("client.ts leaves the terminal as it was, however its prompt ends", NO_TERMINAL, async (t) => {
+  await using visit = await Visit.to({});
+  type Ending = [name: string, code: number, end: (terminal: { clientPid: number } & Process) => Promise<void>];
+  const kill = (signal: Deno.Signal) => (terminal: { clientPid: number }) => {
+    Deno.kill(terminal.clientPid, signal);
+    return Promise.resolve();
+  };
+  const endings: Ending[] = [
+    ["exit", 0, (terminal) => terminal.type("exit\r")],
+    ["Ctrl-D", 0, (terminal) => terminal.type(CTRL_D)],
+    ["Ctrl-\\", 131, (terminal) => terminal.type(CTRL_BACKSLASH)],
+    ["SIGTERM", 143, kill("SIGTERM")],
+    ["SIGHUP", 129, kill("SIGHUP")],
+  ];
+  for (const [name, code, end] of endings) {
+    await t.step(name, async () => {
+      await using terminal = await betweenLooks([formatAddress(visit.served.address)]);
+      await terminal.stdout.until("ferry:/> ");
+      await end(terminal);
+      // What comes after it begins a line.
+      if (name === "Ctrl-D") assertEquals(await terminal.stdout.until(/.{2}(?=code)/s), "\r\n");
+      await assertRestored(terminal, code);
+    });
+  }
+});
+
+Deno.test("client.ts leaves the terminal as it was when it ends amid a question", NO_TERMINAL, async (t) => {
+  for (const args of [[], ["0.0.0.0:1"]]) {
+    await t.step(`client.ts ${args}`, async () => {
+      await using terminal = await betweenLooks(args);
+      await terminal.stdout.until(/Host or ticket|Secret/);
+      Deno.kill(terminal.clientPid, "SIGTERM");
+      await assertRestored(terminal, 143);
+    });
+  }
+});
+
+Deno.test("Keyboard leaves the terminal as it was after an uncaught exception", NO_TERMINAL, async () => {
+  const code = `
+    import { Keys, keyboard } from "${new URL("../../lib/cli/terminal/keyboard.ts", import.meta.url)}";
+    const keys = new Keys({ interrupted() {}, ended() {} });
+    keyboard.take(keys);
+    keys.on("data", () => { throw new Error("from the test"); });
+    keys.listen();
+    console.log("ready");`;
+  const line = 'stty -g; "$0" "$@"; echo "code $?"; stty -g';
+  await using terminal = inTerminal(["sh", "-c", line, DENO, "eval", code]);
+  const before = await terminal.stdout.until(STATE);
+  await terminal.stdout.until("ready");
+  await terminal.type("x");
+  await terminal.stdout.until("from the test");
+  await assertRestored(Object.assign(terminal, { before }), 1);
+});
+
+function namesIn(visit: Visit): string[] {
+  return Array.from(Deno.readDirSync(visit.served.join()), ({ name }) => name).sort();
+}
+
+/** A shell with jobs in a terminal, that has started a client; its prompt is `shell> `. */
+async function jobs(visit: Visit): Promise<Process> {
+  const options = { env: { PS1: "shell> ", HISTFILE: "" }, cwd: visit.here.path };
+  const terminal = inTerminal(["bash", "--norc", "-i"], options);
+  const client = [DENO, "run", ...CLIENT_ACCESS, join(PROJECT, "client.ts"), formatAddress(visit.served.address)];
+  await terminal.stdout.until("shell> ");
+  await terminal.type(`stty -g; ${client.join(" ")}\r`);
+  await terminal.stdout.until(STATE);
+  await terminal.stdout.until("ferry:/> ");
+  return terminal;
+}
+
+Deno.test("client.ts is stopped by Ctrl-Z at the prompt, and goes on with what was typed", NO_TERMINAL, async () => {
+  await using visit = await Visit.to({});
+  await using terminal = await jobs(visit);
+  const { stdout } = terminal;
+  for (let i = 0; i < 3; i++) {
+    await terminal.type("pw");
+    await stdout.until("pw");
+    await terminal.type(CTRL_Z);
+    await stdout.until("Stopped");
+    await stdout.until("shell> ");
+    // The shell has its own mode, in which it shows what is typed.
+    await terminal.type("echo $((6 * 7))\r");
+    await stdout.until("42\r\n");
+    await stdout.until("shell> ");
+    await terminal.type("fg\r");
+    await stdout.until("ferry:/> pw");
+    await terminal.type("d\r");
+    await stdout.until("\n/\r\n");
+    await stdout.until("ferry:/> ");
+  }
+  await terminal.type("quit\r");
+  await stdout.until("shell> ");
+});
+
+Deno.test("client.ts does not stop alone under deno task, where nobody could go on with it", NO_TERMINAL, async () => {
+  await using visit = await Visit.to({});
+  const access = [...CLIENT_ACCESS, "--allow-env=INIT_CWD"];
+  const program = [DENO, "run", ...access, join(PROJECT, "client.ts"), formatAddress(visit.served.address)];
+  await using terminal = inTerminal(program, { env: { INIT_CWD: "/" } });
+  await terminal.stdout.until("ferry:/> ");
+  await terminal.type(`pw${CTRL_Z}d\r`);
+  await terminal.stdout.until("Ctrl-Z does not work");
+  await terminal.stdout.until("\n/\r\n");
+  await terminal.stdout.until("ferry:/> ");
+  await terminal.type(`frob${CTRL_C}`);
+  await terminal.stdout.until('Type "quit" to leave.');
+  await terminal.type("pwd\r");
+  await terminal.stdout.until("\n/\r\n");
+  await terminal.type("quit\r");
+  assertEquals(await terminal.ended(), 0);
+});
+
+Deno.test(
+  "client.ts keeps what is typed during a transfer for the prompt, and drops it for Ctrl-C",
+  NO_TERMINAL,
+  async () => {
+    await using visit = await Visit.to({}, { "big.bin": "x".repeat(4_000_000) });
+    await using proxy = await FaultProxy.to(visit.served.address, { toClient: { stallAfter: 1_000_000 } });
+    const program = [DENO, "run", ...CLIENT_ACCESS, join(PROJECT, "client.ts"), formatAddress(proxy.address)];
+    await using terminal = inTerminal(program, { cwd: visit.here.path });
+    const { stdout } = terminal;
+    await stdout.until("ferry:/> ");
+    await terminal.type("get big.bin\r");
+    await proxy.stalled;
+    await terminal.type("mkdir dropped\rmkdir drop");
+    await terminal.type(CTRL_C);
+    await stdout.until('Cannot get "big.bin": cancelled');
+    await stdout.until("ferry:/> ");
+    await terminal.type("pwd\r");
+    await stdout.until("\n/\r\n");
+    assertEquals(namesIn(visit), ["big.bin"]);
+    assert(!stdout.text.includes("mkdir"), stdout.text);
+
+    await terminal.type("get big.bin\r");
+    await stdout.until("big.bin");
+    await terminal.type("mkdir made\rpwd\rpw");
+    proxy.release();
+    await stdout.until('Got "big.bin"');
+    await stdout.until("\r\n");
+    for (const shown of ["mkdir made\r", "pwd\r", "\r\n/\r\n", "pw"]) {
+      // Each line after the prompt that it answers.
+      if (shown !== "\r\n/\r\n") await stdout.until("ferry:/> ");
+      await stdout.until(shown);
+    }
+    assertEquals(namesIn(visit), ["big.bin", "made"]);
+    await terminal.type("d\r");
+    await stdout.until("\n/\r\n");
+    await terminal.type("quit\r");
+    assertEquals(await terminal.ended(), 0);
+  },
+);
+
+Deno.test("client.ts does not ask for the port of an address that says it", NO_TERMINAL, async () => {
+  await using visit = await Visit.to({});
+  await using terminal = inTerminal([DENO, "run", ...CLIENT_ACCESS, join(PROJECT, "client.ts")]);
+  await terminal.stdout.until("Host or ticket");
+  await terminal.type("[::1\r");
+  await terminal.stdout.until("is not an address");
+  await terminal.stdout.until("Host or ticket");
+  await terminal.type(`${formatAddress(visit.served.address)}\r`);
+  await terminal.stdout.until("ferry:/> ");
+  assert(!terminal.stdout.text.includes("Port ["), terminal.stdout.text);
+  await terminal.type(CTRL_D);
+  assertEquals(await terminal.ended(), 0);
+});
+
+Deno.test(
+  "client.ts shows a notice above a line that is wider than the terminal, and breaks nothing",
+  NO_TERMINAL,
+  async () => {
+    await using visit = await Visit.to({});
+    const program = [DENO, "run", ...CLIENT_ACCESS, join(PROJECT, "client.ts"), formatAddress(visit.served.address)];
+    await using terminal = inTerminal(program);
+    await terminal.stdout.until("ferry:/> ");
+    const line = `say ${"long ".repeat(60)}`;
+    await terminal.type(line);
+    await terminal.stdout.until(/long $/);
+    await visit.served.server.say("back in five");
+    // Two rows up to the beginning of the prompt, and as many down again, which drawing it anew goes up.
+    await terminal.stdout.until("\x1b[2A\r\x1b[JServer: back in five\r\n\r\n\r\n");
+    await terminal.stdout.until(/ferry:\/> say long /);
+    await terminal.type(CTRL_C);
+    await terminal.stdout.until('Type "quit" to leave.');
+    await terminal.type("quit\r");
+    assertEquals(await terminal.ended(), 0);
+  },
+);
