@@ -50,7 +50,7 @@ async function* wantedEntries(source: Place, { filter, retry, signal }: Deletion
     isEmpty = false;
     yield entry;
   }
-  if (isEmpty) throw new FerryError("NotFound", "the source is empty, or all in it is excluded");
+  if (isEmpty) throw new FerryError("Refused", "the source is empty, or all in it is excluded");
 }
 
 /** What is at the target, and not behind a link there, beside what is in the source. Both are listed to the end. */

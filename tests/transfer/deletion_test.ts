@@ -176,9 +176,9 @@ Deno.test("removeExtra() removes nothing when something in the source cannot be 
   const { message } = await assertFailsWith("NotAFile", () => both.remove({}, undefined, withPipe));
   assertEquals(message, 'Cannot read "from/x0": a pipe');
   const empty = listing(() => []);
-  await assertFailsWith("NotFound", () => both.remove({}, undefined, empty));
-  await assertFailsWith("NotFound", () => both.remove({ filter: without("*") }));
-  await assertFailsWith("NotFound", () => both.remove({ dryRun: true }, undefined, empty));
+  await assertFailsWith("Refused", () => both.remove({}, undefined, empty));
+  await assertFailsWith("Refused", () => both.remove({ filter: without("*") }));
+  await assertFailsWith("Refused", () => both.remove({ dryRun: true }, undefined, empty));
   assertEquals(pathsIn(both.to), before);
   assertEquals((await both.remove({ filter: without("x0") }, undefined, withPipe)).removed.toSorted(), GONE);
 });
@@ -267,9 +267,9 @@ Deno.test("removeExtra() never follows a link that is put in the place of a dire
   assertEquals(pathsIn(both.outside), ["file"]);
 });
 
-Deno.test("removeExtra() removes from 10,000 files, in one directory and in many, what is not in the source", async () => {
-  const wide = Object.fromEntries(Array.from({ length: 5000 }, (_, i) => [`wide/${i}`, ""]));
-  const deep = Object.fromEntries(Array.from({ length: 5000 }, (_, i) => [`deep/${i % 50}/${i % 500}/${i}`, ""]));
+Deno.test("removeExtra() removes from 4,000 files, in one directory and in many, what is not in the source", async () => {
+  const wide = Object.fromEntries(Array.from({ length: 2000 }, (_, i) => [`wide/${i}`, ""]));
+  const deep = Object.fromEntries(Array.from({ length: 2000 }, (_, i) => [`deep/${i % 50}/${i % 500}/${i}`, ""]));
   const keeps = (path: string) => Number(path.split("/").at(-1)) % 7 === 0;
   const all = { ...wide, ...deep };
   const some = Object.fromEntries(Object.entries(all).filter(([path]) => keeps(path)));
