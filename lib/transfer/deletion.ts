@@ -129,7 +129,7 @@ class Deletion {
   #visit({ entry, wanted, isExcluded }: Found): void {
     const above = this.#directories.above(entry.path);
     if (isExcluded) above.value.keeps = true;
-    else if (entry.kind === "directory" && !entry.link) {
+    else if (entry.kind === "directory") {
       const { mtimeMs, mode = entry.mode } = wanted ?? entry;
       const metadata = { mtimeMs, mode };
       this.#directories.enter(entry.path, {

@@ -9,7 +9,7 @@ import { Retry } from "../../lib/transfer/retry.ts";
 import { assertFailsWith } from "../helpers/failures.ts";
 import { FerryError } from "../../lib/core/errors.ts";
 import { NOT_ON_WINDOWS } from "../helpers/places.ts";
-import { replacing } from "../helpers/storage.ts";
+import { at, replacing } from "../helpers/storage.ts";
 import { tempDir } from "../helpers/temp.ts";
 import { makeTree, pathsIn, type Tree } from "../helpers/trees.ts";
 
@@ -93,9 +93,10 @@ Deno.test("removeExtra() with dryRun says the same and removes nothing", async (
   const before = pathsIn(both.to);
   assertEquals((await both.remove({ dryRun: true })).removed.toSorted(), GONE);
   assertEquals(pathsIn(both.to), before);
-  await Deno.remove(both.to, { recursive: true });
-  await Deno.mkdir(both.to);
-  assertEquals((await both.remove({ dryRun: true })).removed, []);
+  const [source, target] = [both.from, both.to].map((root) => ({ storage: DirectoryStorage.open(root), shown: "" }));
+  assert(source && target);
+  const options = { retry: new Retry(), dryRun: true };
+  assertEquals(await removeExtra({ ...source, path: ROOT }, { ...target, path: at("not/there") }, options), 0);
 });
 
 Deno.test("removeExtra() keeps what is excluded, and the directories that it is in", async () => {
@@ -107,7 +108,8 @@ Deno.test("removeExtra() keeps what is excluded, and the directories that it is 
     "d/other.o": "keep",
     "gone/only": "",
   });
-  const { removed } = await both.remove({ filter: without("*.o", "/cache/") });
+  const { removed, failures } = await both.remove({ filter: without("*.o", "/cache/") });
+  assertEquals(failures, []);
   const kept = ["old", "old/x"];
   assertEquals(removed.toSorted(), [...GONE, "gone", "gone/only"].filter((path) => !kept.includes(path)).toSorted());
   const left = pathsIn(both.to).filter((path) => !pathsIn(both.from).includes(path));
@@ -139,6 +141,22 @@ Deno.test({
   },
 });
 
+Deno.test("removeExtra() takes a link for itself, and what is listed below it for nothing of its own", async () => {
+  const below = { "gone/file": "old", "linked/file": "theirs" };
+  await using both = await pair({ ...SOURCE, "linked/other": "mine" }, { ...SOURCE, ...below });
+  const asked: string[] = [];
+  const { failures } = await both.remove({}, (storage) => ({
+    // As if these were links to directories that are listed, too.
+    async *list(path, options) {
+      for await (const entry of storage.list(path, options)) {
+        yield /^(gone|linked)$/.test(entry.path) ? { ...entry, link: true } : entry;
+      }
+    },
+    remove: (path) => Promise.resolve(void asked.push(path)),
+  }));
+  assertEquals([asked, failures], [["gone"], []]);
+});
+
 for (
   const [what, change] of [
     [
@@ -167,6 +185,16 @@ for (
     });
   }
 }
+
+Deno.test("removeExtra() removes nothing when the source's listing is cut behind all that the target has", async () => {
+  await using both = await pair({ ...SOURCE, "zzz": "z" }, { ...SOURCE, "a.extra": "" });
+  const cut = listing(function* (entries) {
+    yield* entries;
+    throw new FerryError("Refused", "permission denied");
+  });
+  await assertFailsWith("Refused", () => both.remove({}, undefined, cut));
+  assertEquals(pathsIn(both.to).includes("a.extra"), true);
+});
 
 Deno.test("removeExtra() removes nothing when something in the source cannot be read, or it is empty", async () => {
   await using both = await pair(SOURCE, EXTRA);
@@ -229,7 +257,18 @@ Deno.test("removeExtra() stops soon when it is cancelled", async () => {
   const onRemoved = () => {
     if (++removed === 10) abort.abort();
   };
-  await assertFailsWith("Cancelled", () => both.remove({ signal: abort.signal, onRemoved }));
+  let listed = 0;
+  await assertFailsWith("Cancelled", () =>
+    both.remove({ signal: abort.signal, onRemoved }, (storage) => ({
+      // One that does not look at the signal.
+      async *list(path, { recursive } = {}) {
+        for await (const entry of storage.list(path, { recursive })) {
+          listed++;
+          yield entry;
+        }
+      },
+    })));
+  assertLess(listed, 3500);
   const left = pathsIn(`${both.to}/many`).length;
   assertGreater(left, 1000);
   assertLess(left, 2000);
