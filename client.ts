@@ -31,7 +31,7 @@ A ticket has the secret and says whom to trust. Without one, any address but thi
 "client.ts SERVER help" lists the commands. With FERRY_DEBUG=1, errors show their cause and stack.
 
 Exit codes: 0 done, 1 failed, 2 usage, 3 cannot connect, 4 refused or unauthorized, 5 not found, 6 corrupt,
-130 interrupted.`;
+130 interrupted, 141 nobody reads the output.`;
 
 async function main(): Promise<number> {
   try {
@@ -55,7 +55,7 @@ async function main(): Promise<number> {
     return await (asks ? withSecretIfWanted(address, run) : run(address));
   } catch (error) {
     const { message, code } = explain(error);
-    messages.line(message);
+    if (message !== "") messages.line(message);
     return code;
   }
 }

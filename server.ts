@@ -1,4 +1,4 @@
-import { jsonLine, logLine } from "./lib/cli/server/event_lines.ts";
+import { jsonLine, logLine, recordOf } from "./lib/cli/server/event_lines.ts";
 import { explain } from "./lib/cli/terminal/explain.ts";
 import { Exit } from "./lib/cli/terminal/exit.ts";
 import { describeLimits } from "./lib/cli/server/limit_options.ts";
@@ -7,14 +7,22 @@ import { Observer } from "./lib/cli/server/observer.ts";
 import { runOperator } from "./lib/cli/server/operator.ts";
 import { UsageError } from "./lib/cli/terminal/usage.ts";
 import { excess, grantingCommand, type Needs, obtain } from "./lib/cli/server/permissions.ts";
-import { giveTickets, privateFiles, protect, requireOutside } from "./lib/cli/server/protection.ts";
+import {
+  giveTickets,
+  privateFiles,
+  protect,
+  type Protection,
+  requireOutside,
+  whereIs,
+} from "./lib/cli/server/protection.ts";
 import { parseServerArguments, type ServerArguments } from "./lib/cli/server/server_arguments.ts";
 import { endBeforeDebugging, onHangup, onStop, surviveFileSizeLimit } from "./lib/cli/terminal/signals.ts";
 import { VERSION } from "./lib/cli/terminal/version.ts";
 import { formatAddress } from "./lib/transport/address.ts";
 import { cannot } from "./lib/core/errors.ts";
 import { printable } from "./lib/core/text.ts";
-import { type FerryServer, serve } from "./lib/server/server.ts";
+import { type FerryServer, serve, SHUTDOWN_GRACE_MS } from "./lib/server/server.ts";
+import { lstatOrNothing } from "./lib/storage/directory/lookup.ts";
 import { DirectoryStorage } from "./lib/storage/directory/directory_storage.ts";
 
 const HELP = `Serves one directory to Ferry clients.
@@ -56,7 +64,7 @@ ${describeLimits()}
 
 SIZE is 1500, 64K, 20M or 3G. RATE is a SIZE per second, at least 1K. TIME is 90s, 15m or 2h.
 
-Type at its terminal: say TEXT, who, quit.`;
+Type at its terminal: say TEXT, who, kick N, quit.`;
 
 /** All output goes through these, so that a reader that stops cannot stop the server. */
 const [stdout, stderr] = [new LineQueue(Deno.stdout), new LineQueue(Deno.stderr)];
@@ -66,7 +74,7 @@ const LAST_LINES_MS = 1_000;
 
 /** Shows a message that is not a server event. */
 function inform(event: string, message: string, { json }: ServerArguments): void {
-  stderr.line(json ? jsonLine({ event, message }, Infinity) : message);
+  stderr.line(json ? jsonLine(recordOf({ event, message }), Infinity) : message);
 }
 
 /** What a server of the directory at `path` needs. The user may have named it by another path. */
@@ -86,42 +94,39 @@ function commandFor(options: ServerArguments, path: string): string {
   return grantingCommand(needsOf(options, path), args);
 }
 
-/** Creates a directory unless something is there; opening it shows whether that is a directory. */
-async function makeDirectory(path: string): Promise<void> {
-  try {
-    await Deno.mkdir(path, { recursive: true });
-  } catch (error) {
-    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
-  }
-}
+/** What is to be served: a directory that was opened, or one that is made when all else was found good. */
+type Root = { readonly path: string; readonly storage: DirectoryStorage | undefined };
 
-/** Gets access to the directory and opens it; prints what to do if that fails. */
-async function openDirectory(options: ServerArguments): Promise<DirectoryStorage | undefined> {
+/** Gets access to the directory, and opens it if it is there; prints what to do if that fails. */
+async function findRoot(options: ServerArguments): Promise<Root | undefined> {
   const { directory, policy } = options;
-  const denied = (path: string) => {
+  const mayUse = async (path: string) => {
+    if (await obtain(needsOf(options, path))) return true;
     stderr.line(
       `Ferry needs access to the directory it serves. This command grants it:\n  ${commandFor(options, path)}`,
     );
-    return undefined;
+    return false;
   };
-  if (!await obtain(needsOf(options, directory))) return denied(directory);
+  if (!await mayUse(directory)) return undefined;
   try {
-    if (!policy.readOnly) await makeDirectory(directory);
     // The directory may be a link; permissions are about real paths.
-    const real = Deno.realPathSync(directory);
-    return await obtain(needsOf(options, real)) ? DirectoryStorage.open(real) : denied(real);
+    const isMissing = !policy.readOnly && lstatOrNothing(directory) === undefined;
+    const path = isMissing ? whereIs(directory) : Deno.realPathSync(directory);
+    if (!await mayUse(path)) return undefined;
+    return { path, storage: isMissing ? undefined : DirectoryStorage.open(path) };
   } catch (error) {
     throw cannot("serve", directory, error);
   }
 }
 
-async function announce({ address }: FerryServer, root: string, options: ServerArguments): Promise<void> {
+async function announce({ address }: FerryServer, { path: root, storage }: Root, options: ServerArguments) {
   const { hostname, port } = address;
+  const created = storage === undefined;
   const { json, policy } = options;
   stdout.line(
     json
-      ? jsonLine({ event: "listening", hostname, port, root }, Infinity)
-      : `Serving ${printable(root)} on ${formatAddress(address)}`,
+      ? jsonLine({ event: "listening", hostname, port, root, created }, Infinity)
+      : `Serving ${printable(root)}${created ? " (created)" : ""} on ${formatAddress(address)}`,
   );
   const say = (message: string) => inform("permissions", message, options);
   const more = await excess();
@@ -133,35 +138,73 @@ async function announce({ address }: FerryServer, root: string, options: ServerA
   if (!Deno.build.standalone) say(`These are enough:\n  ${commandFor(options, root)}`);
 }
 
-async function run(options: ServerArguments): Promise<number> {
-  const storage = await openDirectory(options);
-  if (!storage) return Exit.usage;
+/** Opens the port, makes the directory if it is missing, and serves. */
+function start(options: ServerArguments, { path, storage }: Root, { identity, secrets }: Protection, log: Observer) {
   const { hostname, port, policy, limits, durable } = options;
-  const protection = await protect(options, storage.root);
-  const { identity, secrets: secret } = protection;
+  const { onEvent } = log;
+  const [root, create] = [storage ?? path, !storage];
+  const server = serve({
+    root,
+    create,
+    hostname,
+    port,
+    ...policy,
+    limits,
+    durable,
+    identity,
+    secret: secrets,
+    onEvent,
+  });
+  // Only now is it certain where the directory is.
+  if (create) requireOutside(Deno.realPathSync(path), options);
+  return server;
+}
+
+function count(n: number, noun: string): string {
+  return `${n} ${noun}${n === 1 ? "" : "s"}`;
+}
+
+/** Lets what is under way finish, and says what that is. */
+async function stop(server: FerryServer, options: ServerArguments): Promise<void> {
+  const busy = server.sessions.flatMap(({ busyWith = [] }) => busyWith);
+  const transfers = busy.filter((command) => command === "get" || command === "put").length;
+  const what = transfers > 0 ? count(transfers, "transfer") : count(busy.length, "command");
+  const message = `Waiting for ${what}, at most ${SHUTDOWN_GRACE_MS / 1000} s; Ctrl-C stops the server at once.`;
+  if (busy.length > 0) inform("stopping", message, options);
+  await server.shutdown();
+}
+
+async function run(options: ServerArguments): Promise<number> {
+  const root = await findRoot(options);
+  if (!root) return Exit.usage;
+  const protection = await protect(options, root.path);
   stderr.format = (message) => logLine({ event: "warning", message }, options.json);
   using observer = new Observer(options, stderr);
-  requireOutside(storage.root, options);
-  const { onEvent } = observer;
-  const server = serve({ root: storage, hostname, port, ...policy, limits, durable, identity, secret, onEvent });
+  requireOutside(root.path, options);
+  const server = start(options, root, protection, observer);
   surviveFileSizeLimit();
   const stopped = Promise.withResolvers<void>();
-  onStop(stopped.resolve);
+  const quit = onStop(stopped.resolve);
   endBeforeDebugging(stderr);
-  if (options.audit !== undefined) onHangup(() => observer.reopen(), stopped.resolve);
-  await announce(server, storage.root, options);
+  const hasTerminal = Deno.stdin.isTerminal();
+  if (hasTerminal || options.audit !== undefined) onHangup(() => observer.reopen(), stopped.resolve);
+  await announce(server, root, options);
   const say = (message: string) => inform("tickets", message, options);
   await giveTickets(protection, server.address.port, options, (line) => stdout.line(line), say);
-  if (Deno.stdin.isTerminal()) void runOperator(server, (line) => stderr.line(line), stopped.resolve);
+  if (hasTerminal) void runOperator(server, (line) => stderr.line(line), quit);
   await stopped.promise;
-  await server.shutdown();
+  await stop(server, options);
   return Exit.done;
 }
 
 async function main(): Promise<number> {
   try {
     const options = parseServerArguments(Deno.args);
-    if (typeof options === "object") return await run(options);
+    if (typeof options === "object") {
+      const code = await run(options);
+      if (code === Exit.done && !options.quiet) inform("stopped", "Stopped.", options);
+      return code;
+    }
     console.log(options === "help" ? HELP : VERSION);
     return Exit.done;
   } catch (error) {

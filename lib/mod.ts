@@ -57,7 +57,7 @@ export type {
 export type { BlockSums } from "./core/block_sums.ts";
 export { ERROR_CODES, type ErrorCode, FerryError } from "./core/errors.ts";
 export { compareUtf8, listingKey } from "./core/listing_order.ts";
-export type { Digest, Entry, FileMetadata, Receipt } from "./core/metadata.ts";
+export type { Digest, Entry, FileMetadata, Receipt, Space } from "./core/metadata.ts";
 export { parseRemotePath, type RemotePath, ROOT } from "./core/remote_path.ts";
 export type { Notice, Welcome } from "./protocol/codec.ts";
 export { type Right, RIGHTS } from "./protocol/commands.ts";

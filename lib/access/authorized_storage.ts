@@ -43,8 +43,11 @@ export interface Authority {
 export class AuthorizedStorage implements Storage {
   readonly #place: Storage;
   readonly #authority: Authority;
+  /** What was begun last. */
+  #latest: Operation | undefined;
   readonly offer?: NonNullable<Storage["offer"]>;
   readonly setMetadata?: NonNullable<Storage["setMetadata"]>;
+  readonly space?: NonNullable<Storage["space"]>;
 
   constructor(place: Storage, authority: Authority) {
     this.#place = place;
@@ -59,6 +62,19 @@ export class AuthorizedStorage implements Storage {
       this.setMetadata = (path, change, options) =>
         this.#run("set", { path, ...change, signal: options?.signal }, () => setMetadata(path, change, options));
     }
+    const space = place.space?.bind(place);
+    if (space) {
+      this.space = (options) =>
+        this.#run("df", { signal: options?.signal }, async () => {
+          const { free, total } = await space(options);
+          return { free: Math.max(0, free - authority.limits.keepFreeBytes), total };
+        });
+    }
+  }
+
+  /** The operation under way; of several the one that was begun last. */
+  get current(): Operation | undefined {
+    return this.#latest?.subject && this.#latest;
   }
 
   readonly stat: Storage["stat"] = (path, options) =>
@@ -104,7 +120,9 @@ export class AuthorizedStorage implements Storage {
   /** The operation ends when the reader is closed. */
   read(path: RemotePath, options: ReadOptions = {}): Promise<AuthorizedReader> {
     return this.#open("get", { path, signal: options.signal }, async (operation) => {
-      return new AuthorizedReader(await this.#place.read(path, options), operation);
+      const reader = await this.#place.read(path, options);
+      operation.total = reader.length;
+      return new AuthorizedReader(reader, operation);
     });
   }
 
@@ -114,8 +132,9 @@ export class AuthorizedStorage implements Storage {
    */
   upload(path: RemotePath, options: UploadOptions = {}, share?: string): Promise<AuthorizedUpload> {
     const { limits, owner, shared } = this.#authority;
-    const { offset = 0, inParts, signal } = options;
+    const { offset = 0, size, inParts, signal } = options;
     return this.#open("put", { path, signal }, async (operation) => {
+      if (size !== undefined && !inParts) operation.total = Math.max(0, size - offset);
       const upload = await this.#place.upload(path, this.#ruled(options, operation));
       const authorized = new AuthorizedUpload(upload, operation, offset, limits.fileBytes);
       if (inParts && upload.openPart) authorized.openPart = (at) => this.#openPart(upload, at, { signal });
@@ -147,7 +166,7 @@ export class AuthorizedStorage implements Storage {
   #begin(command: CommandName, { path, to, mtimeMs, mode, signal }: Subject): Operation {
     // The root has no path in a request.
     const subject = { path: path || undefined, to, mtimeMs, mode, signal };
-    return new Operation(command, subject, this.#authority.onOperation);
+    return this.#latest = new Operation(command, subject, this.#authority.onOperation);
   }
 
   /** Begins an operation that goes on when `act` is done, unless that fails. */

@@ -19,8 +19,8 @@ export interface SessionEvent {
   readonly peer: string;
 }
 
-/** Something that the operator may have to see to, in words; `peer` is whose doing it is, where a peer has caused it. */
-export type WarningEvent = { readonly event: "warning"; readonly peer?: string; readonly message: string };
+/** Something that the operator may have to see to, in words; where a peer has caused it, with its connection. */
+export type WarningEvent = Partial<SessionEvent> & { readonly event: "warning"; readonly message: string };
 
 /** A command was answered, for a client that may do here what its role allows. */
 export type CommandEvent = SessionEvent & OperationRecord & { readonly event: "command"; readonly role: Role };

@@ -44,6 +44,8 @@ export function msSince(began: number): number {
 export class Operation {
   /** Bytes of file content that it has moved so far. */
   bytes = 0;
+  /** Bytes that it is to move in all, where that is known. */
+  total: number | undefined;
   /** Whether it would replace a file, and has no right to. */
   mayNotReplace = false;
   readonly #command: CommandName | "request";
@@ -66,6 +68,11 @@ export class Operation {
     this.#subject = subject;
     this.#onEnd = onEnd;
     this.#began = began;
+  }
+
+  /** What it is about; undefined when it has ended. */
+  get subject(): Subject | undefined {
+    return this.#onEnd && this.#subject;
   }
 
   /** Ends it, well or with what was thrown. Only the first call counts. */

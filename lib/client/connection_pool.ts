@@ -21,6 +21,12 @@ const IDLE_LOOKS = 30;
 /** After how many looks a server that has refused a further connection is asked for one again. */
 const REFUSED_LOOKS = 10;
 
+/**
+ * For how long a pool asks for nothing after the operator has ended one of its sessions, in ms: all who are at work have
+ * heard of it by then, and what is asked later is somebody's new wish.
+ */
+const KICKED_MS = 1_000;
+
 /** The most connections that are opened because the others are stalled. */
 const MAX_FURTHER = 16;
 
@@ -70,6 +76,8 @@ export class ConnectionPool implements AsyncDisposable {
   /** Aborted when the pool ends. */
   readonly #ending = new AbortController();
   #failure: FerryError | undefined;
+  /** The operator has ended a session, and until when nothing is asked. */
+  #kicked: { readonly reason: FerryError; readonly until: number } | undefined;
   #welcome = NOTHING;
 
   /**
@@ -107,7 +115,7 @@ export class ConnectionPool implements AsyncDisposable {
    * @ignore
    */
   async connect(signal?: AbortSignal): Promise<Pipeline> {
-    if (this.#failure) throw this.#failure;
+    if (this.#refusal) throw this.#refusal;
     const [opening = undefined] = this.#opening;
     return this.#first ?? await unlessAborted(opening ?? this.#connect(), signal);
   }
@@ -132,7 +140,8 @@ export class ConnectionPool implements AsyncDisposable {
   submit(request: PendingRequest): void {
     request.onSettled = this.#onSettled;
     this.#open++;
-    if (this.#failure) return request.fail(this.#failure);
+    const refusal = this.#refusal;
+    if (refusal) return request.fail(refusal);
     this.#aborts.add(request.options.signal, request);
     if (request.settled) return;
     request.order = ++this.#count;
@@ -190,8 +199,13 @@ export class ConnectionPool implements AsyncDisposable {
     this.#failure = error;
     this.#ending.abort();
     clearTimeout(this.#timer);
-    this.#failAll(this.#waiting.splice(0), error);
-    for (const pipeline of [...this.#pipelines]) pipeline.fail(error);
+    this.#endAll(error);
+  }
+
+  /** Why nothing is asked now, if so. */
+  get #refusal(): FerryError | undefined {
+    const { reason, until = 0 } = this.#kicked ?? {};
+    return this.#failure ?? (reason && performance.now() < until ? reason : undefined);
   }
 
   #settled(request: PendingRequest): void {
@@ -262,9 +276,10 @@ export class ConnectionPool implements AsyncDisposable {
   #connect(): Promise<Pipeline> {
     const opening: Promise<Pipeline> = openConnection(this.#options, this.#ending.signal).then((opened) => {
       this.#opening.delete(opening);
-      if (!this.#failure) return this.#enter(opened);
+      const refusal = this.#refusal;
+      if (!refusal) return this.#enter(opened);
       opened.connection.close();
-      throw this.#failure;
+      throw refusal;
     }, (error) => {
       this.#opening.delete(opening);
       throw error;
@@ -296,7 +311,17 @@ export class ConnectionPool implements AsyncDisposable {
       this.#first = undefined;
       if (!isOurs && !this.#ending.signal.aborted) this.#options.onLost?.(reason);
     }
+    if (reason.code === "Kicked") {
+      this.#kicked = { reason, until: performance.now() + KICKED_MS };
+      this.#endAll(reason);
+    }
     this.#placeWaiting();
+  }
+
+  /** Ends all that is under way, over all connections. */
+  #endAll(reason: FerryError): void {
+    this.#failAll(this.#waiting.splice(0), reason);
+    for (const pipeline of [...this.#pipelines]) pipeline.fail(reason);
   }
 
   #failAll(requests: readonly PendingRequest[], error: FerryError): void {

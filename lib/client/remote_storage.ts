@@ -1,5 +1,5 @@
 import { FerryError } from "../core/errors.ts";
-import type { Digest, Entry, FileMetadata } from "../core/metadata.ts";
+import type { Digest, Entry, FileMetadata, Space } from "../core/metadata.ts";
 import { type RemotePath, ROOT } from "../core/remote_path.ts";
 import { throwIfAborted } from "../core/unless_aborted.ts";
 import { decodeBlocks } from "../protocol/block_fields.ts";
@@ -114,6 +114,10 @@ export class RemoteStorage implements Storage {
   async digest(path: RemotePath, { signal }: OperationOptions = {}): Promise<Digest> {
     fileOnly(path);
     return await this.#pool.ask({ command: "sum", path }, signal);
+  }
+
+  async space({ signal }: OperationOptions = {}): Promise<Space> {
+    return await this.#pool.ask({ command: "df" }, signal);
   }
 
   async offer(path: RemotePath, { size, overwrite, signal }: OfferOptions = {}): Promise<Kept> {

@@ -20,6 +20,7 @@ export const ERROR_CODES = [
   "Cancelled",
   "Timeout",
   "ShuttingDown",
+  "Kicked",
   "Unsupported",
   "Internal",
   "Unreachable",

@@ -18,9 +18,9 @@ export interface Entry extends Omit<FileMetadata, "kind" | "version"> {
   readonly path: string;
   /** `other` for what is there and is not served: a pipe, a socket, a link that leads nowhere or out of the place. */
   readonly kind: "file" | "directory" | "other";
-  /** Why something of kind `other` is not served, in words. */
+  /** Why something of kind `other` is not served, or something in a directory is missing, in words. */
   readonly reason?: string | undefined;
-  /** What is in this directory belongs to the listing and is missing, because the place may not list it. */
+  /** Something in this directory belongs to the listing and is missing; `reason` says why. */
   readonly unreadable?: boolean | undefined;
   /** Whether it is a symbolic link itself, whatever it leads to. */
   readonly link?: boolean | undefined;
@@ -30,6 +30,13 @@ export interface Entry extends Omit<FileMetadata, "kind" | "version"> {
 export interface Digest extends Pick<FileMetadata, "size" | "version"> {
   /** In lower-case hex. */
   readonly sha256: string;
+}
+
+/** The space of a place, in bytes. */
+export interface Space {
+  /** What can still be stored. */
+  readonly free: number;
+  readonly total: number;
 }
 
 /** What a place says of a file that it has stored. */

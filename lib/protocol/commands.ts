@@ -1,5 +1,5 @@
 import { BLOCK_FIELDS } from "./block_fields.ts";
-import type { FileMetadata, Receipt } from "../core/metadata.ts";
+import type { FileMetadata, Receipt, Space } from "../core/metadata.ts";
 import { count, type Fields, type FieldsOf, flag, object, oneOf, optional, permissions, text, time } from "./checks.ts";
 
 const METADATA = {
@@ -11,6 +11,8 @@ const METADATA = {
 } satisfies FieldsOf<FileMetadata>;
 
 const RECEIPT = { path: text, size: count, mtimeMs: time, version: text, durable: flag } satisfies FieldsOf<Receipt>;
+
+const SPACE = { free: count, total: count } satisfies FieldsOf<Space>;
 
 /**
  * What a session can be allowed to do: list and read, add files and directories, replace files, remove and rename.
@@ -138,6 +140,13 @@ export const COMMANDS = {
     needs: "remove",
     changes: true,
     summary: "remove a file or an empty directory",
+  }),
+  df: command({
+    fields: {},
+    ok: SPACE,
+    needs: "read",
+    summary: "show how much space is left on the server",
+    verb: "tell the free space",
   }),
   say: command({
     fields: { text },

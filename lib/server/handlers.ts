@@ -30,8 +30,8 @@ type Handler<N extends CommandName> = (
   request: RequestOf<N>,
 ) => Promise<keyof OkOf<N> extends never ? void : OkOf<N>>;
 
-/** The most that an entry takes in a JSON array, besides its path. */
-const ENTRY_OVERHEAD_BYTES = 192;
+/** The most that an entry takes in a JSON array, besides its texts. */
+const ENTRY_OVERHEAD_BYTES = 160;
 
 /** The first entries of a listing are sent once there are this many bytes, since somebody may wait at a prompt. */
 const FIRST_BATCH_BYTES = 8 * 1024;
@@ -64,7 +64,8 @@ const HANDLERS: { [N in CommandName]: Handler<N> } = {
     let batchBytes = 0;
     for await (const entry of storage.list(parseOptional(path), { recursive, signal })) {
       signal.throwIfAborted();
-      const bytes = entry.path.length * JSON_BYTES_PER_UNIT + ENTRY_OVERHEAD_BYTES;
+      const textLength = entry.path.length + (entry.reason?.length ?? 0);
+      const bytes = textLength * JSON_BYTES_PER_UNIT + ENTRY_OVERHEAD_BYTES;
       const isFirst = entries === batch.length;
       if (batchBytes + bytes > (isFirst ? FIRST_BATCH_BYTES : MAX_CONTROL_BYTES)) {
         await connection.send(FrameKind.entries, batch);
@@ -158,6 +159,11 @@ const HANDLERS: { [N in CommandName]: Handler<N> } = {
   rename: ({ storage, signal }, { path, to }) => storage.rename(parseRemotePath(path), parseRemotePath(to), { signal }),
 
   remove: ({ storage, signal }, { path, recursive }) => storage.remove(parseRemotePath(path), { recursive, signal }),
+
+  df({ storage, signal }) {
+    if (!storage.space) throw new FerryError("Unsupported", "nobody knows how much space there is here");
+    return storage.space({ signal });
+  },
 
   async say({ say }, { text }) {
     if (text.length > MAX_SAY_LENGTH) {

@@ -49,6 +49,11 @@ export class Responder {
     return this.#busyWith;
   }
 
+  /** What is being done for that command, if it has come to it. */
+  get operation(): Operation | undefined {
+    return this.#storage.current;
+  }
+
   /**
    * Answers until the client has ended the session, `shutdown` was called or the queue is closed.
    *

@@ -20,8 +20,10 @@ import { type WaitingLogin, WaitingLogins } from "./waiting_logins.ts";
 
 /** How to serve. */
 export interface ServeOptions extends Policy {
-  /** The directory to serve, which must exist, or another storage. */
+  /** The directory to serve, or another storage. */
   readonly root: string | Storage;
+  /** Whether to make the directory when it is missing, once all else was found good. */
+  readonly create?: boolean | undefined;
   /** The address to listen on; `127.0.0.1` when absent. */
   readonly hostname?: string | undefined;
   /** The port to listen on; 7878 when absent, any free one for 0. */
@@ -133,6 +135,20 @@ export class FerryServer implements AsyncDisposable {
   }
 
   /**
+   * Ends a session because the operator wants it to; its client is told so, and does not go on by itself.
+   *
+   * @param session Its number.
+   * @param why What the person at the other end is told besides.
+   * @returns Whether there was one.
+   */
+  kick(session: number, why?: string): boolean {
+    const found = this.sessions.find(({ id }) => id === session);
+    const message = "the server's operator has ended the session";
+    found?.refuse(new FerryError("Kicked", why ? `${message}: ${why}` : message));
+    return found !== undefined;
+  }
+
+  /**
    * Stops accepting, tells the clients, lets commands that are under way finish, and ends all sessions.
    *
    * @param graceMs How long they may take, in ms, before their connections are closed.
@@ -175,34 +191,41 @@ export class FerryServer implements AsyncDisposable {
     } catch {
       // The peer is gone already; the session will find out.
     }
+    const id = ++this.#lastId;
     const ending = new AbortController();
     const login = { network: networkOf(conn.remoteAddr.hostname), end: (reason: FerryError) => ending.abort(reason) };
     this.#waitingLogins.add(login);
-    if (this.#secure) this.#handshakes.set(ending, this.#encrypt(conn, this.#secure, login, ending));
-    else this.#begin(conn, login);
+    if (this.#secure) this.#handshakes.set(ending, this.#encrypt(id, conn, this.#secure, login, ending));
+    else this.#begin(id, conn, login);
   }
 
-  async #encrypt(conn: Deno.TcpConn, secure: Secure, login: WaitingLogin, ending: AbortController): Promise<void> {
+  async #encrypt(
+    id: number,
+    conn: Deno.TcpConn,
+    secure: Secure,
+    login: WaitingLogin,
+    ending: AbortController,
+  ): Promise<void> {
     const { helloMs } = this.#options.limits;
     const late = new FerryError("Timeout", `not within ${helloMs / 1000} s`);
     const deadline = setTimeout(() => ending.abort(late), helloMs);
     try {
-      this.#begin(await secure(conn, ending.signal), login);
+      this.#begin(id, await secure(conn, ending.signal), login);
     } catch (error) {
       this.#waitingLogins.delete(login);
       const peer = formatAddress(conn.remoteAddr);
       const message = `${peer} did not complete the encryption: ${toFerryError(error).message}`;
-      this.#options.onEvent({ event: "warning", peer, message });
+      this.#options.onEvent({ event: "warning", session: id, peer, message });
     } finally {
       clearTimeout(deadline);
       this.#handshakes.delete(ending);
     }
   }
 
-  #begin(conn: ByteConn, login: WaitingLogin): void {
+  #begin(id: number, conn: ByteConn, login: WaitingLogin): void {
     const own = rateLimit(this.#options.limits.connectionBytesPerSecond);
     const rates = [this.#rate, own].filter((limit) => limit !== undefined);
-    const session = new Session(++this.#lastId, new Connection(conn, rates), this.#options);
+    const session = new Session(id, new Connection(conn, rates), this.#options);
     login.end = (reason) => session.refuse(reason, EVICTION_LINGER_MS);
     const onGreeted = () => this.#waitingLogins.delete(login);
     const running = session.run(onGreeted).finally(() => {
@@ -232,6 +255,12 @@ function secretsOf(given: ServeOptions["secret"]): { role: Role; secret: Secret 
   return ROLES.flatMap((role) => secrets[role] ? [{ role, secret: secrets[role] }] : []);
 }
 
+function openRoot({ root, create }: ServeOptions): Storage {
+  if (typeof root !== "string") return root;
+  if (create) Deno.mkdirSync(root, { recursive: true });
+  return DirectoryStorage.open(root);
+}
+
 /**
  * Serves a directory until `shutdown` is called.
  *
@@ -249,8 +278,13 @@ function secretsOf(given: ServeOptions["secret"]): { role: Role; secret: Secret 
  * ```
  */
 export function serve(options: ServeOptions): FerryServer {
-  const { root, hostname = "127.0.0.1", port = DEFAULT_PORT } = options;
-  const storage = typeof root === "string" ? DirectoryStorage.open(root) : root;
+  const { hostname = "127.0.0.1", port = DEFAULT_PORT } = options;
   const secure = options.identity && secureServer(options.identity);
-  return new FerryServer(listen(hostname, port), storage, options, secure);
+  const listener = listen(hostname, port);
+  try {
+    return new FerryServer(listener, openRoot(options), options, secure);
+  } catch (error) {
+    listener.close();
+    throw error;
+  }
 }

@@ -2,7 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Authority } from "../access/authorized_storage.ts";
 import type { ServerEvent, SessionEvent } from "../access/events.ts";
 import { type Limits, LINGER_MS, REFUSAL_DELAY_MS } from "../access/limits.ts";
-import { msSince } from "../access/operation.ts";
+import { msSince, type Operation } from "../access/operation.ts";
 import { type Policy, rightsOf, type Role } from "../access/policy.ts";
 import { type Authenticated, greetClient, type ServerCredentials } from "../auth/handshake.ts";
 import { FerryError, toFerryError } from "../core/errors.ts";
@@ -48,6 +48,9 @@ export class Session {
   /** Present as soon as the client is let in. */
   #responder: Responder | undefined;
   #leave = () => {};
+  #rate = 0;
+  /** How many bytes had moved, and when, when the rate was last measured. */
+  #measured = { bytes: 0, at: this.#began };
   /** Lines for the person at the other end that wait until they can be sent. */
   #notices = 0;
   #reason: string | undefined;
@@ -67,6 +70,16 @@ export class Session {
   /** The command that is being answered, if any. */
   get busyWith(): string | undefined {
     return this.#responder?.busyWith;
+  }
+
+  /** What is being done for that command, if it has come to it. */
+  get operation(): Operation | undefined {
+    return this.#responder?.operation;
+  }
+
+  /** Bytes that moved in the last second or so, in both directions, per second. */
+  get bytesPerSecond(): number {
+    return this.#rate;
   }
 
   /** What the client may do here; undefined before it has shown who it is. */
@@ -159,7 +172,9 @@ export class Session {
 
   /** Ends the session when the client takes too long, and shows it that a long answer is on its way. */
   checkDeadlines(now: number): void {
-    const { progressAt, workedAt } = this.#connection;
+    const { progressAt, workedAt, bytes } = this.#connection;
+    this.#rate = Math.max(0, (bytes - this.#measured.bytes) / (now - this.#measured.at) * 1000);
+    this.#measured = { bytes, at: now };
     const midway = this.#isMidway;
     const greeted = this.#responder !== undefined;
     const activity = { began: this.#began, greeted, midway, idle: this.#requests.isIdle, progressAt, workedAt };

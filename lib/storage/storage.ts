@@ -1,7 +1,7 @@
 import type { BlockSums } from "../core/block_sums.ts";
 import type { FerryError } from "../core/errors.ts";
 import type { Fill } from "../core/fill.ts";
-import type { Digest, Entry, FileMetadata, Receipt } from "../core/metadata.ts";
+import type { Digest, Entry, FileMetadata, Receipt, Space } from "../core/metadata.ts";
 import type { RemotePath } from "../core/remote_path.ts";
 
 export type { Fill };
@@ -216,6 +216,8 @@ export interface Storage {
   offer?(path: RemotePath, options?: OfferOptions): Promise<Kept>;
   /** Sets time and permission bits of a file or directory. Absent where they cannot be set later. */
   setMetadata?(path: RemotePath, change: MetadataChange, options?: OperationOptions): Promise<void>;
+  /** How much can be stored. Absent where nobody can say. */
+  space?(options?: OperationOptions): Promise<Space>;
   /** Removes what uploads and removals have left that were given up long ago, or that have a time far ahead. */
   sweep?(path: RemotePath, options?: RecursiveOptions): Promise<void>;
 }

@@ -1,14 +1,14 @@
 import { cannot, FerryError } from "../core/errors.ts";
 import { compareUtf8, listingKey } from "../core/listing_order.ts";
 import type { Entry } from "../core/metadata.ts";
+import { isIn } from "../core/remote_path.ts";
 import { quote } from "../core/text.ts";
 import type { RecursiveOptions } from "../storage/storage.ts";
 import type { Place } from "./place.ts";
 import type { Retry } from "./retry.ts";
 
-/** The failure to list what is in a directory that was listed as `unreadable`. */
-export function unreadable(path: string): FerryError {
-  const reason = "permission denied, or something in it has too long a path";
+/** The failure to list what is in a directory that was listed as `unreadable`, with the reason that was given there. */
+export function unreadable(path: string, reason = "something in it may not be listed"): FerryError {
   return cannot("list", path, new FerryError("Refused", reason));
 }
 
@@ -42,5 +42,15 @@ export async function* listAgain(
     } catch (error) {
       await attempts.recover(error, signal);
     }
+  }
+}
+
+/** The entries of a listing that are not behind a link to a directory: what is there belongs elsewhere, too. */
+export async function* notBehindLinks(entries: AsyncIterable<Entry>): AsyncGenerator<Entry> {
+  let link: string | undefined;
+  for await (const entry of entries) {
+    if (link !== undefined && isIn(entry.path, link)) continue;
+    link = entry.link ? entry.path : undefined;
+    yield entry;
   }
 }

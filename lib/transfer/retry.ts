@@ -28,6 +28,11 @@ export function isLoss(code: ErrorCode): boolean {
   return LOSSES.has(code);
 }
 
+/** Whether an operation failed for a reason for which all others of a transfer would fail, too. */
+export function endsTransfer(code: ErrorCode): boolean {
+  return isLoss(code) || code === "Kicked";
+}
+
 /** How to repeat. */
 export interface RetryOptions {
   /** How long to go on trying without any progress after a connection was lost, in ms; not at all when 0. */

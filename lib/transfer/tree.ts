@@ -140,7 +140,7 @@ class TreeCopy {
   }
 
   #unreadable(entry: Entry): FerryError {
-    return unreadable(joinPaths(this.#source.shown, entry.path));
+    return unreadable(joinPaths(this.#source.shown, entry.path), entry.reason);
   }
 
   /** A directory, or what cannot be copied. */

@@ -1,7 +1,7 @@
 import { Condition } from "../core/condition.ts";
 import { type FerryError, toFerryError } from "../core/errors.ts";
 import { eitherSignal, throwIfAborted } from "../core/unless_aborted.ts";
-import { isLoss } from "./retry.ts";
+import { endsTransfer } from "./retry.ts";
 
 /** How work on many entries goes on. */
 export interface UnderWayOptions {
@@ -49,7 +49,7 @@ export class UnderWay {
   fail(path: string, error: FerryError): void {
     if (this.signal.aborted) return;
     // The others would all fail as this one did.
-    if (isLoss(error.code)) this.#stop.abort(error);
+    if (endsTransfer(error.code)) this.#stop.abort(error);
     else this.#options.onFailure(path, error);
   }
 
@@ -62,7 +62,7 @@ export class UnderWay {
     try {
       await begin();
     } catch (error) {
-      if (isLoss(toFerryError(error).code)) this.#stop.abort(error);
+      if (endsTransfer(toFerryError(error).code)) this.#stop.abort(error);
       throw error;
     } finally {
       while (this.#count > 0) await this.#finished.next;

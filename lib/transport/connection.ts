@@ -60,6 +60,7 @@ export class Connection {
   #reserved: Promise<void> | undefined;
   #failure: FerryError | undefined;
   #reading = false;
+  #bytes = 0;
   #progressAt = performance.now();
   #workedAt = this.#progressAt;
   readonly #readSlice = new TimeSlice();
@@ -85,6 +86,11 @@ export class Connection {
   /** The same, without frames that only show that the other end is alive. */
   get workedAt(): number {
     return this.#workedAt;
+  }
+
+  /** How many bytes have moved, both directions together. */
+  get bytes(): number {
+    return this.#bytes;
   }
 
   /** Whether something is half done: a frame that arrived in part, or a write that the peer does not take. */
@@ -206,6 +212,7 @@ export class Connection {
   /** Notes that bytes moved, and waits until more may. */
   #moved(bytes: number): Promise<void> | void {
     this.#progressAt = performance.now();
+    this.#bytes += bytes;
     if (!this.#throttle) return;
     const wait = this.#throttle.count(bytes);
     this.#progressAt += wait;

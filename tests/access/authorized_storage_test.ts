@@ -55,6 +55,7 @@ const DOINGS: Record<string, Doing> = {
     record: "set a 0",
     run: async (storage) => await storage.setMetadata?.(at("a"), { mtimeMs: 0 }),
   },
+  space: { need: "read", record: "df - 0", run: async (storage) => await storage.space?.() },
   mkdir: { need: "add", record: "mkdir d 0", run: (storage) => storage.mkdir(at("d")) },
   rename: { need: "remove", record: "rename d e 0", run: (storage) => storage.rename(at("d"), at("e")) },
   remove: { need: "remove", record: "remove e 0", run: (storage) => storage.remove(at("e")) },
@@ -73,7 +74,9 @@ async function places() {
 /** A place that is not to be asked for anything. */
 const UNTOUCHABLE: Storage = new Proxy(new MemoryStorage(), {
   get(target, key) {
-    if (typeof Reflect.get(target, key) !== "function" && key !== "offer" && key !== "setMetadata") return undefined;
+    if (typeof Reflect.get(target, key) !== "function" && !["offer", "setMetadata", "space"].includes(String(key))) {
+      return undefined;
+    }
     return () => {
       throw new Error(`${String(key)} reached the place`);
     };
@@ -84,7 +87,10 @@ Deno.test("AuthorizedStorage has a right for each operation", () => {
   const { storage } = enter(UNTOUCHABLE);
   const operations = [...Object.getOwnPropertyNames(AuthorizedStorage.prototype), ...Object.keys(storage)];
   const tested = new Set(Object.keys(DOINGS));
-  assertEquals(operations.filter((name) => !["constructor", "require"].includes(name) && !tested.has(name)), []);
+  assertEquals(
+    operations.filter((name) => !["constructor", "require", "current"].includes(name) && !tested.has(name)),
+    [],
+  );
 });
 
 Deno.test("AuthorizedStorage does what the session has a right to, and asks the place for nothing else", async (t) => {
@@ -131,6 +137,16 @@ Deno.test("AuthorizedStorage records what is set, and that of nothing else", asy
     [undefined, 0o700],
     [undefined, undefined],
   ]);
+});
+
+Deno.test("AuthorizedStorage tells as free what uploads may use", async () => {
+  const place = Object.assign(new MemoryStorage(), { space: () => Promise.resolve({ free: 100, total: 500 }) });
+  const freeWith = async (keepFreeBytes: number) => {
+    const space = await enter(place, { limits: { ...DEFAULT_LIMITS, keepFreeBytes } }).storage.space?.();
+    assertEquals(space?.total, 500);
+    return space?.free;
+  };
+  assertEquals([await freeWith(0), await freeWith(30), await freeWith(101)], [100, 70, 0]);
 });
 
 Deno.test("AuthorizedStorage says what a session may not replace, and replaces it with the right", async () => {

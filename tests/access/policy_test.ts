@@ -23,6 +23,7 @@ const NEEDS: Record<CommandName, Right | undefined> = {
   set: "overwrite",
   rename: "remove",
   remove: "remove",
+  df: "read",
   say: undefined,
   close: undefined,
 };
@@ -102,6 +103,7 @@ async function attempt(peer: RawPeer, command: CommandName): Promise<Answer> {
     set: { path: "a.txt", mtimeMs: 0 },
     rename: { path: "old.txt", to: "renamed.txt" },
     remove: { path: "useless.txt" },
+    df: {},
     say: { text: "hi" },
     close: {},
   };

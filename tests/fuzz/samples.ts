@@ -85,6 +85,7 @@ export const REQUEST_SAMPLES: {
     path: random.pick(paths),
     ...maybe(random, "recursive", random.below(2) === 0),
   }),
+  df: () => ({ command: "df" }),
   say: (random) => ({ command: "say", text: random.pick(["thank you", "\u001b[2J", "天线", "x".repeat(5000)]) }),
   close: () => ({ command: "close" }),
 };
@@ -108,6 +109,7 @@ export const OK_SAMPLES: { readonly [N in CommandName]: OkOf<N> } = {
   set: {},
   rename: {},
   remove: {},
+  df: { free: 1, total: 2 },
   say: {},
   close: {},
 };
@@ -127,6 +129,6 @@ export const MESSAGE_SAMPLES: Messages = {
   entries: [
     { path: "a", kind: "file", size: 1, mtimeMs: 2, mode: 0o600 },
     { path: "b", kind: "other", size: 0, mtimeMs: 2, reason: "a pipe" },
-    { path: "d", kind: "directory", size: 0, mtimeMs: 3, unreadable: true },
+    { path: "d", kind: "directory", size: 0, mtimeMs: 3, unreadable: true, link: true },
   ],
 };

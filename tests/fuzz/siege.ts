@@ -15,7 +15,7 @@ export const STILL_CONTENT = new TextEncoder().encode("nobody touches this");
 
 /** How long another client may wait for an answer while all of this goes on, and how long a case may take, in ms. */
 const ANSWER_MS = 15_000;
-const CASE_MS = 60_000;
+const CASE_MS = 180_000;
 
 /** How often another client asks for something, in ms. */
 const PAUSE_MS = 20;

@@ -45,6 +45,8 @@ export class SwapScene implements AsyncDisposable {
       for (const name of ["p/d/f", "p/d/g"]) Deno.utimeSync(dir.join(root, name), longAgo, longAgo);
     }
     Deno.writeTextFileSync(dir.join("outside/p/d/only-outside"), SECRET);
+    // A link that stays inside unless something on its way is exchanged.
+    Deno.symlinkSync("p/d", dir.join("root/l"));
     return new SwapScene(dir, place);
   }
 

@@ -63,8 +63,8 @@ Deno.test(
     }
     const lines = linesOf(audit).filter(({ command }) => command !== "close" && command !== "stat");
     const metadata = lines.map((
-      { role, command, path, to, bytes, outcome },
-    ) => [role, command, path, to, bytes, outcome]);
+      { role, command, event, path, to, bytes, outcome },
+    ) => [role, command ?? event, path, to, bytes, outcome]);
     assertEquals(metadata, [
       ["full", "put", evil, undefined, 3, "ok"],
       ["full", "rename", evil, "b", 0, "ok"],
@@ -74,9 +74,10 @@ Deno.test(
       ["upload", "put", "b", undefined, 0, "AlreadyExists"],
       [undefined, "login", undefined, undefined, undefined, "Unauthorized"],
     ]);
-    for (const { time, address, durationMs } of lines) {
+    for (const { time, session, peer, durationMs } of lines) {
       assertMatch(String(time), /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
-      assertMatch(String(address), /^127\.0\.0\.1:\d+$/);
+      assertMatch(String(peer), /^127\.0\.0\.1:\d+$/);
+      assert(Number.isInteger(session));
       assert(typeof durationMs === "number" && durationMs >= 0);
     }
     const text = Deno.readTextFileSync(audit);

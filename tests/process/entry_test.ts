@@ -60,6 +60,7 @@ Deno.test("server.ts says on stdout where it serves and keeps its log on stderr"
   assertEquals(server.stdout.text, `Serving ${dir.served} on 127.0.0.1:${port}\n`);
   const [first, ...log] = server.stderr.text.trimEnd().split("\n");
   assertEquals(first, `Ferry may read and write ${dir.served}, and nothing else.`);
+  assertEquals(log.pop(), "Stopped.");
   for (const line of log) assertMatch(line, /^\d{4}-\d\d-\d\dT[\d:.]+Z #[12] 127\.0\.0\.1:\d+ /);
   assertStringIncludes(log.join("\n"), ` stat "${CHINESE}" `);
   assertMatch(log.join("\n"), / stat "a\\u\{1b\}\[2Jb\\n" \d+ ms NotFound$/m);
@@ -74,11 +75,12 @@ Deno.test("server.ts writes nothing but JSON with --log-format json", async () =
   server.kill("SIGTERM");
   assertEquals(await server.ended(), 0);
   const { hostname, port } = server.address;
-  const listening = { event: "listening", hostname, port, root: dir.served };
+  const listening = { event: "listening", hostname, port, root: dir.served, created: false };
   assertEquals(server.stdout.text, `${JSON.stringify(listening)}\n`);
   const lines = server.stderr.text.trimEnd().split("\n");
   const events = lines.filter((line) => line.startsWith("{")).map((line) => JSON.parse(line));
-  assertEquals(events.map(({ event }) => event), ["permissions", "open", "command", "command", "close"]);
+  assertEquals(events.map(({ event }) => event), ["permissions", "open", "command", "command", "close", "stopped"]);
+  for (const { time } of events) assertMatch(time, /^\d{4}-\d\d-\d\dT[\d:.]+Z$/);
   assertEquals(events[2].path, name);
   assertEquals(events[2].outcome, "NotFound");
   assertEquals(lines.filter((line) => !line.startsWith("{")), [], "a program that reads the log cannot read this");
@@ -132,7 +134,7 @@ async function assertCommandServes(text: string, directory: string): Promise<voi
   assert(command, `there is no command in: ${text}`);
   await using shell = new Process("sh", ["-c", `exec ${command}`]);
   const line = await shell.stdout.until(/^.*\n/);
-  assertStringIncludes(line, `Serving ${directory} on 127.0.0.1:`);
+  assertStringIncludes(line.replace(" (created)", ""), `Serving ${directory} on 127.0.0.1:`);
   shell.kill("SIGTERM");
   assertEquals(await shell.ended(), 0);
   assertNoTrace(shell.stderr.text);
@@ -224,10 +226,12 @@ Deno.test("server.ts lets a transfer finish after the first signal", NOT_ON_WIND
   await eventually("the server has the first half", () => partialBytes(dir.served) === MIB);
   server.kill("SIGTERM");
   await client.stderr.until("Server: the server is shutting down\n");
+  await server.stderr.until("Waiting for 1 transfer, at most 10 s; Ctrl-C stops the server at once.\n");
   await client.type(content.subarray(MIB));
   await client.endInput();
   assertEquals(await client.ended(), 0, client.stderr.text);
   assertEquals(await server.ended(AT_ONCE_MS), 0);
+  assertMatch(server.stderr.text, /\nStopped\.\n$/);
   assertEquals(await Deno.readFile(join(dir.served, "late.bin")), content);
 });
 
@@ -296,12 +300,61 @@ Deno.test("server.ts obeys its operator at the terminal", NO_TERMINAL, async () 
   await server.stdout.until("Sent to 1 client.");
   await client.type('say "wait for me"\n');
   await server.stdout.until(/#1 \S+ says: "wait for me"\r\n/);
-  await server.type("frob\n");
-  await server.stdout.until("There is no command frob here.");
-  await server.type("quit\n");
+  await server.type("frob\x1b[2J\n");
+  await server.stdout.until("There is no command frob\\u{1b}[2J here.");
+  // Ctrl-D ends neither the server nor its console.
+  await server.type("\x04");
+  await server.stdout.until('Type "quit" to stop the server.');
+  await server.type("kick 7\n");
+  await server.stdout.until("There is no session 7.");
+  await using other = startClient([address, "put", "-", "b.bin"]);
+  await other.type(bytes(MIB));
+  await eventually("the server waits for more", () => partialBytes(dir.served) === MIB);
+  await server.type("kick 2 please come back at six\n");
+  await server.stdout.until("Session 2 was ended.");
+  await server.stdout.until(/#2 \S+ disconnected after .* \(the server's operator has ended the session: /);
+  assertEquals(await other.ended(), 4);
+  assertStringIncludes(other.stderr.text, "the server's operator has ended the session: please come back at six");
+  await server.type("close\n");
   await client.stderr.until("Server: the server is shutting down\n");
   assertEquals(await server.ended(AT_ONCE_MS), 0);
   assertNoTrace(server.stdout.text);
+});
+
+Deno.test("server.ts tells its operator how far each client has come", NO_TERMINAL, async () => {
+  await using dir = await places();
+  await using server = serverInTerminal([dir.served, "--port", "0"], serverAccess(dir.served));
+  const [, address = ""] = / on (\S+)/.exec(await server.stdout.until(/Serving .* on \S+\r\n/)) ?? [];
+  await using client = startClient([address, "put", "-", "a\u001b[2Jb.bin"]);
+  await client.type(bytes(MIB));
+  await eventually("the server has so much", () => partialBytes(dir.served) === MIB);
+  await server.type("who\n");
+  await server.stdout.until(/#1 \S+ since \S+Z full put "a\\u\{1b\}\[2Jb\.bin" 1 MB \S+ \S?B\/s\r\n/);
+  await server.type("\x03");
+  await server.stdout.until("Waiting for 1 transfer, at most 10 s; Ctrl-C stops the server at once.");
+  await server.type("\x03");
+  assertEquals(await server.ended(AT_ONCE_MS), 130);
+});
+
+Deno.test("server.ts makes the directory when all else was found good, and says so", NOT_ON_WINDOWS, async () => {
+  await using dir = await places();
+  const missing = dir.join("new/place");
+  await using other = await startServer(dir.served);
+  const failures = [
+    ["--port", `${other.address.port}`],
+    ["--port", "0", "--identity", dir.join("nowhere/id")],
+    ["--port", "0", "--audit", dir.join("nowhere/audit")],
+    ["--port", "0", "--secret-file", dir.join("new/place/secret")],
+    ["--port", "0", "--read-only"],
+  ];
+  for (const options of failures) {
+    const { code, stderr } = await runServer([missing, ...options], serverAccess(dir.path));
+    assert(code === 1 || code === 2, stderr);
+    assert(!Array.from(Deno.readDirSync(dir.path)).some(({ name }) => name === "new"), `${options}: ${stderr}`);
+  }
+  await using server = await startServer(missing, [], serverAccess(dir.path));
+  assertEquals(server.stdout.text, `Serving ${missing} (created) on ${server.at}\n`);
+  assertEquals(Array.from(Deno.readDirSync(missing)), []);
 });
 
 Deno.test("server.ts stops for Ctrl-C at its terminal", NO_TERMINAL, async () => {
@@ -383,7 +436,9 @@ Deno.test("client.ts takes names that begin with a dash, after -- in every comma
   const run = (...words: string[]) => runClient(words, { cwd: dir.here });
   await Deno.writeTextFile(join(dir.here, "-n"), "n");
   const { at } = server;
-  const lines = [[at, "mkdir", "-x"], [at, "mkdir", "--", "-y"], ["--", at, "mkdir", "-z"], [
+  const refused = await run(at, "mkdir", "-x");
+  assertOutcome(refused, 2, 'The option "-x" does not exist for mkdir\n');
+  const lines = [[at, "mkdir", "--", "-x"], [at, "mkdir", "--", "-y"], ["--", at, "mkdir", "--", "-z"], [
     at,
     "--",
     "mkdir",
@@ -398,7 +453,7 @@ Deno.test("client.ts takes names that begin with a dash, after -- in every comma
   const script = await runClient([at], { input: "rm -- -x\nmv -- -y -a\nrm -r -- -z\nmkdir -- -b\n", cwd: dir.here });
   assertEquals(script.code, 0, script.stderr);
   assertEquals(Places.names(dir.served), ["--", "-a", "-b", "-n", "-r"]);
-  assertOutcome(await run(at, "mkdir", "--"), 2, "Usage: mkdir NAME\n");
+  assertOutcome(await run(at, "mkdir", "--"), 2, "Usage: mkdir [-p] NAME...\n");
 });
 
 Deno.test("client.ts takes names that end in a carriage return, as the README says", NOT_ON_WINDOWS, async () => {
@@ -425,7 +480,7 @@ Deno.test("client.ts exits with the documented codes", async () => {
 
   assertOutcome(await run("get", "nothing"), 5, 'Cannot get "nothing": no such file or directory\n');
   assertOutcome(await run("put", "nothing"), 5, 'Cannot read "nothing": no such file or directory\n');
-  assertOutcome(await run("dir", "a.txt"), 1, /not a directory/);
+  assertOutcome(await run("cd", "a.txt"), 1, /not a directory/);
   assertOutcome(await run("get", "a.txt", join(dir.here, "missing", "a.txt")), 5, /no such file or directory/);
   const refused = [["put", "b.txt"], ["mkdir", "d"], ["rename", "a.txt", "c"], ["remove", "a.txt"]];
   for (const words of refused) assertOutcome(await run(...words), 4, /: you may only read here\n$/);
@@ -517,7 +572,7 @@ Deno.test(
   },
 );
 
-Deno.test("client.ts gives a reason, never a trace, when nobody reads its output", NOT_ON_WINDOWS, async () => {
+Deno.test("client.ts ends quietly when nobody reads its output, as ls does", NOT_ON_WINDOWS, async () => {
   await using dir = await places({ "a.txt": "a" });
   await using server = await startServer(dir.served);
   for (const line of ["dir", "help", "get a.txt -"]) {
@@ -526,10 +581,7 @@ Deno.test("client.ts gives a reason, never a trace, when nobody reads its output
     await client.type(`${line}\n`);
     await client.endInput();
     const code = await client.ended();
-    assertNoTrace(client.stderr.text);
-    // The connection is well; what is closed is the output.
-    assertEquals(code, 1, client.stderr.text);
-    assert(!client.stderr.text.includes("connection"), client.stderr.text);
+    assertEquals([code, client.stderr.text], [141, `> ${line}\n`]);
   }
 });
 
@@ -570,7 +622,7 @@ Deno.test("client.ts stops at the first command that fails, with its exit code",
   const cases: [line: string, code: number, message: RegExp][] = [
     ["get nothing", 5, /^Cannot get "nothing": no such file or directory$/m],
     ["get ../x", 1, /^Cannot use "\.\.\/x": it leads out of the served directory$/m],
-    ["rename a.txt", 2, /^Usage: rename OLD NEW$/m],
+    ["rename a.txt", 2, /^Usage: rename NAME\.\.\. TARGET$/m],
     ['get "a', 2, /^the quote " is not closed$/m],
     ["put - x", 2, /^standard input holds the commands/m],
     ["x".repeat(3e6), 2, /^There is no command x{32,}… \(\d+ more characters\)$/m],

@@ -187,20 +187,20 @@ Deno.test({
     const get = await run("get", "-r", "there");
     assertStringIncludes(
       get.stderr,
-      'Cannot list "there/d/locked": permission denied, or something in it has too long a path\n',
+      'Cannot list "there/d/locked": permission denied\n',
     );
     assertMatch(get.stderr, /Got 2 files .*, 1 failed\./);
     const put = await run("put", "-r", "here");
     assertMatch(
       put.stderr,
-      /Cannot list ".*here\/d\/locked": permission denied, or something in it has too long a path/,
+      /Cannot list ".*here\/d\/locked": permission denied/,
     );
     assertMatch(put.stderr, /Put 2 files .*, 1 failed\./);
     const dir = await run("dir", "-r", "there");
     assertEquals(dir.stdout.match(/\S+$/gm), ["a", "d/", "d/locked/", "d/z"]);
     assertStringIncludes(
       dir.stderr,
-      'Cannot list "there/d/locked": permission denied, or something in it has too long a path\n',
+      'Cannot list "there/d/locked": permission denied\n',
     );
     assertEquals([get.code, put.code, dir.code], [4, 4, 4]);
     for (const tree of [root.join("here"), local.join("there")]) {

@@ -48,6 +48,7 @@ const REQUESTS: { readonly [N in CommandName]: RequestOf<N> } = {
   set: { command: "set", path: "a/b", mtimeMs: -1, mode: 0 },
   rename: { command: "rename", path: "a", to: "b" },
   remove: { command: "remove", path: "a", recursive: true },
+  df: { command: "df" },
   say: { command: "say", text: "hello" },
   close: { command: "close" },
 };
@@ -66,6 +67,7 @@ const OKS: { readonly [N in CommandName]: OkOf<N> } = {
   set: {},
   rename: {},
   remove: {},
+  df: { free: 1, total: 2 },
   say: {},
   close: {},
 };
@@ -294,11 +296,11 @@ Deno.test("MESSAGES check every field and name it", () => {
 Deno.test("MESSAGES.entries() checks every item of a list", () => {
   const entry = { path: "a", kind: "file", size: 1, mtimeMs: 2, mode: 0o640 } as const;
   const directory = { path: "d", kind: "directory", size: 0, mtimeMs: -2, unreadable: true } as const;
-  const other = { path: "p", kind: "other", size: 0, mtimeMs: 0, reason: "a pipe" } as const;
+  const other = { path: "p", kind: "other", size: 0, mtimeMs: 0, reason: "a pipe", link: true } as const;
   const entries = [entry, directory, other];
   assertEquals(MESSAGES.entries([], "entries"), []);
   assertEquals(MESSAGES.entries([entry, { ...directory, later: 1 }, other], "entries"), entries);
-  const bad = [{ kind: "link" }, { mode: 0o1000 }, { reason: 1 }, { unreadable: "yes" }];
+  const bad = [{ kind: "link" }, { mode: 0o1000 }, { reason: 1 }, { unreadable: "yes" }, { link: 1 }];
   const wrongEntries = bad.map((field) => [entry, { ...entry, ...field }]);
   for (const wrong of [null, {}, "a", [null], [[entry]], [entry, {}], ...wrongEntries]) {
     assertThrowsCode("BadRequest", () => MESSAGES.entries(wrong, "entries"), JSON.stringify(wrong));
@@ -319,7 +321,7 @@ Deno.test("COMMANDS accepts the ok of every command, ignores unknown fields and 
 
 Deno.test("COMMANDS says of each command what it needs and whether a body follows", () => {
   const needing = (right: string | undefined) => COMMAND_NAMES.filter((name) => COMMANDS[name].needs === right);
-  assertEquals(needing("read"), ["dir", "stat", "get", "sum", "blocks"]);
+  assertEquals(needing("read"), ["dir", "stat", "get", "sum", "blocks", "df"]);
   assertEquals(needing("add"), ["put", "offer", "part", "mkdir"]);
   assertEquals(needing("overwrite"), ["set"]);
   assertEquals(needing("remove"), ["rename", "remove"]);

@@ -67,6 +67,8 @@ const stored = control(
   { ...file, mtimeMs: 1767225600123, version: "q5w-e-mjw1k9c3-mjw1k9c0", durable: false },
   COMMANDS.put.ok,
 );
+const df: Message = { kind: FrameKind.request, value: { command: "df" }, decode: decodeRequest };
+const space = control(FrameKind.ok, { free: 91_234_567_168, total: 250_685_575_168 }, COMMANDS.df.ok);
 const entries = control(FrameKind.entries, [
   { path: "pictures.pipe", kind: "other", size: 0, mtimeMs: 1767225600000, reason: "a pipe" },
   { path: "pictures", kind: "directory", size: 0, mtimeMs: 1767225600000, mode: 0o755 },
@@ -113,6 +115,7 @@ const FILES: Readonly<Record<string, readonly Message[]>> = {
   "alive.hex": [alive],
   "disconnect.hex": [disconnect],
   "conversation-get.hex": [serverHello, clientHello, welcome, get, ready, data, end, ok, close, ok],
+  "conversation-df.hex": [df, space],
   "conversation-put.hex": [offer, offered, put, rest, endOfRest, stored],
 };
 

@@ -188,6 +188,7 @@ Deno.test("serve() ends the oldest of those that have not agreed on the encrypti
   const [warning] = await served.events.until("warning");
   assertStringIncludes(warning?.message ?? "", "did not complete the encryption");
   assertEquals(served.events.of("warning").length, 1);
+  assertEquals(warning?.session, 1, "connections are counted from the moment in which they come");
   for (const peer of [oldest, ...others]) peer[Symbol.dispose]();
 });
 

@@ -26,6 +26,7 @@ const SAMPLES: Record<string, Record<string, unknown>> = {
   set: { path: "a.txt", mtimeMs: 0, mode: 0o600 },
   rename: { path: "a.txt", to: "b.txt" },
   remove: { path: "a.txt" },
+  df: {},
   say: { text: "hello" },
   close: {},
 };

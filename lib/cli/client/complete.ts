@@ -1,5 +1,5 @@
 import { printable } from "../../core/text.ts";
-import { SHELL_COMMANDS } from "./shell_commands.ts";
+import { namesOf, SHELL_COMMANDS } from "./shell_commands.ts";
 import type { Shell } from "./shell.ts";
 import { quoteWord, scanWords } from "../terminal/words.ts";
 
@@ -56,10 +56,10 @@ export async function complete(shell: Shell, line: string): Promise<[string[], s
   const typed = last ? line.slice(last.start) : "";
   const index = last ? words.length - 1 : words.length;
   if (index === 0) {
-    const names = SHELL_COMMANDS.flatMap(({ name, aliases }) => [name, ...aliases]);
+    const names = SHELL_COMMANDS.flatMap(namesOf);
     return [names.filter((name) => name.startsWith(typed)).map((name) => `${name} `), typed];
   }
-  const command = SHELL_COMMANDS.find(({ name, aliases }) => [name, ...aliases].includes(words[0]?.text ?? ""));
+  const command = SHELL_COMMANDS.find((command) => namesOf(command).includes(words[0]?.text ?? ""));
   const kind = command?.completes[index - 1] ?? command?.completes.at(-1) ?? "none";
   if (kind === "none") return [[], typed];
   try {

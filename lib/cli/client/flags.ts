@@ -4,10 +4,16 @@ import type { CopyOptions } from "../../transfer/copy.ts";
 import { DEFAULT_RETRY_MS } from "../../transfer/retry.ts";
 import { parseCount, parseDuration } from "../terminal/quantities.ts";
 import { UsageError } from "../terminal/usage.ts";
+import { isClientOption } from "./client_options.ts";
+import { didYouMean } from "./suggestion.ts";
 
 /** The options that commands can have. */
 const FLAGS = {
   recursive: { alias: "r", help: "include everything below" },
+  time: { alias: "t", help: "newest first" },
+  size: { alias: "S", help: "largest first" },
+  parents: { alias: "p", help: "also make the directories above; none need be new" },
+  force: { alias: "f", help: "do not ask, and do not mind what is not there" },
   all: { help: "send files of a tree or pattern also when size and time are the same" },
   update: { alias: "u", help: "skip files that are newer at the target, or the same" },
   checksum: { help: "compare contents, not sizes and times" },
@@ -35,6 +41,10 @@ export interface RuleOption {
 /** The options of one command as they were typed. */
 export interface Flags {
   readonly recursive: boolean;
+  readonly time: boolean;
+  readonly size: boolean;
+  readonly parents: boolean;
+  readonly force: boolean;
   readonly all: boolean;
   readonly update: boolean;
   readonly checksum: boolean;
@@ -62,6 +72,24 @@ function number(name: FlagName, typed: unknown, least: number, most: number, usu
   return typed === undefined ? usual : parseCount(name, String(typed), least, most);
 }
 
+/** Whether a word as it was typed is an option that some command has: `--recursive`, `-r`. */
+export function isFlag(word: string): boolean {
+  return Object.entries(FLAGS).some(([name, flag]) =>
+    [`--${name}`, ..."alias" in flag ? [`-${flag.alias}`] : []].includes(word.split("=")[0] ?? "")
+  );
+}
+
+function unknownOption(typed: string, command: string, allowed: readonly FlagName[]): UsageError {
+  const [name = ""] = typed.split("=");
+  if (isClientOption(name)) {
+    return new UsageError(
+      `${quote(name)} is no option of ${command}, but of the client: it belongs before the command`,
+    );
+  }
+  const hint = didYouMean(name, allowed.map((name) => `--${name}`));
+  return new UsageError(`The option ${quote(typed)} does not exist for ${command}${hint}`);
+}
+
 /** Such options in the order in which they were typed, which `parseArgs` keeps for each of the names only. */
 function rulesOf(words: readonly string[], typed: Readonly<Record<string, unknown>>): RuleOption[] {
   const end = words.indexOf("--");
@@ -79,10 +107,15 @@ function rulesOf(words: readonly string[], typed: Readonly<Record<string, unknow
 /**
  * Takes the options out of a command's words.
  *
+ * @param command The name of the command, for messages.
  * @param allowed The options that the command has; when it has none, the words are left as they are.
  * @throws {UsageError} For an option that it does not have, or a value that does not fit.
  */
-export function parseFlags(words: string[], allowed: readonly FlagName[]): { args: string[]; flags: Flags } {
+export function parseFlags(
+  words: string[],
+  command: string,
+  allowed: readonly FlagName[],
+): { args: string[]; flags: Flags } {
   const names = allowed.filter((name) => !("value" in FLAGS[name]));
   const values = allowed.filter((name) => "value" in FLAGS[name]);
   const alias: Record<string, string> = {};
@@ -96,11 +129,15 @@ export function parseFlags(words: string[], allowed: readonly FlagName[]): { arg
     collect: values.filter((name) => "repeats" in FLAGS[name]),
     alias,
     unknown(argument, key) {
-      if (key !== undefined) throw new UsageError(`The option ${quote(argument)} does not exist for this command`);
+      if (key !== undefined) throw unknownOption(argument, command, allowed);
     },
   });
   const flags = {
     recursive: typed.recursive === true,
+    time: typed.time === true,
+    size: typed.size === true,
+    parents: typed.parents === true,
+    force: typed.force === true,
     all: typed.all === true,
     update: typed.update === true,
     checksum: typed.checksum === true,
@@ -119,13 +156,13 @@ export function parseFlags(words: string[], allowed: readonly FlagName[]): { arg
   return { args: Array.isArray(typed._) ? typed._.map(String) : [], flags };
 }
 
-/** Lines that explain options, each ending in a newline. */
-export function describeFlags(allowed: readonly FlagName[]): string {
+/** Each option as it is typed, and what it does. */
+export function flagRows(allowed: readonly FlagName[]): [string, string][] {
   return allowed.map((name) => {
     const flag = FLAGS[name];
     const long = `--${name}${"value" in flag ? ` ${flag.value}` : ""}`;
-    return `    ${("alias" in flag ? `-${flag.alias}, ${long}` : long).padEnd(20)}  ${flag.help}\n`;
-  }).join("");
+    return ["alias" in flag ? `-${flag.alias}, ${long}` : long, flag.help];
+  });
 }
 
 /** The options of a transfer as the library has them. What is named by itself is sent again; a tree is not. */

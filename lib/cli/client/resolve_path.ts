@@ -1,5 +1,5 @@
 import { cannot, FerryError } from "../../core/errors.ts";
-import { splitPath } from "../../core/remote_path.ts";
+import { isIn, splitPath } from "../../core/remote_path.ts";
 
 /**
  * The path on the server that `name` means in the directory `cwd`: resolves `.` and `..`, takes a leading `/` for the
@@ -27,4 +27,10 @@ export function resolveRemote(cwd: string, name: string): string {
 /** The last name in a path on the server. */
 export function remoteBasename(path: string): string {
   return splitPath(path)[1];
+}
+
+/** A path on the server as it can be typed in the directory `cwd`. */
+export function relativeTo(cwd: string, path: string): string {
+  if (cwd === "") return path;
+  return path !== cwd && isIn(path, cwd) ? path.slice(cwd.length + 1) : `/${path}`;
 }

@@ -5,14 +5,10 @@ import { quote } from "../../core/text.ts";
 import { copyTree, type TreeOptions, type TreeProgress } from "../../transfer/tree.ts";
 import { copyOptions, type Flags } from "./flags.ts";
 import { explain } from "../terminal/explain.ts";
-import { bytes, took } from "../terminal/format.ts";
+import { bytes, plural, took } from "../terminal/format.ts";
 import type { Ends, Transfer } from "./invocation.ts";
 import { TreeProgressLine } from "./progress.ts";
 import { deleteExtra } from "./tree_deletion.ts";
-
-function plural(n: number, one: string, many: string): string {
-  return `${n} ${n === 1 ? one : many}`;
-}
 
 /**
  * Transfers the entries of a tree with a progress line; reports each failure as it happens and the sum at the end.

@@ -3,7 +3,7 @@ import { cannot, type ErrorCode, FerryError, toFerryError } from "../../core/err
 import type { CommandEvent, LoginEvent } from "../../access/events.ts";
 import { type Policy, rightsOf } from "../../access/policy.ts";
 import { isSameFile, lstatOrNothing } from "../../storage/directory/lookup.ts";
-import { jsonLine } from "./event_lines.ts";
+import { jsonLine, recordOf } from "./event_lines.ts";
 import { MAX_ESCAPED_PATH_BYTES, MAX_TEXT_BYTES } from "../terminal/log_text.ts";
 
 const encoder = new TextEncoder();
@@ -90,7 +90,7 @@ export class AuditLog {
    */
   write(text: string): string | undefined {
     try {
-      if (this.#lost > 0) this.#append(jsonLine({ time: new Date().toISOString(), lost: this.#lost }));
+      if (this.#lost > 0) this.#append(jsonLine(recordOf({ event: "lost", lines: this.#lost })));
       this.#append(text);
       this.#lost = 0;
       return undefined;
@@ -131,19 +131,10 @@ export class AuditLog {
 }
 
 /**
- * The record of a command, or of a client that was not let in. The paths of a command that may have changed something are
+ * The line of a command, or of a client that was not let in. The paths of a command that may have changed something are
  * whole, whatever is in them.
  */
-export function auditLine(event: CommandEvent | LoginEvent, now = new Date()): string {
-  const { peer: address, outcome, durationMs } = event;
-  const time = now.toISOString();
-  if (event.event === "login") return jsonLine({ time, address, command: event.event, outcome, durationMs });
-  const { role, command, path, to, mtimeMs, mode, bytes, detail } = event;
-  const record = { time, address, role, command, path, to, mtimeMs, mode, bytes, outcome, detail, durationMs };
-  return jsonLine(record, isChange(event, {}) ? MAX_ESCAPED_PATH_BYTES : MAX_TEXT_BYTES);
-}
-
-/** The record of how many commands of a network were left out. */
-export function leftOutRecord(network: string, records: number, now = new Date()): string {
-  return jsonLine({ time: now.toISOString(), address: network, leftOut: records });
+export function auditLine(event: CommandEvent | LoginEvent, now?: Date): string {
+  const isWhole = event.event === "command" && isChange(event, {});
+  return jsonLine(recordOf(event, now), isWhole ? MAX_ESCAPED_PATH_BYTES : MAX_TEXT_BYTES);
 }

@@ -10,7 +10,10 @@ function inBrackets(text: string | undefined): string {
   return text === undefined ? "" : ` (${printable(cut(text))})`;
 }
 
-function describe(event: LoggedEvent): string {
+/** That lines of a network were dropped, since it caused too many. */
+type LeftOutEvent = { readonly event: "leftOut"; readonly network: string; readonly lines: number };
+
+function describe(event: LoggedEvent | LeftOutEvent): string {
   switch (event.event) {
     case "open":
       return `#${event.session} ${event.peer} connected`;
@@ -27,7 +30,11 @@ function describe(event: LoggedEvent): string {
     case "close":
       return `#${event.session} ${event.peer} disconnected after ${took(event.durationMs)}${inBrackets(event.reason)}`;
     case "warning":
-      return `warning: ${printable(cut(event.message))}`;
+      return `warning: ${event.session === undefined ? "" : `#${event.session} `}${printable(cut(event.message))}`;
+    case "leftOut": {
+      const { network, lines } = event;
+      return `${network} caused too many lines: ${lines} ${lines === 1 ? "was" : "were"} left out`;
+    }
   }
 }
 
@@ -36,17 +43,15 @@ export function isTrouble(event: LoggedEvent): boolean {
   return event.event === "warning" || event.event === "command" && event.detail !== undefined;
 }
 
-/** One line of the log without the newline, as text or JSON. Long texts are cut. */
-export function logLine(event: LoggedEvent, json: boolean, now = new Date()): string {
-  const time = now.toISOString();
-  return json ? jsonLine({ time, ...event }) : `${time} ${describe(event)}`;
+/** What is written of an event: the fields, and their names, are the same in the log, in the audit log and in JSON. */
+export function recordOf<Event extends { readonly event: string }>(event: Event, now = new Date()) {
+  return { time: now.toISOString(), ...event };
 }
 
-/** The log's line that says how many lines of a network were dropped. */
-export function leftOutLine(network: string, lines: number, json: boolean, now = new Date()): string {
-  const time = now.toISOString();
-  if (json) return jsonLine({ time, event: "leftOut", network, lines });
-  return `${time} ${network} caused too many lines: ${lines} ${lines === 1 ? "was" : "were"} left out`;
+/** One line of the log without the newline, as text or JSON. Long texts are cut. */
+export function logLine(event: LoggedEvent | LeftOutEvent, json: boolean, now?: Date): string {
+  const record = recordOf(event, now);
+  return json ? jsonLine(record) : `${record.time} ${describe(record)}`;
 }
 
 /**
@@ -54,7 +59,7 @@ export function leftOutLine(network: string, lines: number, json: boolean, now =
  *
  * @param maxBytes The most that each text in it may take.
  */
-export function jsonLine(record: Readonly<Record<string, unknown>>, maxBytes?: number): string {
+export function jsonLine(record: object, maxBytes?: number): string {
   const json = JSON.stringify(record, (_, value) => typeof value === "string" ? cut(value, maxBytes) : value);
   // JSON.stringify does not escape C1 controls and separators, which a terminal could obey.
   return json.replace(/[\u007f-\u{10ffff}]/gu, (c) => printable(c) === c ? c : escapeUnits(c));

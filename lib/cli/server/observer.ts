@@ -1,6 +1,6 @@
 import type { CommandEvent, LoginEvent, ServerEvent } from "../../access/events.ts";
-import { auditLine, AuditLog, isChange, leftOutRecord } from "./audit.ts";
-import { isTrouble, leftOutLine, type LoggedEvent, logLine } from "./event_lines.ts";
+import { auditLine, AuditLog, isChange } from "./audit.ts";
+import { isTrouble, type LoggedEvent, logLine } from "./event_lines.ts";
 import { LineQuota } from "./line_quota.ts";
 import type { LineQueue } from "../terminal/line_queue.ts";
 import type { ServerArguments } from "./server_arguments.ts";
@@ -20,8 +20,10 @@ export class Observer implements Disposable {
     this.#options = options;
     this.#log = log;
     this.#audit = options.audit === undefined ? undefined : new AuditLog(options.audit);
-    this.#logQuota = new LineQuota((network, lines) => log.line(leftOutLine(network, lines, options.json)));
-    this.#auditQuota = new LineQuota((network, records) => this.#record(leftOutRecord(network, records)));
+    const leftOut = (network: string, lines: number, json: boolean) =>
+      logLine({ event: "leftOut", network, lines }, json);
+    this.#logQuota = new LineQuota((network, lines) => log.line(leftOut(network, lines, options.json)));
+    this.#auditQuota = new LineQuota((network, lines) => this.#record(leftOut(network, lines, true)));
   }
 
   /** Handles an event of the server. */

@@ -88,18 +88,19 @@ function requireDifferent(secrets: Partial<Record<Role, Secret>>): void {
   if (new Set(texts).size < texts.length) throw new UsageError("two roles have the same secret; give each its own");
 }
 
-/** Where a file is or will be. Follows links as far as the permissions reach. */
-function whereIs(file: string): string {
-  for (const [path, rest] of [[file, ""], [dirname(file), basename(file)]] as const) {
-    // On a terminal Deno would ask for a permission that the server does not need.
-    if (Deno.permissions.querySync({ name: "read", path }).state !== "granted") continue;
+/** Where a file or directory is or will be. Follows links as far as the permissions reach. */
+export function whereIs(path: string): string {
+  const whole = resolve(path);
+  // On a terminal Deno would ask for a permission that the server does not need.
+  if (Deno.permissions.querySync({ name: "read", path: whole }).state === "granted") {
     try {
-      return join(Deno.realPathSync(path), rest);
+      return Deno.realPathSync(whole);
     } catch {
       // It does not exist yet.
     }
   }
-  return resolve(file);
+  const parent = dirname(whole);
+  return parent === whole ? whole : join(whereIs(parent), basename(whole));
 }
 
 /**

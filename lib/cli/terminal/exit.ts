@@ -9,6 +9,8 @@ export const Exit = {
   refused: 4,
   notFound: 5,
   corrupt: 6,
+  /** 128 + SIGPIPE, as `ls | head` has it: nobody reads the output any more. */
+  unread: 141,
   /** 128 + SIGINT, as in shells. */
   interrupted: 130,
 } as const;
@@ -18,6 +20,7 @@ const BY_CODE: Partial<Record<ErrorCode, number>> = {
   Disconnected: Exit.unreachable,
   Refused: Exit.refused,
   Unauthorized: Exit.refused,
+  Kicked: Exit.refused,
   NotFound: Exit.notFound,
   Corrupt: Exit.corrupt,
   Cancelled: Exit.interrupted,

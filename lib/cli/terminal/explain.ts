@@ -3,17 +3,19 @@ import { printable } from "../../core/text.ts";
 import { maySee, valueOf } from "./environment.ts";
 import { Exit, exitCode } from "./exit.ts";
 import { cut, MAX_ESCAPED_PATH_BYTES } from "./log_text.ts";
+import { OutputClosed } from "./terminal.ts";
 import { UsageError } from "./usage.ts";
 
 const DEBUG = "FERRY_DEBUG";
 
 /**
- * The message and the exit code for a failure. With FERRY_DEBUG=1 the message includes the stack and all causes;
+ * The message and the exit code for a failure; no message when there is nothing to say. With FERRY_DEBUG=1 the message includes the stack and all causes;
  * without it, an unexpected error only has the beginning of its cause, and says how to get more.
  */
 export function explain(thrown: unknown): { message: string; code: number } {
   if (thrown instanceof UsageError) return { message: shown(thrown), code: Exit.usage };
   const error = toFerryError(thrown);
+  if (error instanceof OutputClosed) return { message: "", code: Exit.unread };
   return { message: `${shown(error)}${details(error)}`, code: exitCode(error.code) };
 }
 

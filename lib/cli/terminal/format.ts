@@ -8,6 +8,11 @@ export function bytes(n: number): string {
   return formatBytes(n, { maximumFractionDigits: n < 1000 ? 0 : 1 });
 }
 
+/** A number of things: `1 file`, `3 files`. */
+export function plural(n: number, one: string, many: string): string {
+  return `${n} ${n === 1 ? one : many}`;
+}
+
 function twoDigits(n: number): string {
   return String(n).padStart(2, "0");
 }

@@ -24,8 +24,12 @@ export function endBeforeDebugging(log: LineQueue): void {
   });
 }
 
-/** Calls `stop` on the first SIGINT or SIGTERM, and exits on the second. */
-export function onStop(stop: () => void): void {
+/**
+ * Calls `stop` on the first SIGINT or SIGTERM, and exits on the second.
+ *
+ * @returns What does the same when it is called.
+ */
+export function onStop(stop: () => void): () => void {
   let seen = false;
   const act = () => {
     if (seen) Deno.exit(Exit.interrupted);
@@ -34,6 +38,7 @@ export function onStop(stop: () => void): void {
   };
   onSignal("SIGINT", act);
   onSignal("SIGTERM", act);
+  return act;
 }
 
 /** Calls `reopen` on SIGHUP, and `stop` too if the terminal is gone. */

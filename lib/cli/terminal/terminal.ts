@@ -12,13 +12,22 @@ export async function print(text: string): Promise<void> {
   await printBytes(encoder.encode(text));
 }
 
-/** Writes bytes to standard output as they are. @throws {FerryError} If the reader is gone or the disk is full. */
+/** Nobody reads standard output any more. That is no news for who has closed it. */
+export class OutputClosed extends FerryError {
+  constructor() {
+    super("Internal", "Cannot write to standard output: nobody reads it any more");
+  }
+}
+
+/**
+ * Writes bytes to standard output as they are.
+ *
+ * @throws {OutputClosed} When the reader is gone. @throws {FerryError} When the disk is full.
+ */
 export async function printBytes(bytes: Uint8Array): Promise<void> {
   try {
     for (let done = 0; done < bytes.length;) done += await Deno.stdout.write(bytes.subarray(done));
   } catch (error) {
-    const gone = error instanceof Deno.errors.BrokenPipe;
-    const reason = gone ? new FerryError("Internal", "nobody reads it any more") : error;
-    throw cannot("write", "standard output", reason);
+    throw error instanceof Deno.errors.BrokenPipe ? new OutputClosed() : cannot("write", "standard output", error);
   }
 }

@@ -2,7 +2,7 @@ import { Buffer } from "node:buffer";
 import { join, SEPARATOR } from "@std/path";
 import type { BlockSums } from "../../core/block_sums.ts";
 import { FerryError, toFerryError } from "../../core/errors.ts";
-import type { Digest, Entry, FileMetadata } from "../../core/metadata.ts";
+import type { Digest, Entry, FileMetadata, Space } from "../../core/metadata.ts";
 import { MAX_SYSTEM_PATH_BYTES, type RemotePath, ROOT } from "../../core/remote_path.ts";
 import { throwIfAborted } from "../../core/unless_aborted.ts";
 import type {
@@ -20,6 +20,7 @@ import type {
   Upload,
   UploadOptions,
 } from "../storage.ts";
+import { diskSpace } from "./disk_space.ts";
 import { listTree } from "./directory_list.ts";
 import { DirectoryReader, type OpenFile } from "./directory_reader.ts";
 import { DirectoryUpload, offerUpload, type UploadTarget } from "./directory_upload.ts";
@@ -95,9 +96,9 @@ export class DirectoryStorage implements Storage {
       throwIfAborted(signal);
       const { directory, name, info } = this.#locator.find(path);
       if (!info.isDirectory) throw new FerryError("NotADirectory", "it is not a directory");
-      const followLink = (link: string) => this.#locator.followLink(link)?.info;
+      const followLink = (link: string) => this.#locator.followLink(link);
       const pinned = new PinnedDirectory(join(directory, name), info);
-      yield* listTree({ directory: pinned, path, recursive, followLink, signal });
+      yield* listTree({ directory: pinned, path: join(this.root, path), recursive, followLink, signal });
     } catch (error) {
       throw toFerryError(error);
     }
@@ -165,6 +166,10 @@ export class DirectoryStorage implements Storage {
       const { size, version } = reader.metadata;
       return { sha256: await digestOf(reader), size, version };
     });
+  }
+
+  space({ signal }: OperationOptions = {}): Promise<Space> {
+    return guarded(signal, () => diskSpace(this.root));
   }
 
   sweep(path: RemotePath, options: RecursiveOptions = {}): Promise<void> {

@@ -1,10 +1,11 @@
 import type { Receipt } from "../../core/metadata.ts";
-import { existsSync, statfsSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "@std/path";
 import { blockSizeFor, MIN_BLOCK_BYTES } from "../../core/block_sums.ts";
 import { FerryError, toFerryError } from "../../core/errors.ts";
 import { sumBlocks } from "./sum_blocks.ts";
 import { mtimeMs as mtimeMsOf, OWNERS, PERMISSION_BITS, versionOf } from "./system_metadata.ts";
+import { requireSpace } from "./disk_space.ts";
 import { PacedFile } from "./paced_file.ts";
 import type { KeptFiles } from "./kept_files.ts";
 import { isSameFile, type Location, lookAgain, lstatOrNothing } from "./lookup.ts";
@@ -26,19 +27,6 @@ const MAX_PARTS = 10_000;
 /** Opens a directory to sync it. Windows does not open directories, and has no need to sync them. */
 async function openDirectory(directory: string): Promise<Deno.FsFile | undefined> {
   return Deno.build.os === "windows" ? undefined : await Deno.open(directory, { read: true });
-}
-
-/**
- * Checks that this many more bytes fit, with `keepFree` bytes of the disk left free. To be called before each write: it
- * costs a hundredth of writing 1 MiB.
- *
- * @throws {FerryError} `NoSpace` when they would not leave enough.
- */
-export function requireSpace(directory: string, bytes: number, keepFree = 0): void {
-  if (keepFree === 0) return;
-  const { bavail, bsize } = statfsSync(directory);
-  if (bavail * bsize - bytes >= keepFree) return;
-  throw new FerryError("NoSpace", `the server keeps ${keepFree} bytes of its disk free`);
 }
 
 /** Which permission bits the file shall have. */

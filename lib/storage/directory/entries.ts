@@ -13,6 +13,17 @@ export const MAX_STEP_MS = 4;
  */
 const SMALL_DIRECTORY_BYTES = 32 * 1024;
 
+/**
+ * What Deno gives in place of bytes of a name that are not UTF-8. Deno does not document it: if it changes, what has such a
+ * name is not listed, and a directory that holds it is just said not to be empty.
+ */
+const REPLACEMENT = "\ufffd";
+
+/** Whether a name may stand for one that is not UTF-8. If nothing is found under it, it does; no path leads to that. */
+export function isLossy(name: string): boolean {
+  return name.includes(REPLACEMENT);
+}
+
 /** Whether a directory is read at once; it takes 2 µs for each entry, and several times as long with asynchronous calls. */
 export function isSmall(info: Deno.FileInfo): boolean {
   return info.size <= SMALL_DIRECTORY_BYTES;

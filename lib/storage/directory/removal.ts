@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { dirname, join } from "@std/path";
 import { takeTurn } from "../../transport/scheduler.ts";
 import { FerryError, toFerryError } from "../../core/errors.ts";
-import { ENTRIES_PER_STEP, isSmall, MAX_STEP_MS, readLarge } from "./entries.ts";
+import { ENTRIES_PER_STEP, isLossy, isSmall, MAX_STEP_MS, readLarge } from "./entries.ts";
 import { lstatOrNothing } from "./lookup.ts";
 import { isLonger, MAX_NAME_BYTES, MAX_SYSTEM_PATH_BYTES, RESERVED_PREFIX } from "../../core/remote_path.ts";
 import { throwIfAborted } from "../../core/unless_aborted.ts";
@@ -23,12 +23,6 @@ export const ASIDE_NAME = /^\.ferry-[0-9a-f]{16}\.removed$/;
 
 /** The most bytes that are added to the path of a directory by `ASIDE_NAME`, a number, and the name of what is in that. */
 const ROOM_ASIDE = "/.ferry-0123456789abcdef.removed/0123456789/".length + MAX_NAME_BYTES;
-
-/**
- * What Deno gives in place of bytes that are not UTF-8; a name with it is not that of the file. Deno does not document it.
- * If it changes, a directory that holds such a name is just said not to be empty.
- */
-const REPLACEMENT = "\ufffd";
 
 /** A directory whose entries are being removed. */
 interface Level {
@@ -181,7 +175,7 @@ export class Removal {
 /** Why something is left in a directory although all that was found there was removed. */
 function whyNotEmpty(path: string): string {
   for (const { name } of Deno.readDirSync(path)) {
-    if (name.includes(REPLACEMENT) && !lstatOrNothing(join(path, name))) {
+    if (isLossy(name) && !lstatOrNothing(join(path, name))) {
       return "something in it has a name that is not UTF-8, and can only be removed where the server runs";
     }
   }

@@ -1,6 +1,6 @@
 import { takeTurn } from "../../transport/scheduler.ts";
 import { FerryError } from "../../core/errors.ts";
-import { isSmall } from "./entries.ts";
+import { isLossy, isSmall } from "./entries.ts";
 import { costOf, type NameBudget } from "./name_budget.ts";
 import { compareUtf8, sortUtf8 } from "../../core/listing_order.ts";
 import { isLonger, isReserved } from "../../core/remote_path.ts";
@@ -37,8 +37,8 @@ export interface NameOptions {
   readonly budget: NameBudget;
   /** Longer names are left out: their paths would be too long to be opened. */
   readonly maxNameBytes: number;
-  /** Whether a link leads to a directory, for clients. */
-  readonly leadsToDirectory: (name: string) => boolean;
+  /** Whether a link, or what may not really have this name, is a directory for clients. */
+  readonly isDirectory: (name: string) => boolean;
   /** Asks for memory, which others of the same listing may be able to spare; gives false when there is none. */
   readonly spare: () => boolean;
   readonly signal: AbortSignal | undefined;
@@ -50,8 +50,8 @@ export interface NameOptions {
  * is no memory for them, only the next ones; then the directory is read again for those that follow.
  */
 export class SortedNames {
-  /** Whether a name was left out for its length. */
-  isIncomplete = false;
+  /** Why a name was left out, if one was. */
+  missing: string | undefined;
   readonly #directory: PinnedDirectory;
   readonly #options: NameOptions;
   /** What comes next, the last of them first. */
@@ -79,7 +79,10 @@ export class SortedNames {
     return this.#next.length === 0 && this.#pieces.length === 0 && !this.#hasMore;
   }
 
-  /** The next name; when there is none, it has ended, or `prepare` is to be called. */
+  /**
+   * The next name; when there is none, it has ended, or `prepare` is to be called. One that is not UTF-8 may come a second
+   * time.
+   */
   take(): string | undefined {
     const name = this.#next.pop();
     if (name !== undefined) this.#last = name;
@@ -176,7 +179,7 @@ export class SortedNames {
     const key = this.#isDirectory(entry) ? `${name}/` : name;
     if (this.#isPast(key) || this.#isBeyond(key)) return;
     if (isLonger(name, this.#options.maxNameBytes)) {
-      this.isIncomplete = true;
+      this.missing = "something in it has a path that is too long";
       return;
     }
     const cost = costOf(key);
@@ -190,8 +193,8 @@ export class SortedNames {
 
   /** Whether it is one for clients; a link is followed only when it is wanted if it leads to one or if it does not. */
   #isDirectory({ name, isDirectory, isSymlink }: Deno.DirEntry): boolean {
-    if (!isSymlink) return isDirectory;
-    return !this.#isPast(`${name}/`) && !this.#isBeyond(name) && this.#options.leadsToDirectory(name);
+    if (!isSymlink && !isLossy(name)) return isDirectory;
+    return !this.#isPast(`${name}/`) && !this.#isBeyond(name) && this.#options.isDirectory(name);
   }
 
   #isPast(key: string): boolean {

@@ -53,9 +53,11 @@ export function metadata(info: Deno.FileInfo): FileMetadata {
  *
  * @param own What is there, a link not followed.
  * @param info Where a link leads, or undefined when that is nothing that is served; otherwise `own`.
+ * @param reason Why it is not served all the same, if so.
  */
-export function entryOf(path: string, own: Deno.FileInfo, info: Deno.FileInfo | undefined): Entry {
-  const entry = info?.isFile || info?.isDirectory ? served(path, info) : notServed(path, own, whatElse(own));
+export function entryOf(path: string, own: Deno.FileInfo, info: Deno.FileInfo | undefined, reason?: string): Entry {
+  const isServed = reason === undefined && (info?.isFile || info?.isDirectory);
+  const entry = isServed ? served(path, info) : notServed(path, mtimeMs(own), reason ?? whatElse(own));
   return own.isSymlink ? { ...entry, link: true } : entry;
 }
 
@@ -64,9 +66,9 @@ function served(path: string, info: Deno.FileInfo): Entry {
   return { path, kind, size: info.isFile ? info.size : 0, mtimeMs: mtimeMs(info), mode: permissions(info) };
 }
 
-/** The line for what is there, a link not followed, and cannot be opened for this reason. */
-function notServed(path: string, own: Deno.FileInfo, reason: string): Entry {
-  return { path, kind: "other", size: 0, mtimeMs: mtimeMs(own), reason };
+/** The line of a listing for what is not served, with the reason in words. */
+export function notServed(path: string, mtimeMs: number, reason: string): Entry {
+  return { path, kind: "other", size: 0, mtimeMs, reason };
 }
 
 /** What something is that is not served. Nobody learns from it whether there is something where a link leads. */

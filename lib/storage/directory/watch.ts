@@ -5,7 +5,7 @@ import { SEPARATOR } from "@std/path";
 const watches = new Set<Watch>();
 
 /** Whether a path is a real directory's own, or that of something in it. */
-function isAtOrBelow(path: string, directory: string): boolean {
+export function isAtOrBelow(path: string, directory: string): boolean {
   return path === directory || path.startsWith(directory.endsWith(SEPARATOR) ? directory : directory + SEPARATOR);
 }
 

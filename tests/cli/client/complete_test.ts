@@ -1,6 +1,6 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { complete } from "../../../lib/cli/client/complete.ts";
-import { SHELL_COMMANDS } from "../../../lib/cli/client/shell_commands.ts";
+import { namesOf, SHELL_COMMANDS } from "../../../lib/cli/client/shell_commands.ts";
 import { Shell } from "../../../lib/cli/client/shell.ts";
 import { serve } from "../../../lib/server/server.ts";
 import { at } from "../../helpers/storage.ts";
@@ -43,7 +43,7 @@ async function completions(
 
 Deno.test("complete() offers commands and their aliases", async () => {
   const [all, re, none, quoted] = await completions(["", "re", "zz", "ge"]);
-  assertEquals(all?.[0].length, SHELL_COMMANDS.reduce((n, { aliases }) => n + 1 + aliases.length, 0));
+  assertEquals(all?.[0].length, SHELL_COMMANDS.flatMap(namesOf).length);
   assertEquals(re, [["rename ", "remove "], "re"]);
   assertEquals(none, [[], "zz"]);
   assertEquals(quoted, [["get "], "ge"]);

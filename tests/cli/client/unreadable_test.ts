@@ -12,14 +12,14 @@ function servedWithClosed(): Promise<Served> {
       for (const entry of names) {
         if (/(^|\/)closed\//.test(entry.path)) continue;
         const isClosed = options?.recursive && /(^|\/)closed$/.test(entry.path);
-        yield { ...entry, ...(isClosed ? { unreadable: true } : {}) } satisfies Entry;
+        yield { ...entry, ...(isClosed ? { unreadable: true, reason: REASON } : {}) } satisfies Entry;
       }
     },
   }));
 }
 
 /** The reason that is given, after the path of the directory as the user knows it. */
-const REASON = "permission denied, or something in it has too long a path";
+const REASON = "permission denied";
 
 for (
   const [command, path, printed, copied] of [

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { auditLine, AuditLog, isChange, leftOutRecord } from "../../../lib/cli/server/audit.ts";
+import { auditLine, AuditLog, isChange } from "../../../lib/cli/server/audit.ts";
+import { logLine } from "../../../lib/cli/server/event_lines.ts";
 import type { ErrorCode } from "../../../lib/core/errors.ts";
 import type { CommandEvent } from "../../../lib/access/events.ts";
 import { assertThrowsCode } from "../../helpers/failures.ts";
@@ -37,7 +38,9 @@ Deno.test("AuditLog.write() appends one line with everything that is known of a 
   assertEquals(audit.write(auditLine({ ...EVENT, outcome: "Internal", detail: "EIO" }, NOW)), undefined);
   const line = {
     time: "2026-11-20T08:51:00.007Z",
-    address: "127.0.0.1:50000",
+    event: "command",
+    session: 1,
+    peer: "127.0.0.1:50000",
     role: "upload",
     command: "put",
     path: "天线.dat",
@@ -62,7 +65,7 @@ Deno.test("AuditLog.write() writes nothing that a terminal would obey, and JSON 
   // deno-lint-ignore no-control-regex
   assert(!/[\u0000-\u001f\u007f-\u009f\u200b\u2028\u202e\u2066\u{e0041}]/u.test(text.slice(0, -1)), text);
   const [line] = linesOf(path);
-  assertEquals([line?.path, line?.to, line?.detail, line?.address], [NASTY, NASTY, NASTY, NASTY]);
+  assertEquals([line?.path, line?.to, line?.detail, line?.peer], [NASTY, NASTY, NASTY, NASTY]);
 });
 
 Deno.test("auditLine() says what a set has set", () => {
@@ -145,9 +148,18 @@ Deno.test("isChange() is true of what has changed something or may have, by thos
   }
 });
 
-Deno.test("leftOutRecord() says how many commands of a network are not there", () => {
-  const record = { time: "2026-11-20T08:51:00.007Z", address: "192.0.2.1", leftOut: 7 };
-  assertEquals(JSON.parse(leftOutRecord("192.0.2.1", 7, NOW)), record);
+Deno.test("auditLine(), and logLine() in JSON and as text, say the same of an event under the same names", () => {
+  const command = { ...EVENT, command: "set", mtimeMs: 5000, mode: 0o600, to: "b", outcome: "Internal", detail: "EIO" };
+  const record = { time: NOW.toISOString(), ...command };
+  const event = command as CommandEvent;
+  assertEquals(JSON.parse(auditLine(event, NOW)), record);
+  assertEquals(JSON.parse(logLine(event, true, NOW)), record);
+  assertEquals(
+    logLine(event, false, NOW),
+    '2026-11-20T08:51:00.007Z #1 127.0.0.1:50000 (upload) set "天线.dat" to "b" 901 bytes 36 ms Internal (EIO)',
+  );
+  const login = { event: "login", session: 2, peer: "[::1]:5", durationMs: 1, outcome: "Unauthorized" } as const;
+  assertEquals(JSON.parse(auditLine(login, NOW)), { time: NOW.toISOString(), ...login });
 });
 
 Deno.test("AuditLog says which file it cannot open", async () => {

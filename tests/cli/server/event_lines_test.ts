@@ -31,6 +31,7 @@ Deno.test("logLine() writes a line of text for every event", () => {
       "#3 127.0.0.1:50000 disconnected after 0 ms (stalled)",
     ],
     [{ event: "warning", message: "no space" }, "warning: no space"],
+    [{ event: "warning", ...WHO, message: "127.0.0.1:50000 is odd" }, "warning: #3 127.0.0.1:50000 is odd"],
   ];
   for (const [event, line] of lines) assertEquals(logLine(event, false, NOW), `2026-11-20T08:51:00.007Z ${line}`);
 });

@@ -56,11 +56,10 @@ Deno.test("Observer hides no change behind a flood, bounds both logs, and says h
   assert(bytes < 2 * BURST_BYTES, `${bytes}`);
   const changes = records.filter(({ command }) => command === "remove").map(({ path }) => path);
   assertEquals(changes, ["wanted", "perhaps"]);
-  assertEquals(records.filter(({ address }) => address === other.peer).length, 1);
+  assertEquals(records.filter(({ peer }) => peer === other.peer).length, 1);
   const last = records.at(-1);
-  assertEquals(last.address, "192.0.2.1");
-  const written = records.filter(({ command, address }) => command === "stat" && address === PEER).length;
-  assertEquals(last.leftOut, many + 2 - written);
+  const written = records.filter(({ command, peer }) => command === "stat" && peer === PEER).length;
+  assertEquals(last, { time: last.time, event: "leftOut", network: "192.0.2.1", lines: many + 2 - written });
   const log = place.log();
   assert(sizeOf(log.join("\n")) < 2 * BURST_BYTES);
   const { event, network, lines } = JSON.parse(log.at(-1) ?? "");
@@ -82,15 +81,17 @@ Deno.test("Observer writes failed logins into the audit log only, and no flood o
   const records = place.records();
   assert(sizeOf(records.map((record) => JSON.stringify(record)).join()) < 1.25 * BURST_BYTES);
   const [first] = records;
-  assertEquals(first, { ...first, address: PEER, command: "login", outcome: "Unauthorized", durationMs: 12.5 });
-  assertEquals(Object.keys(first).sort(), ["address", "command", "durationMs", "outcome", "time"]);
-  const written = records.filter(({ command, address }) => command === "login" && address === PEER).length;
+  assertEquals(first, { ...first, event: "login", session: 7, peer: PEER, outcome: "Unauthorized", durationMs: 12.5 });
+  assertEquals(Object.keys(first).sort(), ["durationMs", "event", "outcome", "peer", "session", "time"]);
+  const written = records.filter(({ event, peer }) => event === "login" && peer === PEER).length;
   assert(written < many);
-  const rest = records.slice(written).map(({ address, command, path, leftOut }) => [address, command, path, leftOut]);
+  const rest = records.slice(written).map((
+    { event, peer, network, path, lines },
+  ) => [event, peer ?? network, path ?? lines]);
   assertEquals(rest, [
-    [PEER, "remove", "wanted", undefined],
-    ["192.0.2.99:1", "login", undefined, undefined],
-    ["192.0.2.1", undefined, undefined, many - written],
+    ["command", PEER, "wanted"],
+    ["login", "192.0.2.99:1", undefined],
+    ["leftOut", "192.0.2.1", many - written],
   ]);
   assertEquals(place.log().map((line) => JSON.parse(line).event), ["command"]);
 });

@@ -8,6 +8,7 @@ Deno.test("exitCode() has the documented codes and fails for everything else", (
     Disconnected: 3,
     Refused: 4,
     Unauthorized: 4,
+    Kicked: 4,
     NotFound: 5,
     Corrupt: 6,
     Cancelled: 130,

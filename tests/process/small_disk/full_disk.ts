@@ -265,7 +265,8 @@ Deno.test("AuditLog.write() warns once of a full disk, and again after it went w
     assertEquals(audit.write(auditLine(EVENT)), undefined);
     assertGreater(countLines(path), before);
     const [lost = "", last = ""] = Deno.readTextFileSync(path).trimEnd().split("\n").slice(-2);
-    assertEquals([JSON.parse(lost).lost, JSON.parse(last).path], [3, EVENT.path]);
+    const { event, lines } = JSON.parse(lost);
+    assertEquals([event, lines, JSON.parse(last).path], ["lost", 3, EVENT.path]);
     warning = undefined;
   }
 });

@@ -180,7 +180,7 @@ Deno.test("DirectoryStorage follows a link to the root itself", async () => {
   await assertFailsWith("AlreadyExists", () => served.storage.mkdir(at("self")));
 });
 
-Deno.test("DirectoryStorage.list() gives the metadata of a link's target and does not enter a link to a directory", async () => {
+Deno.test("DirectoryStorage.list() gives the metadata of a link's target, and with recursive what is in it", async () => {
   await using served = await serveTemp();
   const { storage, inside } = served;
   await storage.mkdir(at("d"));
@@ -188,7 +188,8 @@ Deno.test("DirectoryStorage.list() gives the metadata of a link's target and doe
   await Deno.symlink("d", inside("link"));
   await Deno.symlink("d/file", inside("link-to-file"));
   await Deno.symlink("..", inside("d/up"));
-  assertEquals(await namesOf(storage, "", true), ["d", "d/file", "d/up", "link-to-file", "link"]);
+  const all = ["d", "d/file", "d/up", "link-to-file", "link", "link/file", "link/up"];
+  assertEquals(await namesOf(storage, "", true), all);
   const entries = new Map((await entriesOf(storage)).map((entry) => [entry.path, entry]));
   assertEquals(entries.get("link")?.kind, "directory");
   assertEquals(entries.get("link-to-file"), {

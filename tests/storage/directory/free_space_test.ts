@@ -1,7 +1,7 @@
-import { assert, assertEquals, assertGreater, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertGreater, assertLess, assertStringIncludes } from "@std/assert";
 import { statfsSync } from "node:fs";
 import { DirectoryStorage } from "../../../lib/storage/directory/directory_storage.ts";
-import { requireSpace } from "../../../lib/storage/directory/directory_upload.ts";
+import { requireSpace } from "../../../lib/storage/directory/disk_space.ts";
 import { assertThrowsCode } from "../../helpers/failures.ts";
 import { failsWith, namesIn, Served } from "../../helpers/raw.ts";
 import { at, partOf } from "../../helpers/storage.ts";
@@ -42,6 +42,14 @@ Deno.test("requireSpace() allows what leaves enough, and never looks when nothin
   const { message } = assertThrowsCode("NoSpace", () => requireSpace(dir.path, 3 * margin, keepFree));
   assertStringIncludes(message, "bytes of its disk free");
   requireSpace(dir.join("missing"), ALL, 0);
+});
+
+Deno.test("DirectoryStorage.space() is what the system says of its disk", async () => {
+  await using dir = await quietDir();
+  const { blocks, bsize } = statfsSync(dir.path);
+  const { free, total } = await DirectoryStorage.open(dir.path).space();
+  assertEquals(total, blocks * bsize);
+  assertLess(Math.abs(free - freeIn(dir.path)), 64 * MIB);
 });
 
 Deno.test("DirectoryUpload stops when the disk fills up in the middle, and the next succeeds when there is room", async () => {

@@ -1,0 +1,84 @@
+import type { Entry } from "../../core/metadata.ts";
+import { type FerryError, hasCode } from "../../core/errors.ts";
+import { joinPaths } from "../../core/remote_path.ts";
+import { unreadable } from "../../transfer/listing.ts";
+import { Columns } from "../terminal/format.ts";
+import { UsageError } from "../terminal/usage.ts";
+import { forEach } from "./each.ts";
+import type { Invocation } from "./invocation.ts";
+import { matchingEntries, remotePattern, requireFew } from "./remote_matches.ts";
+import { relativeTo } from "./resolve_path.ts";
+
+/** Entries that are kept to find the widest size before the first line is printed. */
+const BATCH_ENTRIES = 1000;
+
+/** `dir [NAME...]` */
+export async function dir(invocation: Invocation): Promise<void> {
+  const { args, flags: { time, size }, signal } = invocation;
+  if (time && size) throw new UsageError("-t and -S cannot be combined");
+  const names = args.length > 0 ? args : ["."];
+  const lines = new ListingLines(invocation);
+  try {
+    await forEach(invocation, names, (name) => lines.add(name, entriesOf(invocation, name, names.length > 1)), 1);
+  } finally {
+    if (!signal.aborted) await lines.flush();
+  }
+}
+
+/**
+ * What there is to list for one name. What is in a directory that is the only name has a path relative to that, everything
+ * else one that can be typed as it is.
+ *
+ * @throws {FerryError} `Refused` at the end, when a directory could not be looked into.
+ */
+async function* entriesOf(invocation: Invocation, name: string, isOneOfMany: boolean): AsyncGenerator<Entry> {
+  const { shell, flags: { recursive }, signal } = invocation;
+  const path = shell.remote(name, "list");
+  const typed = (entry: Entry) => ({ ...entry, path: relativeTo(shell.remoteDirectory, entry.path) });
+  const pattern = await remotePattern(invocation, path);
+  if (pattern) {
+    for await (const entry of matchingEntries(invocation, pattern, recursive)) yield typed(entry);
+    return;
+  }
+  try {
+    let missing: FerryError | undefined;
+    for await (const entry of shell.storage.list(path, { recursive, signal })) {
+      if (entry.unreadable) missing ??= unreadable(joinPaths(path, entry.path), entry.reason);
+      yield isOneOfMany ? typed({ ...entry, path: joinPaths(path, entry.path) }) : entry;
+    }
+    if (missing) throw missing;
+  } catch (error) {
+    if (!hasCode(error, "NotADirectory")) throw error;
+    yield typed({ ...await shell.storage.stat(path, { signal }), path });
+  }
+}
+
+/** The lines of a listing. They are printed as they come, or in another order when everything is there. */
+class ListingLines {
+  readonly #invocation: Invocation;
+  readonly #isSorted: boolean;
+  readonly #columns = new Columns();
+  #entries: Entry[] = [];
+
+  constructor(invocation: Invocation) {
+    this.#invocation = invocation;
+    this.#isSorted = invocation.flags.time || invocation.flags.size;
+  }
+
+  /** @throws {FerryError} `TooLarge` when there are too many to be sorted. */
+  async add(name: string, entries: AsyncIterable<Entry>): Promise<void> {
+    for await (const entry of entries) {
+      this.#entries.push(entry);
+      if (this.#isSorted) requireFew(this.#entries.length, name);
+      else if (this.#entries.length === BATCH_ENTRIES) await this.flush();
+    }
+  }
+
+  async flush(): Promise<void> {
+    const { shell, flags: { time } } = this.#invocation;
+    const entries = this.#entries;
+    this.#entries = [];
+    if (this.#isSorted) entries.sort((a, b) => time ? b.mtimeMs - a.mtimeMs : b.size - a.size);
+    if (entries.length > 0) await shell.output.print(this.#columns.lines(entries));
+  }
+}

@@ -1,0 +1,23 @@
+import type { FlagName } from "./flags.ts";
+import type { Invocation } from "./invocation.ts";
+
+/** What kind of names an argument of a command is, for completion. */
+export type ArgumentKind = "remote" | "local" | "none";
+
+/** A command that the user can type. */
+export interface ShellCommand {
+  readonly name: string;
+  readonly aliases?: readonly string[];
+  /** What follows the name, for help. */
+  readonly parameters: string;
+  readonly summary: string;
+  /** The options that it has. */
+  readonly flags?: readonly FlagName[];
+  /** How many arguments it takes: at least, at most. */
+  readonly arity: readonly [number, number];
+  /** The kinds of its arguments; the last one stands for all that follow. */
+  readonly completes: readonly ArgumentKind[];
+  /** Uses of it, each with what it does. */
+  readonly examples: readonly (readonly [line: string, meaning: string])[];
+  run(invocation: Invocation): Promise<void> | void;
+}

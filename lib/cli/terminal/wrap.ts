@@ -1,0 +1,48 @@
+/** The columns of what is not a terminal. */
+const USUAL_COLUMNS = 80;
+
+/** Fewer would leave no room for words. */
+const MIN_COLUMNS = 20;
+
+/** The widest that the left column of a table gets; what is longer has a line of its own. */
+const MAX_LEFT = 28;
+
+const INDENT = "  ";
+
+/** The columns of the terminal that standard output is; 80 of anything else. */
+export function screenColumns(): number {
+  try {
+    return Deno.stdout.isTerminal() ? Deno.consoleSize().columns : USUAL_COLUMNS;
+  } catch {
+    return USUAL_COLUMNS;
+  }
+}
+
+/** `text` in lines of at most `columns` characters, broken between words; a longer word has its own line. */
+export function wrap(text: string, columns: number): string[] {
+  const lines: string[] = [];
+  let line = "";
+  for (const word of text.split(" ")) {
+    if (line !== "" && line.length + 1 + word.length > columns) {
+      lines.push(line);
+      line = word;
+    } else line += line === "" ? word : ` ${word}`;
+  }
+  return [...lines, line];
+}
+
+/** Two columns of ASCII text that fit a terminal, each line ending in a newline. On a narrow one they stand below each other. */
+export function table(rows: readonly (readonly [left: string, right: string])[], columns: number): string {
+  const width = Math.max(MIN_COLUMNS, columns);
+  const lengths = rows.map(([left]) => left.length).filter((length) => length <= MAX_LEFT);
+  const isNarrow = width < 2 * MAX_LEFT;
+  const indent = INDENT.repeat(2).length + (isNarrow ? 0 : Math.max(0, ...lengths));
+  return rows.map(([left, right]) => {
+    const lines = wrap(right, width - indent).map((line) => " ".repeat(indent) + line);
+    const name = INDENT + left;
+    const fits = name.length + INDENT.length <= indent;
+    if (fits) lines[0] = name.padEnd(indent) + (lines[0] ?? "").slice(indent);
+    else lines.unshift(...wrap(left, width - INDENT.length).map((line) => INDENT + line));
+    return lines.map((line) => `${line}\n`).join("");
+  }).join("");
+}
