@@ -21,7 +21,8 @@ export { decodeTicket, encodeTicket, isTicket, type Ticket } from "./auth/ticket
 export { RateLimit } from "./transport/rate_limit.ts";
 export { certificateDer, certificatePem, type Identity } from "./transport/tls.ts";
 
-export { type Copied, copyContent } from "./transfer/content.ts";
+export { copyContent } from "./transfer/content.ts";
+export type { Copied } from "./transfer/content_steps.ts";
 export type { ContentOptions, Known } from "./transfer/content_options.ts";
 export { copyFile, type CopyOptions, type Outcome } from "./transfer/copy.ts";
 export { type DeletionOptions, removeExtra } from "./transfer/deletion.ts";

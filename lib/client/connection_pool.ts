@@ -30,6 +30,9 @@ const KICKED_MS = 1_000;
 /** The most connections that are opened because the others are stalled. */
 const MAX_FURTHER = 16;
 
+/** How long a further connection that is being opened when the pool is closed may take for that, in ms. */
+const OPENING_MS = 2_000;
+
 /** How a pool connects. */
 export interface PoolOptions extends ServerOptions {
   /** How many connections requests are spread over; 1 when absent. */
@@ -42,6 +45,10 @@ export interface PoolOptions extends ServerOptions {
 
 /** What a server allows before it has said so. */
 const NOTHING: Welcome = { allows: [], window: 1 };
+
+function closed(): FerryError {
+  return new FerryError("Disconnected", "the connection was closed");
+}
 
 /**
  * Connections to one server, opened when they are needed. Requests are spread over a fixed number of them. What would
@@ -75,6 +82,7 @@ export class ConnectionPool implements AsyncDisposable {
   #stuckLooks = 0;
   /** Aborted when the pool ends. */
   readonly #ending = new AbortController();
+  #isClosing = false;
   #failure: FerryError | undefined;
   /** The operator has ended a session, and until when nothing is asked. */
   #kicked: { readonly reason: FerryError; readonly until: number } | undefined;
@@ -115,7 +123,8 @@ export class ConnectionPool implements AsyncDisposable {
    * @ignore
    */
   async connect(signal?: AbortSignal): Promise<Pipeline> {
-    if (this.#refusal) throw this.#refusal;
+    const refusal = this.#isClosing ? closed() : this.#refusal;
+    if (refusal) throw refusal;
     const [opening = undefined] = this.#opening;
     return this.#first ?? await unlessAborted(opening ?? this.#connect(), signal);
   }
@@ -140,7 +149,7 @@ export class ConnectionPool implements AsyncDisposable {
   submit(request: PendingRequest): void {
     request.onSettled = this.#onSettled;
     this.#open++;
-    const refusal = this.#refusal;
+    const refusal = this.#isClosing ? closed() : this.#refusal;
     if (refusal) return request.fail(refusal);
     this.#aborts.add(request.options.signal, request);
     if (request.settled) return;
@@ -181,10 +190,13 @@ export class ConnectionPool implements AsyncDisposable {
   async close(): Promise<void> {
     if (this.#open > 0) await (this.#idle ??= Promise.withResolvers()).promise;
     if (this.#failure) throw this.#failure;
-    this.#ending.abort();
-    await Promise.allSettled(this.#opening);
-    const results = await Promise.allSettled(this.#pipelines.map((pipeline) => pipeline.close()));
-    this.fail(new FerryError("Disconnected", "the connection was closed"));
+    this.#isClosing = true;
+    const late = setTimeout(() => this.#ending.abort(), this.#pipelines.length > 0 ? OPENING_MS : 0);
+    // What is being opened ends in order, too, so that the server need not take it for lost. Nobody minds if it does not.
+    const opening = [...this.#opening].map((each) => each.then((pipeline) => pipeline.close()).catch(() => {}));
+    const results = await Promise.allSettled([...this.#pipelines.map((pipeline) => pipeline.close()), ...opening]);
+    clearTimeout(late);
+    this.fail(closed());
     for (const result of results) if (result.status === "rejected") throw result.reason;
   }
 
@@ -309,7 +321,7 @@ export class ConnectionPool implements AsyncDisposable {
     this.#pipelines.splice(this.#pipelines.indexOf(pipeline), 1);
     if (pipeline === this.#first) {
       this.#first = undefined;
-      if (!isOurs && !this.#ending.signal.aborted) this.#options.onLost?.(reason);
+      if (!isOurs && !this.#isClosing && !this.#failure) this.#options.onLost?.(reason);
     }
     if (reason.code === "Kicked") {
       this.#kicked = { reason, until: performance.now() + KICKED_MS };

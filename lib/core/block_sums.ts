@@ -47,5 +47,11 @@ export function matchingBytes(a: BlockSums, b: BlockSums): number {
   return a.covered === b.covered || covered % a.blockSize === 0 ? covered : covered - covered % a.blockSize;
 }
 
+/** The sums of the whole blocks among the first `bytes` bytes. */
+export function wholeBlocks({ blockSize, hashes }: BlockSums, bytes: number): BlockSums {
+  const blocks = Math.floor(bytes / blockSize);
+  return { covered: blocks * blockSize, blockSize, hashes: hashes.slice(0, blocks * HASH_BYTES) };
+}
+
 /** The sums of nothing. */
 export const NO_BLOCKS: BlockSums = { covered: 0, blockSize: MIN_BLOCK_BYTES, hashes: new Uint8Array() };

@@ -176,8 +176,12 @@ export interface Upload extends ByteSink {
    * may go out in one piece.
    */
   commit(): Promise<Receipt>;
-  /** Gives up, and leaves what has arrived in one piece for a later attempt; after `commit` it does nothing. */
-  abort(): Promise<void>;
+  /**
+   * Gives up, and leaves what has arrived in one piece for a later attempt; after `commit` it does nothing.
+   *
+   * @returns How many bytes it leaves, where that is known.
+   */
+  abort(): Promise<number | void>;
 }
 
 /**

@@ -1,98 +1,83 @@
 import { matchingBytes } from "../core/block_sums.ts";
 import { FerryError, hasCode } from "../core/errors.ts";
-import type { FileMetadata, Receipt } from "../core/metadata.ts";
+import type { FileMetadata } from "../core/metadata.ts";
 import type { Reader, Upload } from "../storage/storage.ts";
 import type { ContentOptions } from "./content_options.ts";
-import { type Blame, failureOf, type Place } from "./place.ts";
-import { PIECE_BYTES, pump } from "./pump.ts";
+import { ContentSteps, type Copied, type Start } from "./content_steps.ts";
+import { copyGrown } from "./grown.ts";
+import { failureOf, type Place } from "./place.ts";
+import { PIECE_BYTES } from "./pump.ts";
 import { copyRanges, MIN_SPLIT_BYTES } from "./ranges.ts";
 
-/** How often a transfer that was to go on begins again because something has changed meanwhile. */
+/** How often a transfer begins again because something has changed meanwhile. */
 const MAX_RESTARTS = 3;
 
-/** What was transferred. */
-export interface Copied {
-  /** The source, as it was read. */
-  readonly metadata: FileMetadata;
-  /** What the target has stored. */
-  readonly receipt: Receipt;
-}
-
-/** Where in the file a transfer begins. */
-interface Start {
-  /** Nothing stands for 0. */
-  readonly offset?: number;
-  /** The state of what the target has kept, and the source as it was, that were compared. */
-  readonly kept?: string;
-  readonly metadata?: FileMetadata;
-}
-
+/** Nothing was kept, or is used. */
 const BEGINNING: Start = {};
 
 /** A transfer of the content of one file. */
-class Content implements Blame {
-  isSource = false;
-  readonly #source: Place;
-  readonly #target: Place;
-  readonly #options: ContentOptions;
-
-  constructor(source: Place, target: Place, options: ContentOptions) {
-    this.#source = source;
-    this.#target = target;
-    this.#options = options;
-  }
+class Content extends ContentSteps {
+  /** The source as the attempt has found it. */
+  #begun: FileMetadata | undefined;
 
   async copy(): Promise<Copied> {
-    const { known, resume = true } = this.#options;
+    const { known, resume = true } = this.options;
     // For a small file, asking costs more than it saves.
     const mayResume = resume && (known === undefined || known.size > PIECE_BYTES);
+    let grown: FileMetadata | undefined;
     try {
-      for (let restarts = 0; mayResume && restarts < MAX_RESTARTS; restarts++) {
-        const copied = await this.#resume();
-        if (copied) return copied;
+      for (let restarts = 0;; restarts++) {
+        try {
+          if (grown) return await this.#copyLonger(grown);
+          return await this.#copyFrom(mayResume && restarts < MAX_RESTARTS ? await this.#start() : BEGINNING);
+        } catch (error) {
+          if (restarts === MAX_RESTARTS || !hasCode(error, "Changed")) throw error;
+          grown = grown ? undefined : await this.#ifLonger();
+        }
       }
-      return await this.#copyFrom(BEGINNING);
     } catch (error) {
-      const { shown } = this.isSource ? this.#source : this.#target;
-      throw failureOf(error, this, shown, this.#options.verb ?? "copy");
+      const { shown } = this.isSource ? this.source : this.target;
+      throw failureOf(error, this, shown, this.options.verb ?? "copy");
     }
   }
 
-  /** Goes on with what the target has kept. @returns Nothing when that, or the source, has changed meanwhile. */
-  async #resume(): Promise<Copied | undefined> {
-    const start = await this.#start();
-    try {
-      return await this.#copyFrom(start);
-    } catch (error) {
-      if (start === BEGINNING || !hasCode(error, "Changed")) throw error;
-      return undefined;
-    }
+  /** The source as the attempt has found it, if it is longer now. */
+  async #ifLonger(): Promise<FileMetadata | undefined> {
+    const begun = this.#begun;
+    if (!begun) return undefined;
+    const { kind, size, mode } = await this.stat();
+    return kind === "file" && size > begun.size ? { ...begun, mode: begun.mode ?? mode } : undefined;
   }
 
   /** Asks the target what it has kept, and compares that with the source. */
   async #start(): Promise<Start> {
-    const { known, overwrite, signal } = this.#options;
-    const { storage, path } = this.#target;
-    if (!storage.offer) return BEGINNING;
-    this.isSource = false;
-    const { sums, state: kept } = await storage.offer(path, { size: known?.size, overwrite, signal });
-    const { covered: length, blockSize } = sums;
-    if (length === 0) return BEGINNING;
-    this.isSource = true;
-    const source = await this.#source.storage.blocks(this.#source.path, { length, blockSize, signal });
+    const { sums, state: kept } = await this.offer(this.options.known?.size);
+    if (sums.covered === 0) return BEGINNING;
+    const source = await this.blocks(sums.covered, sums.blockSize);
+    this.#begun = source.metadata;
     const offset = matchingBytes(source.sums, sums);
     return offset > 0 ? { offset, kept, metadata: source.metadata } : {};
   }
 
   async #copyFrom(start: Start): Promise<Copied> {
-    const { connections = 1, turn, attempts, signal } = this.#options;
+    const { connections = 1 } = this.options;
     const whole = connections > 1 ? await this.#statIfSplit() : undefined;
+    return await this.#inTurn((leave) => whole ? this.#copyInRanges(start, whole) : this.#copyInOne(start, leave));
+  }
+
+  #copyLonger(grown: FileMetadata): Promise<Copied> {
+    return this.#inTurn((leave) => copyGrown(this, grown, leave));
+  }
+
+  /** @param copy Gets what says that everything was read. */
+  async #inTurn(copy: (leave: (() => void) | undefined) => Promise<Copied>): Promise<Copied> {
+    const { turn, attempts, signal } = this.options;
     const taken = turn?.();
     const leave = taken instanceof Promise ? await taken : taken;
     try {
       const pausing = attempts?.ready(signal);
       if (pausing) await pausing;
-      return whole ? await this.#copyInRanges(start, whole) : await this.#copyInOne(start, leave);
+      return await copy(leave);
     } finally {
       leave?.();
     }
@@ -100,19 +85,18 @@ class Content implements Blame {
 
   /** The metadata of the source, if it is to be transferred in ranges. */
   async #statIfSplit(): Promise<FileMetadata | undefined> {
-    this.isSource = true;
-    const metadata = await this.#source.storage.stat(this.#source.path, { signal: this.#options.signal });
+    const metadata = await this.stat();
     return metadata.kind === "file" && metadata.size >= MIN_SPLIT_BYTES ? metadata : undefined;
   }
 
   /** @param leave Called when everything was read. */
   async #copyInOne(start: Start, leave: (() => void) | undefined): Promise<Copied> {
     const reader = await this.#read(start);
-    const { metadata } = reader;
+    const metadata = this.#begun = reader.metadata;
     let isOpen = true;
     let upload: Upload | undefined;
     try {
-      upload = await this.#open(metadata, start, false);
+      upload = await this.open(metadata, start, false);
       await this.#pour(reader, upload, start);
       this.isSource = false;
       const committing = upload.commit();
@@ -121,7 +105,7 @@ class Content implements Blame {
       leave?.();
       return { metadata, receipt: await committing };
     } catch (error) {
-      await giveUp(upload);
+      await this.giveUp(upload);
       throw error;
     } finally {
       if (isOpen) reader.close();
@@ -129,17 +113,17 @@ class Content implements Blame {
   }
 
   async #copyInRanges(start: Start, metadata: FileMetadata): Promise<Copied> {
-    const { version } = start.metadata ?? metadata;
+    const { version } = this.#begun = start.metadata ?? metadata;
     const rest = { offset: start.offset ?? 0, size: metadata.size, version };
     let upload: Upload | undefined;
     try {
-      upload = await this.#open(metadata, start, true);
-      if (upload.openPart) await copyRanges(this.#source, this.#target, upload, rest, this.#options);
+      upload = await this.open(metadata, start, true);
+      if (upload.openPart) await copyRanges(this.source, this.target, upload, rest, this.options);
       else await this.#pourAll(upload, { ...start, metadata });
       this.isSource = false;
       return { metadata, receipt: await upload.commit() };
     } catch (error) {
-      await giveUp(upload);
+      await this.giveUp(upload);
       throw error;
     }
   }
@@ -156,25 +140,13 @@ class Content implements Blame {
   #read(start: Start): Promise<Reader> {
     this.isSource = true;
     const { offset, metadata } = start;
-    const { storage, path } = this.#source;
-    const reading = storage.read(path, { offset, ifVersion: metadata?.version, signal: this.#options.signal });
+    const { storage, path } = this.source;
+    const reading = storage.read(path, { offset, ifVersion: metadata?.version, signal: this.options.signal });
     return metadata ? reading.then((reader) => requireSame(reader, metadata)) : reading;
   }
 
-  #open(metadata: FileMetadata, { offset, kept }: Start, inParts: boolean): Promise<Upload> {
-    const { overwrite, durable, signal, known, mtimeMs = metadata.mtimeMs } = this.#options;
-    const { size, mode = known?.mode } = metadata;
-    this.isSource = false;
-    const options = { size, mtimeMs, mode, offset, kept, overwrite, durable, inParts, signal };
-    return this.#target.storage.upload(this.#target.path, options);
-  }
-
   #pour(reader: Reader, upload: Upload, { offset = 0 }: Start): Promise<void> {
-    const { signal, onProgress } = this.#options;
-    const { size } = reader.metadata;
-    onProgress?.(offset, size);
-    const onMoved = (moved: number) => onProgress?.(offset + moved, size);
-    return pump(reader, upload, { blame: this, signal, onMoved });
+    return this.pump(reader, upload, { offset, size: reader.metadata.size });
   }
 }
 
@@ -183,11 +155,6 @@ function requireSame(reader: Reader, { size, mtimeMs }: FileMetadata): Reader {
   if (reader.metadata.size === size && reader.metadata.mtimeMs === mtimeMs) return reader;
   reader.close();
   throw new FerryError("Corrupt", "the same version of it had another size or time before");
-}
-
-/** Ends an upload. Why it was given up says more than a failure of this. */
-async function giveUp(upload: Upload | undefined): Promise<void> {
-  await upload?.abort().catch(() => {});
 }
 
 /**

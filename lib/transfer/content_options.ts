@@ -22,6 +22,10 @@ export interface ContentOptions extends OperationOptions, Pick<UploadOptions, "o
   readonly retry?: Retry | undefined;
   /** Told how many bytes the target has and how many there are in all. Must not throw. */
   readonly onProgress?: ((moved: number, total: number) => void) | undefined;
+  /** Told when the source only became longer meanwhile, and the target has it as it was at the start; its size then. */
+  readonly onGrown?: ((size: number) => void) | undefined;
+  /** Told how many bytes a target leaves for a later attempt when one was given up, where that is known. */
+  readonly onKept?: ((bytes: number) => void) | undefined;
   /** Waits for the turn to send; what it gives is called when all is sent, or given up. */
   readonly turn?: (() => Promise<() => void> | (() => void)) | undefined;
   /** Those that this is one of: when the turn has come, a pause may have begun meanwhile. */

@@ -1,3 +1,4 @@
+import { blockSizeFor, matchingBytes } from "../core/block_sums.ts";
 import { cannot, FerryError, hasCode } from "../core/errors.ts";
 import { copyContent } from "./content.ts";
 import type { ContentOptions, Known } from "./content_options.ts";
@@ -33,17 +34,36 @@ export async function ifThere<T>(look: Promise<T>): Promise<T | undefined> {
   }
 }
 
-async function haveSameContent(source: Place, target: Place, { signal, verb = "copy" }: CopyOptions): Promise<boolean> {
-  const digest = async (isSource: boolean) => {
-    const { storage, path, shown } = isSource ? source : target;
+/** What both sides say of their file. */
+async function ofBoth<T>(
+  source: Place,
+  target: Place,
+  { verb = "copy" }: CopyOptions,
+  ask: (place: Place) => Promise<T>,
+): Promise<[T, T]> {
+  const asking = async (isSource: boolean) => {
+    const place = isSource ? source : target;
     try {
-      return (await storage.digest(path, { signal })).sha256;
+      return await ask(place);
     } catch (error) {
-      throw failureOf(error, { isSource }, shown, verb);
+      throw failureOf(error, { isSource }, place.shown, verb);
     }
   };
-  const [here, there] = await Promise.all([digest(true), digest(false)]);
+  return await Promise.all([asking(true), asking(false)]);
+}
+
+async function haveSameContent(source: Place, target: Place, options: CopyOptions): Promise<boolean> {
+  const { signal } = options;
+  const digest = async ({ storage, path }: Place) => (await storage.digest(path, { signal })).sha256;
+  const [here, there] = await ofBoth(source, target, options, digest);
   return here === there;
+}
+
+/** Whether the target is what the source begins with, which may have become longer since. */
+async function isBeginning(source: Place, target: Place, length: number, options: CopyOptions): Promise<boolean> {
+  const request = { length, blockSize: blockSizeFor(length), signal: options.signal };
+  const [here, there] = await ofBoth(source, target, options, ({ storage, path }) => storage.blocks(path, request));
+  return there.metadata.size === length && matchingBytes(here.sums, there.sums) === length;
 }
 
 /** What the target is to be. */
@@ -104,14 +124,16 @@ async function copyOnce(source: Place, target: Place, options: CopyOptions, isRe
   if (await isCurrent(source, target, options)) return "skipped";
   if (dryRun) return "planned";
   const { shown } = verb === "put" ? target : source;
+  let size: number;
   try {
-    await copyContent(source, target, options);
+    ({ size } = (await copyContent(source, target, options)).metadata);
   } catch (error) {
     if (!hasCode(error, "AlreadyExists")) throw error;
     if (overwrite === false) return "skipped";
     throw isInDoubt && !mayLook ? cannot(verb, shown, perhapsArrived()) : error;
   }
-  if (verify && !await haveSameContent(source, target, options)) {
+  // The source may be longer by now.
+  if (verify && !await isBeginning(source, target, size, options)) {
     throw cannot(verb, shown, new FerryError("Corrupt", "the two files differ after the transfer"));
   }
   return "done";

@@ -10,6 +10,8 @@ export const PIECE_BYTES = 1024 * 1024;
 /** How to move bytes. */
 export interface PumpOptions {
   readonly blame: Blame;
+  /** Whether the reader does not look at the end whether the file is still what it was, since others do. */
+  readonly mayChange?: boolean | undefined;
   readonly signal: AbortSignal | undefined;
   /** Told how many bytes were moved so far. */
   readonly onMoved: (bytes: number) => void;
@@ -27,7 +29,7 @@ const SCRATCH = new Uint8Array(1);
  * @throws {FerryError} What the two throw; `Cancelled`; `Changed` when it is not as much as the reader has announced.
  */
 export async function pump(reader: Reader, sink: ByteSink, options: PumpOptions): Promise<void> {
-  const { blame, signal, onMoved } = options;
+  const { blame, mayChange, signal, onMoved } = options;
   const carrier = reader.next || sink.fill ? undefined : takeBuffer();
   const read: Fill = (space) => {
     blame.isSource = true;
@@ -38,6 +40,7 @@ export async function pump(reader: Reader, sink: ByteSink, options: PumpOptions)
     for (let moved = 0;;) {
       throwIfAborted(signal);
       const left = reader.length - moved;
+      if (left === 0 && mayChange) return;
       // At the end the reader looks whether the file is still what it was.
       const moving = left > 0 || reader.next ? step(Math.min(left, PIECE_BYTES)) : read(SCRATCH);
       // There are many small files, and usually nothing to wait for.

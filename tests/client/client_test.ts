@@ -529,26 +529,29 @@ Deno.test("abort during dir() and sum(), or before, leaves the client usable", a
   await assertUsable(client);
 });
 
-Deno.test("put() of a file that changes while it is read fails with Changed, and the old file stays", async (t) => {
+Deno.test("put() of a file that always changes while it is read fails with Changed, and the old file stays", async (t) => {
   await using served = await Served.with({ "f": "old" });
   await using local = await tempDir();
   await using client = await served.connect();
+  let size = 8_000_000;
+  const overwrite = (path: string) => {
+    using file = Deno.openSync(path, { write: true });
+    file.seekSync(1_000_000, Deno.SeekMode.Start);
+    file.writeSync(crypto.getRandomValues(new Uint8Array(10)));
+  };
   const change: Record<string, (path: string) => void> = {
-    "grows": (path) => Deno.writeFileSync(path, bytes(10), { append: true }),
-    "shrinks": (path) => Deno.truncateSync(path, 2_000_000),
-    "is overwritten": (path) => {
-      using file = Deno.openSync(path, { write: true });
-      file.seekSync(5_000_000, Deno.SeekMode.Start);
-      file.writeSync(bytes(10));
+    "shrinks": (path) => Deno.truncateSync(path, size -= 1_000_000),
+    "is overwritten": overwrite,
+    "is overwritten and grows": (path) => {
+      overwrite(path);
+      Deno.writeFileSync(path, bytes(10), { append: true });
     },
   };
   for (const [what, disturb] of Object.entries(change)) {
     await t.step(what, async () => {
       await Deno.writeFile(local.join("source"), bytes(8_000_000));
-      let done = false;
-      const onProgress = () => {
-        if (!done) disturb(local.join("source"));
-        done = true;
+      const onProgress = (moved: number) => {
+        if (moved > 1_500_000 && moved < 2_800_000) disturb(local.join("source"));
       };
       const error = await failsWith(client.put(local.join("source"), "f", { onProgress, resume: false }), "Changed");
       assertStringIncludes(error.message, local.join("source"));
@@ -578,18 +581,18 @@ Deno.test("put() of a file that disappears while it is read sends it whole; one 
   await assertUsable(client);
 });
 
-Deno.test("get() of a file that changes on the server fails with Changed, and the old file stays", async () => {
+Deno.test("get() of a file that always changes on the server fails with Changed, and the old file stays", async () => {
   await using served = await Served.with();
   await makeHuge(served.join("huge"));
   await using local = await tempDir();
   await Deno.writeTextFile(local.join("f"), "old");
   await using client = await served.connect();
-  let changed = false;
-  const onProgress = () => {
-    if (!changed) Deno.writeFileSync(served.join("huge"), bytes(10), { append: true });
-    changed = true;
+  const onProgress = (moved: number) => {
+    if (moved === 0) return;
+    using file = Deno.openSync(served.join("huge"), { write: true });
+    file.writeSync(crypto.getRandomValues(new Uint8Array(10)));
   };
-  await failsWith(client.get("huge", local.join("f"), { onProgress }), "Changed");
+  await failsWith(client.get("huge", local.join("f"), { onProgress, resume: false }), "Changed");
   await assertFile(local.join("f"), "old");
   assertEquals(await namesIn(local.path), ["f"]);
   await assertUsable(client);

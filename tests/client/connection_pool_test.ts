@@ -40,6 +40,46 @@ Deno.test("ConnectionPool spreads what is asked over its connections", async () 
   for (const [session, { length }] of counts) assert(length > 50 && length < 150, `${length} in session ${session}`);
 });
 
+/** A pool whose first connection answers, while its second one is being opened. */
+async function opening() {
+  await using stack = new AsyncDisposableStack();
+  const served = stack.use(await Served.with({ "f": "hello" }));
+  // Faults are asked for with each connection.
+  let count = 0;
+  const proxy = stack.use(
+    await FaultProxy.to(served.address, {
+      get toClient() {
+        return count++ === 0 ? {} : { stallAfter: 0 };
+      },
+    }),
+  );
+  const pool = stack.use(new ConnectionPool({ ...proxy.address, connections: 2 }));
+  await pool.connect();
+  const storage = new RemoteStorage(pool);
+  await Promise.all([storage.stat(at("f")), storage.stat(at("f"))]);
+  await within(proxy.stalled);
+  return { served, proxy, pool, stack: stack.move() };
+}
+
+Deno.test("ConnectionPool.close() ends in order what it has just begun to open", async () => {
+  const { served, proxy, pool, stack } = await opening();
+  await using _stack = stack;
+  const closing = pool.close();
+  await failsWith(pool.ask({ command: "stat" }), "Disconnected");
+  proxy.release();
+  await within(closing);
+  const closed = await served.events.until("close", 2);
+  assertEquals(closed.map(({ reason }) => reason), [undefined, undefined]);
+});
+
+Deno.test("ConnectionPool.close() does not wait for ever for what it has just begun to open", async () => {
+  const { served, pool, stack } = await opening();
+  await using _stack = stack;
+  await within(pool.close());
+  const [first, second] = await served.events.until("close", 2);
+  assertEquals([first?.reason, second?.reason], [undefined, "the other end closed the connection"]);
+});
+
 Deno.test("ConnectionPool tells of a loss while nothing is under way, and connects again for the next", async () => {
   await using served = await Served.with();
   const lost = Promise.withResolvers<FerryError>();

@@ -25,6 +25,7 @@ function lying(blocks: unknown, ready: object = FACTS): FakeServer {
       const request = asked(frame);
       if (request?.command === "close") return;
       if (request?.command === "blocks") await peer.send("ok", blocks);
+      if (request?.command === "stat") await peer.send("ok", { kind: "file", ...FACTS });
       if (request?.command === "get") await sendFile(peer, CONTENT, request.offset ?? 0, ready);
     }
   });

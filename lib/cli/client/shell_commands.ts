@@ -46,15 +46,15 @@ export const SHELL_COMMANDS: readonly ShellCommand[] = [
   },
   {
     name: "get",
-    parameters: "[OPTION...] REMOTE [LOCAL]",
-    summary: "download a file, a pattern, or with -r a directory; LOCAL - is standard output",
+    parameters: "[OPTION...] REMOTE... [LOCAL]",
+    summary: "download files, patterns, or with -r directories; LOCAL - is standard output",
     flags: TRANSFER_FLAGS,
-    arity: [1, 2],
+    arity: [1, Infinity],
     completes: ["remote", "local"],
     examples: [["get film.mkv", "into this directory; goes on with what an earlier try left"], [
       "get 'reports/*.pdf' papers/",
       "what matches, into papers",
-    ], ["get -r photos backup", "a directory with everything in it"]],
+    ], ["get -r photos backup", "a directory with everything in it, as backup/photos"]],
     run: get,
   },
   {
@@ -65,8 +65,8 @@ export const SHELL_COMMANDS: readonly ShellCommand[] = [
     arity: [1, Infinity],
     completes: ["local", "remote"],
     examples: [["put a.txt b.txt papers/", "two files, into papers on the server"], [
-      "put -r photos .",
-      "a directory with everything in it",
+      "put -r photos/ backup",
+      "what is in a directory, into backup",
     ]],
     run: put,
   },
@@ -76,7 +76,10 @@ export const SHELL_COMMANDS: readonly ShellCommand[] = [
     summary: "show text files",
     arity: [1, Infinity],
     completes: ["remote"],
-    examples: [["cat notes.txt", "on a terminal with control characters escaped"]],
+    examples: [["cat notes.txt", "on a terminal with control characters escaped"], [
+      "cat *.log",
+      "several, one after the other",
+    ]],
     run: cat,
   },
   {
@@ -94,7 +97,7 @@ export const SHELL_COMMANDS: readonly ShellCommand[] = [
     summary: PROTOCOL.sum.summary,
     arity: [1, Infinity],
     completes: ["remote"],
-    examples: [["sum *.bin", "lines as sha256sum prints them"]],
+    examples: [["sum film.mkv", "a line as sha256sum prints it"], ["sum *.bin", "one for each that matches"]],
     run: sum,
   },
   {
@@ -161,7 +164,7 @@ export const SHELL_COMMANDS: readonly ShellCommand[] = [
     summary: "change the directory on this side",
     arity: [0, 1],
     completes: ["local"],
-    examples: [["lcd ../downloads", "where get puts files from now on"]],
+    examples: [["lcd ../downloads", "where get puts files from now on"], ["lcd ..", "up"]],
     run: lcd,
   },
   {
@@ -179,7 +182,10 @@ export const SHELL_COMMANDS: readonly ShellCommand[] = [
     summary: PROTOCOL.say.summary,
     arity: [1, Infinity],
     completes: ["none"],
-    examples: [["say the disk is full", "the operator reads it"]],
+    examples: [["say thank you", "the operator reads it"], [
+      "say the disk is nearly full, please look",
+      "no quotes needed",
+    ]],
     run: ({ shell, args, signal }) => shell.say(args.join(" "), signal),
   },
   {
@@ -189,7 +195,7 @@ export const SHELL_COMMANDS: readonly ShellCommand[] = [
     summary: "show this help, or that of one command",
     arity: [0, 1],
     completes: ["none"],
-    examples: [["help get", "what get does, with its options"]],
+    examples: [["help", "all commands"], ["help get", "what get does, with its options"]],
     run: ({ shell, args: [name] }) =>
       help(shell.output, SHELL_COMMANDS, name === undefined ? undefined : findCommand(name)),
   },
@@ -212,7 +218,7 @@ export function findCommand(name: string): ShellCommand {
   const found = SHELL_COMMANDS.find((command) => namesOf(command).includes(name));
   if (found) return found;
   const hint = didYouMean(name, SHELL_COMMANDS.flatMap(namesOf));
-  throw new UsageError(`There is no command ${printable(name)}${hint}; "help" lists them`);
+  throw new UsageError(`There is no command ${printable(name)}${hint || '; "help" lists them'}`);
 }
 
 /** All names of a command. */

@@ -10,6 +10,12 @@ import type { Ends, Transfer } from "./invocation.ts";
 import { TreeProgressLine } from "./progress.ts";
 import { deleteExtra } from "./tree_deletion.ts";
 
+/** What is different for each tree. */
+export type TreeChoices = Pick<
+  TreeOptions,
+  "select" | "root" | "mayLook" | "mayChange" | "same" | "update" | "checksum"
+>;
+
 /**
  * Transfers the entries of a tree with a progress line; reports each failure as it happens and the sum at the end.
  *
@@ -21,7 +27,7 @@ export async function transferTree(
   verb: "get" | "put",
   ends: Ends,
   entries: AsyncIterable<Entry>,
-  options: Pick<TreeOptions, "select" | "root" | "mayLook" | "mayChange">,
+  options: TreeChoices,
 ): Promise<number> {
   const { shell, flags, filter, signal, retry } = transfer;
   const { source, target } = ends;

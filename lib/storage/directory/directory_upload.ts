@@ -152,8 +152,9 @@ export class DirectoryUpload implements Upload {
     }
   }
 
-  async abort(): Promise<void> {
-    if (!this.#open) return;
+  async abort(): Promise<number> {
+    if (!this.#open) return 0;
+    let left = 0;
     const { file } = this.#partial;
     try {
       // What lies behind a gap cannot be resumed, and may be very far away.
@@ -166,8 +167,9 @@ export class DirectoryUpload implements Upload {
     } catch (error) {
       throw toFerryError(error);
     } finally {
-      this.#leave();
+      left = this.#leave();
     }
+    return left;
   }
 
   /** Prepares to write this many bytes that end at a position of the file, if they may be written. */
@@ -235,14 +237,17 @@ export class DirectoryUpload implements Upload {
     this.#partial.file.utimeSync(new Date(mtimeMs), new Date(mtimeMs));
   }
 
-  /** Closes the partial file, which stays if there is something in it. */
-  #leave(): void {
+  /** Closes the partial file, which stays if there is something in it. @returns How much. */
+  #leave(): number {
     const { path } = this.#partial;
     const { owner = "" } = this.#options;
     try {
       // While the lock is held the name cannot belong to another upload.
       const left = this.#partial.inPlace();
-      if (left && left.size > 0) return this.#keptFiles.add(owner, path, left);
+      if (left && left.size > 0) {
+        this.#keptFiles.add(owner, path, left);
+        return left.size;
+      }
       this.#keptFiles.delete(owner, path);
       if (left) Deno.removeSync(path);
     } catch (error) {
@@ -250,6 +255,7 @@ export class DirectoryUpload implements Upload {
     } finally {
       this.#close();
     }
+    return 0;
   }
 
   #close(): void {

@@ -1,9 +1,9 @@
-import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import { takeTurn } from "../../transport/scheduler.ts";
-import { blockSizeFor, type BlockSums } from "../../core/block_sums.ts";
+import { blockSizeFor, type BlockSums, NO_BLOCKS } from "../../core/block_sums.ts";
 import { throwIfAborted } from "../../core/unless_aborted.ts";
 import { giveBuffer, takeBuffer } from "../../protocol/buffers.ts";
+import { BlockSummer } from "../block_summer.ts";
 import type { BlockOptions, Reader } from "../storage.ts";
 
 /** Bytes that are read at a time to compute a digest. */
@@ -18,27 +18,18 @@ export async function sumBlocks(
   read: (into: Uint8Array) => Promise<number | null> | number | null,
   { length, blockSize = blockSizeFor(length), signal }: BlockOptions,
 ): Promise<BlockSums> {
-  const hashes: Buffer[] = [];
+  const summer = new BlockSummer({ ...NO_BLOCKS, blockSize });
   const chunk = takeBuffer();
   try {
-    let covered = 0;
-    let block = createHash("sha256");
-    while (covered < length) {
-      const n = await read(
-        chunk.subarray(0, Math.min(chunk.length, length - covered, blockSize - covered % blockSize)),
-      );
+    for (let covered = 0; covered < length;) {
+      const n = await read(chunk.subarray(0, Math.min(chunk.length, length - covered)));
       if (n === null) break;
-      block.update(chunk.subarray(0, n));
+      summer.update(chunk.subarray(0, n));
       covered += n;
-      if (n > 0 && covered % blockSize === 0) {
-        hashes.push(block.digest());
-        block = createHash("sha256");
-      }
       if (covered < length) await takeTurn();
       throwIfAborted(signal);
     }
-    if (covered % blockSize !== 0) hashes.push(block.digest());
-    return { covered, blockSize, hashes: Uint8Array.from(Buffer.concat(hashes)) };
+    return summer.sums();
   } finally {
     giveBuffer(chunk);
   }

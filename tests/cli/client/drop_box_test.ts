@@ -40,7 +40,7 @@ Deno.test("execute() puts files and trees into a drop box, and asks for nothing 
     await assertFile(served.join(name), "a");
   }
   for (const name of ["box/b.txt", "made/b.txt", "matching/b.txt"]) await assertFile(served.join(name), "b");
-  for (const name of ["tree/deep/c.txt", "copy/deep/c.txt"]) await assertFile(served.join(name), "c");
+  for (const name of ["tree/deep/c.txt", "copy/tree/deep/c.txt"]) await assertFile(served.join(name), "c");
   await assertFile(served.join("large"), bytes(3 * MIB, 1));
   assertEquals(served.events.of("command").filter(({ outcome }) => outcome !== "ok"), []);
 });

@@ -1,0 +1,83 @@
+import { blockSizeFor, type BlockSums, matchingBytes, NO_BLOCKS, wholeBlocks } from "../core/block_sums.ts";
+import { FerryError } from "../core/errors.ts";
+import type { FileMetadata } from "../core/metadata.ts";
+import { BlockSummer } from "../storage/block_summer.ts";
+import type { Upload } from "../storage/storage.ts";
+import type { ContentSteps, Copied, Start } from "./content_steps.ts";
+
+/** Where the transfer of a file begins that became longer after an earlier attempt had begun. */
+interface GrownStart extends Start {
+  /** The source as it was then, which the target is to have. */
+  readonly metadata: FileMetadata;
+  /** The sums of what comes before the offset: all of the file, or whole blocks. */
+  readonly sums: BlockSums;
+}
+
+/**
+ * Gives the target the file as it was when an earlier attempt began, although it became longer since, and perhaps still
+ * does. Whether it only became longer no version tells: all bytes are compared with the source after the last was read.
+ *
+ * @param leave Called when everything was read.
+ * @throws {FerryError} `Changed` when the source is not the same up to there.
+ */
+export async function copyGrown(
+  steps: ContentSteps,
+  grown: FileMetadata,
+  leave: (() => void) | undefined,
+): Promise<Copied> {
+  const start = await startOf(steps, grown);
+  let upload: Upload | undefined;
+  try {
+    upload = await steps.open(grown, start, false);
+    await pour(steps, upload, start);
+    leave?.();
+    steps.isSource = false;
+    const receipt = await upload.commit();
+    steps.options.onGrown?.(grown.size);
+    return { metadata: grown, receipt };
+  } catch (error) {
+    await steps.giveUp(upload);
+    throw error;
+  }
+}
+
+/** Asks the target what it has kept, all of which must still be the beginning of the source. */
+async function startOf(steps: ContentSteps, metadata: FileMetadata): Promise<GrownStart> {
+  const { size } = metadata;
+  const { sums, state: kept } = await steps.offer(size);
+  if (sums.covered === 0) return { metadata, sums: { ...NO_BLOCKS, blockSize: blockSizeFor(size) } };
+  await requirePrefix(steps, sums);
+  const known = sums.covered === size ? sums : wholeBlocks(sums, Math.min(sums.covered, size));
+  return { offset: known.covered, kept, metadata, sums: known };
+}
+
+/** Sends the rest, and compares all. */
+async function pour(steps: ContentSteps, upload: Upload, { offset = 0, metadata, sums }: GrownStart): Promise<void> {
+  const { size } = metadata;
+  const { storage, path } = steps.source;
+  if (offset === size) return steps.options.onProgress?.(size, size);
+  steps.isSource = true;
+  const reader = await storage.read(path, { offset, length: size - offset, signal: steps.options.signal });
+  try {
+    if (reader.length < size - offset) throw hasChanged();
+    const summer = new BlockSummer(sums);
+    const write = (bytes: Uint8Array) => {
+      summer.update(bytes);
+      return upload.write(bytes);
+    };
+    await steps.pump(reader, { write }, { offset, size, mayChange: true });
+    await requirePrefix(steps, summer.sums());
+  } finally {
+    reader.close();
+  }
+}
+
+/** @throws {FerryError} `Changed` unless the source begins with what has these sums. */
+async function requirePrefix(steps: ContentSteps, sums: BlockSums): Promise<void> {
+  const now = await steps.blocks(sums.covered, sums.blockSize);
+  if (matchingBytes(now.sums, sums) < sums.covered) throw hasChanged();
+}
+
+function hasChanged(): FerryError {
+  return new FerryError("Changed", "it changed while it was read; try again");
+}
