@@ -19,7 +19,7 @@ export { createIdentity } from "./auth/certificate.ts";
 export { Secret } from "./auth/secret.ts";
 export { decodeTicket, encodeTicket, isTicket, type Ticket } from "./auth/ticket.ts";
 export { RateLimit } from "./transport/rate_limit.ts";
-export { certificateDer, certificatePem, type Identity } from "./transport/tls.ts";
+export { type Identity, keyHashOf } from "./transport/tls.ts";
 
 export { copyContent } from "./transfer/content.ts";
 export type { Copied } from "./transfer/content_steps.ts";

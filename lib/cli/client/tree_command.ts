@@ -5,9 +5,9 @@ import { quote } from "../../core/text.ts";
 import { copyTree, type TreeOptions, type TreeProgress } from "../../transfer/tree.ts";
 import { copyOptions, type Flags } from "./flags.ts";
 import { explain } from "../terminal/explain.ts";
-import { bytes, plural, took } from "../terminal/format.ts";
+import { plural } from "../terminal/format.ts";
 import type { Ends, Transfer } from "./invocation.ts";
-import { TreeProgressLine } from "./progress.ts";
+import { amountOf, hasGrown, TreeProgressLine } from "./progress.ts";
 import { deleteExtra } from "./tree_deletion.ts";
 
 /** What is different for each tree. */
@@ -52,6 +52,10 @@ export async function transferTree(
       line.clear();
       shell.output.inform(explain(error).message);
     },
+    onGrown(path, size) {
+      line.clear();
+      shell.output.inform(`${quote(joinPaths(source.shown, path))} ${hasGrown(size)}`);
+    },
     onPlan,
   });
   try {
@@ -59,11 +63,11 @@ export async function transferTree(
       if (flags.delete) shell.output.inform("Nothing was deleted, since not everything was transferred.");
       throw error;
     });
-    const ms = performance.now() - began;
+    const amount = amountOf(progress.bytesDone - progress.bytesKept, progress.bytesKept, began);
     line.clear();
     if (progress.entries === 0 && options.select && !flags.delete) return 0;
     const deleted = flags.delete && !first ? await deleteExtra(transfer, ends, { ...options, onPlan }) : undefined;
-    shell.output.inform(summary(verb, flags, progress, { ms, deleted: deleted?.count }));
+    shell.output.inform(summary(verb, flags, progress, { amount, deleted: deleted?.count }));
     if (deleted?.failure) throw deleted.failure;
     if (first) {
       const kept = flags.delete ? ", so nothing was deleted" : "";
@@ -82,12 +86,11 @@ export async function transferTree(
 function summary(
   verb: "get" | "put",
   { dryRun }: Flags,
-  { filesDone, bytesDone, skipped, failed }: TreeProgress,
-  { ms, deleted }: { readonly ms: number; readonly deleted: number | undefined },
+  { filesDone, skipped, failed }: TreeProgress,
+  { amount, deleted }: { readonly amount: string; readonly deleted: number | undefined },
 ): string {
   const done = dryRun ? "Would transfer" : verb === "get" ? "Got" : "Put";
-  const amount = dryRun ? "" : ` (${bytes(bytesDone)} in ${took(ms)})`;
-  const parts = [`${done} ${plural(filesDone, "file", "files")}${amount}`];
+  const parts = [`${done} ${plural(filesDone, "file", "files")}${dryRun ? "" : ` (${amount})`}`];
   if (skipped > 0) parts.push(`${skipped} skipped`);
   if (deleted !== undefined) parts.push(`${deleted} ${dryRun ? "to delete" : "deleted"}`);
   if (failed > 0) parts.push(`${failed} failed`);
