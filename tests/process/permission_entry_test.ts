@@ -18,8 +18,8 @@ Deno.test(
     const { stdout } = client;
     await stdout.until("ferry:/> ");
     const cases: [typed: string, options: string][] = [
-      [`get a.txt ${closed}`, `--allow-read=${closed}`],
-      [`put ${closed}/b.txt`, `--allow-read=${closed}/b.txt`],
+      [`get a.txt ${closed}`, `--allow-read=${closed} --allow-write=${closed}`],
+      [`put ${closed}/b.txt`, `--allow-read=${closed}`],
       [`put -r ${closed}/\t`, `--allow-read=${closed}`],
       [`put ${closed}/*.txt`, `--allow-read=${closed}`],
       [`lcd ${closed}`, `--allow-read=${closed}`],

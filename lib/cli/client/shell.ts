@@ -8,7 +8,7 @@ import type { Right } from "../../protocol/commands.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { Retry } from "../../transfer/retry.ts";
 import { formatAddress } from "../../transport/address.ts";
-import { requireAccess } from "../terminal/grants.ts";
+import { type Access, requireAccess } from "../terminal/grants.ts";
 import { cut } from "../terminal/log_text.ts";
 import type { Address } from "./server_address.ts";
 import { resolveRemote } from "./resolve_path.ts";
@@ -149,10 +149,10 @@ export class Shell {
     }
   }
 
-  /** The path on this machine that the user means by `name`. @throws {FerryError} `Refused` if Ferry may not read it. */
-  local(name: string): string {
+  /** The path on this machine that the user means by `name`. @throws {FerryError} `Refused` if Deno does not allow that. */
+  local(name: string, ...accesses: readonly Access[]): string {
     const path = this.localDirectory === "." || name === "" ? name : resolve(this.localDirectory, name);
-    if (path !== "") requireAccess(path, "read");
+    if (path !== "") requireAccess(path, "read", ...accesses);
     return path;
   }
 

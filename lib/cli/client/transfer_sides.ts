@@ -9,7 +9,6 @@ import { localSource } from "../../transfer/local.ts";
 import type { Place } from "../../transfer/place.ts";
 import { Retry } from "../../transfer/retry.ts";
 import { remotePlace } from "./file_command.ts";
-import { requireAccess } from "../terminal/grants.ts";
 import type { Invocation, Transfer } from "./invocation.ts";
 import { isLocalDirectory } from "./local_directory.ts";
 import { remoteBasename } from "./resolve_path.ts";
@@ -60,9 +59,14 @@ export function localSide({ shell, signal }: Invocation): TransferSide {
     slashed: (word) => word.replaceAll(SEPARATOR, "/"),
     nameOf: (word) => basename(resolve(shell.local(word))),
     has(word, besides) {
-      const path = resolve(shell.local(word));
-      const isOther = besides === undefined || path !== resolve(shell.local(besides));
-      return Promise.resolve(isOther && exists(path));
+      try {
+        const path = resolve(shell.local(word));
+        const isOther = besides === undefined || path !== resolve(shell.local(besides));
+        return Promise.resolve(isOther && exists(path));
+      } catch (error) {
+        if (!hasCode(error, "Refused")) throw error;
+        return Promise.resolve(false);
+      }
     },
     async source(word) {
       const shown = shell.local(word);
@@ -80,7 +84,10 @@ export function localSide({ shell, signal }: Invocation): TransferSide {
       const place = directory(shown);
       return { place, entries: list(place, recursive) };
     },
-    target: (word, name) => localPlace(name === undefined ? shell.local(word) : join(shell.local(word), name)),
+    target(word, name) {
+      const path = shell.local(word, "write");
+      return localPlace(name === undefined ? path : join(path, name));
+    },
     async look({ storage, path, shown }) {
       return await ifThere(storage.stat(path, { signal })).catch((error) => {
         throw cannot("write", shown, error);
@@ -106,7 +113,6 @@ function exists(path: string): boolean {
 
 /** The place of a local path, in the directory nearest to it that is there: nothing beside that can be written. */
 function localPlace(shown: string): Place {
-  requireAccess(shown, "read", "write");
   try {
     const names: string[] = [];
     let root = resolve(shown);

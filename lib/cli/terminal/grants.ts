@@ -1,4 +1,4 @@
-import { dirname, resolve } from "@std/path";
+import { basename, dirname, resolve } from "@std/path";
 import { cannot, FerryError } from "../../core/errors.ts";
 import { printable } from "../../core/text.ts";
 
@@ -18,7 +18,9 @@ export function grant(name: Access | "sys" | "net", values: readonly string[]): 
 function requireGranted(path: string, accesses: readonly Access[]): void {
   const missing = accesses.filter((name) => Deno.permissions.querySync({ name, path }).state !== "granted");
   if (missing.length === 0) return;
-  const options = missing.map((name) => grant(name, [path])).join(" ");
+  // A pattern, or most often a file; of both Ferry needs the directory.
+  const wanted = /[.*?[{]/.test(basename(path)) ? dirname(path) : path;
+  const options = missing.map((name) => grant(name, [wanted])).join(" ");
   const message = `Deno does not let Ferry ${missing.join(" and ")} it; start the client with ${printable(options)}`;
   throw cannot("use", path, new FerryError("Refused", message));
 }
