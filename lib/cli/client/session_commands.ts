@@ -33,7 +33,7 @@ export async function greet(shell: Shell, signal: AbortSignal): Promise<void> {
 /** `status` */
 export async function status({ shell }: Invocation): Promise<void> {
   const { address, isConnected } = shell;
-  const isEncrypted = address.certificate !== undefined || address.tls !== undefined;
+  const isEncrypted = address.keyHash !== undefined || address.tls !== undefined;
   const limit = restriction(shell.allows);
   const lines = [
     `server: ${formatAddress(address)} (${isEncrypted ? "encrypted" : "not encrypted"}, ${

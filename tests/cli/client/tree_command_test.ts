@@ -161,7 +161,7 @@ for (const verb of ["get", "put"] as const) {
     assertEquals(await Deno.readTextFile(`${target(place)}/t/b`), "new b");
     for (const flags of ["", " --update", " --checksum"]) {
       const { news } = await place.run(`${verb} --no-clobber${flags} t/a t/a`);
-      assertMatch(news, /^Skipped "[^"]*t\/a": "[^"]*t\/a" exists already\.$/);
+      assertMatch(news, /^Skipped "[^"]*t\/a": "[^"]*t\/a" exists, and is different\.$/);
     }
     assertEquals(await Deno.readTextFile(`${target(place)}/t/a`), "old a");
   });
