@@ -10,10 +10,9 @@ import { isLoss } from "../../transfer/retry.ts";
 import { bytes } from "../terminal/format.ts";
 import { UsageError } from "../terminal/usage.ts";
 import { copyOptions, type FlagName, type Flags } from "./flags.ts";
-import type { Transfer } from "./invocation.ts";
+import type { Ends, Transfer } from "./invocation.ts";
 import { amountOf, hasGrown, Progress } from "./progress.ts";
 import { remoteBasename } from "./resolve_path.ts";
-import type { Ends } from "./tree_command.ts";
 
 /** Something on the server. */
 export function remotePlace({ server }: Transfer, path: RemotePath): Place {
