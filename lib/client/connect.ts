@@ -98,8 +98,7 @@ async function openTo(
 }
 
 function tooLate(): FerryError {
-  const message = "nobody answered in time; a server that uses encryption is reached with its ticket only";
-  return new FerryError("Timeout", message);
+  return new FerryError("Timeout", "nothing came in time, and a Ferry server greets at once; is the address right?");
 }
 
 /** @param announced The certificate (DER) that the server is about to use, if it uses one. */
