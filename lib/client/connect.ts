@@ -83,7 +83,9 @@ async function openTo(
       ? await encrypt(conn, await awaitTls(connection), hostname, options, signal)
       : undefined;
     if (link) connection = new Connection(link.conn, rate ? [rate] : []);
-    else if (secret && !isLoopback(conn.remoteAddr.hostname)) {
+    // Whoever was told a moment ago had another connection to close.
+    signal.throwIfAborted();
+    if (!link && secret && !isLoopback(conn.remoteAddr.hostname)) {
       throw new FerryError("Unauthorized", "a secret is not used without encryption");
     }
     const welcome = await greetServer(connection, { secret, certificate: link?.certificate });
