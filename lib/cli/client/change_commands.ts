@@ -1,5 +1,5 @@
 import { cannot, FerryError, hasCode } from "../../core/errors.ts";
-import { parseRemotePath, pathIn, type RemotePath, ROOT } from "../../core/remote_path.ts";
+import { parseRemotePath, pathIn, type RemotePath, ROOT, splitPath } from "../../core/remote_path.ts";
 import { ifThere } from "../../transfer/copy.ts";
 import { forEach } from "./each.ts";
 import type { Invocation } from "./invocation.ts";
@@ -53,11 +53,22 @@ async function requireDirectory(invocation: Invocation, path: RemotePath, name: 
   throw cannot("move into", name, new FerryError(kind === "file" ? "NotADirectory" : "NotFound", reason));
 }
 
+/** Without what is in another of the targets, and goes with that. */
+function outermost(targets: readonly (RemotePath | FerryError)[]): (RemotePath | FerryError)[] {
+  const paths = new Set<unknown>(targets);
+  const isInside = (path: string): boolean => {
+    const [parent] = splitPath(path);
+    return parent !== "" && (paths.has(parent) || isInside(parent));
+  };
+  return targets.filter((target) => target instanceof FerryError || !isInside(target));
+}
+
 /** `remove [-r] [-f] NAME...` */
 export async function remove(invocation: Invocation): Promise<void> {
   const { shell, args, flags: { recursive, force }, signal } = invocation;
   const all = await remoteTargets(invocation, args, "remove");
-  const targets = force ? all.filter((target) => !hasCode(target, "NotFound")) : all;
+  const there = force ? all.filter((target) => !hasCode(target, "NotFound")) : all;
+  const targets = recursive ? outermost(there) : there;
   if (recursive && !force && !await confirmRemoval(invocation, targets)) return;
   await forEach(invocation, targets, async (path) => {
     try {

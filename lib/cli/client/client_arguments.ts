@@ -45,7 +45,7 @@ function refuseUnknown(argument: string, key?: string): void {
     argument.split("=")[0] ?? "",
     [...CLIENT_SWITCHES, ...CLIENT_VALUES].map((name) => `--${name}`),
   );
-  throw new UsageError(`the option ${quote(argument)} does not exist${hint}; try --help`);
+  throw new UsageError(`the option ${quote(argument)} does not exist${hint || "; try --help"}`);
 }
 
 /**

@@ -1,5 +1,5 @@
 import type { FerryError } from "../../core/errors.ts";
-import type { RemotePath } from "../../core/remote_path.ts";
+import { parseRemotePath, type RemotePath, ROOT, splitPath } from "../../core/remote_path.ts";
 import { ifThere } from "../../transfer/copy.ts";
 import { notBehindLinks } from "../../transfer/listing.ts";
 import { bytes, plural } from "../terminal/format.ts";
@@ -14,13 +14,25 @@ interface Extent {
   isMore: boolean;
 }
 
+/** Whether a path on the server is that of a link, which is removed and not what it leads to. */
+async function isLink({ shell, signal }: Invocation, path: RemotePath): Promise<boolean> {
+  const [parent, name] = splitPath(path);
+  const directory = parent === "" ? ROOT : parseRemotePath(parent, false);
+  for await (const entry of shell.storage.list(directory, { signal })) {
+    if (entry.path === name) return entry.link === true;
+  }
+  return false;
+}
+
 /** Adds what is at a path on the server, and below. */
-async function count({ shell, signal }: Invocation, path: RemotePath, extent: Extent): Promise<void> {
+async function count(invocation: Invocation, path: RemotePath, extent: Extent): Promise<void> {
+  const { shell, signal } = invocation;
   const found = await ifThere(shell.storage.stat(path, { signal }));
-  if (found?.kind !== "directory") {
-    // A link that leads nowhere is not there, and can be removed.
+  // A link that leads nowhere is not there, and can be removed.
+  const link = !found || await isLink(invocation, path);
+  if (found?.kind !== "directory" || link) {
     extent.files++;
-    extent.bytes += found?.size ?? 0;
+    extent.bytes += link ? 0 : found.size;
     return;
   }
   extent.directories++;

@@ -6,7 +6,7 @@ import { Columns } from "../terminal/format.ts";
 import { UsageError } from "../terminal/usage.ts";
 import { forEach } from "./each.ts";
 import type { Invocation } from "./invocation.ts";
-import { matchingEntries, remotePattern, requireFew } from "./remote_matches.ts";
+import { matchingEntries, nothingMatches, remotePattern, requireFew } from "./remote_matches.ts";
 import { relativeTo } from "./resolve_path.ts";
 
 /** Entries that are kept to find the widest size before the first line is printed. */
@@ -37,7 +37,12 @@ async function* entriesOf(invocation: Invocation, name: string, isOneOfMany: boo
   const typed = (entry: Entry) => ({ ...entry, path: relativeTo(shell.remoteDirectory, entry.path) });
   const pattern = await remotePattern(invocation, path);
   if (pattern) {
-    for await (const entry of matchingEntries(invocation, pattern, recursive)) yield typed(entry);
+    let found = false;
+    for await (const entry of matchingEntries(invocation, pattern, recursive)) {
+      found = true;
+      yield typed(entry);
+    }
+    if (!found) throw nothingMatches("list", name);
     return;
   }
   try {

@@ -19,7 +19,8 @@ export async function remotePattern(
 }
 
 /**
- * What matches a pattern, with whole paths; with `recursive` also everything in directories that match.
+ * What matches a pattern, with whole paths and not through links; with `recursive` also everything in directories that
+ * match.
  *
  * @throws {FerryError} `Refused` at the end, when a directory could not be looked into.
  */
@@ -41,6 +42,11 @@ export async function* matchingEntries(
   if (missing) throw missing;
 }
 
+/** The failure of a pattern that matches nothing. */
+export function nothingMatches(verb: string, name: string): FerryError {
+  return cannot(verb, name, new FerryError("NotFound", "nothing on the server matches it"));
+}
+
 /** @throws {FerryError} `TooLarge` when there are more things than can be kept. */
 export function requireFew(count: number, name: string): void {
   if (count <= MAX_MATCHES) return;
@@ -54,8 +60,14 @@ export function requireFew(count: number, name: string): void {
  * @param verb What is to be done there, for messages.
  * @throws {FerryError} `NotFound` when a pattern matches nothing.
  */
-async function remoteMatches(invocation: Invocation, name: string, verb: string): Promise<RemotePath[]> {
-  const path = invocation.shell.remoteEntry(name, verb);
+async function remoteMatches(
+  invocation: Invocation,
+  name: string,
+  verb: string,
+): Promise<RemotePath[]> {
+  const { shell } = invocation;
+  // Of the served directory itself, its metadata is all that there is to be had.
+  const path = verb === "stat" ? shell.remote(name, verb) : shell.remoteEntry(name, verb);
   const pattern = await remotePattern(invocation, path);
   if (!pattern) return [path];
   const paths: RemotePath[] = [];
@@ -63,7 +75,7 @@ async function remoteMatches(invocation: Invocation, name: string, verb: string)
   for await (const { path } of matchingEntries(invocation, pattern, false, false)) {
     requireFew(paths.push(parseRemotePath(path, false)), name);
   }
-  if (paths.length === 0) throw cannot(verb, name, new FerryError("NotFound", "nothing on the server matches it"));
+  if (paths.length === 0) throw nothingMatches(verb, name);
   return paths;
 }
 

@@ -75,7 +75,10 @@ export const SHELL_COMMANDS: readonly ShellCommand[] = [
     summary: "show text files",
     arity: [1, Infinity],
     completes: ["remote"],
-    examples: [["cat notes.txt", "on a terminal with control characters escaped"]],
+    examples: [["cat notes.txt", "on a terminal with control characters escaped"], [
+      "cat *.log",
+      "several, one after the other",
+    ]],
     run: cat,
   },
   {
@@ -93,7 +96,7 @@ export const SHELL_COMMANDS: readonly ShellCommand[] = [
     summary: PROTOCOL.sum.summary,
     arity: [1, Infinity],
     completes: ["remote"],
-    examples: [["sum *.bin", "lines as sha256sum prints them"]],
+    examples: [["sum film.mkv", "a line as sha256sum prints it"], ["sum *.bin", "one for each that matches"]],
     run: sum,
   },
   {
@@ -160,7 +163,7 @@ export const SHELL_COMMANDS: readonly ShellCommand[] = [
     summary: "change the directory on this side",
     arity: [0, 1],
     completes: ["local"],
-    examples: [["lcd ../downloads", "where get puts files from now on"]],
+    examples: [["lcd ../downloads", "where get puts files from now on"], ["lcd ..", "up"]],
     run: lcd,
   },
   {
@@ -178,7 +181,10 @@ export const SHELL_COMMANDS: readonly ShellCommand[] = [
     summary: PROTOCOL.say.summary,
     arity: [1, Infinity],
     completes: ["none"],
-    examples: [["say the disk is full", "the operator reads it"]],
+    examples: [["say thank you", "the operator reads it"], [
+      "say the disk is nearly full, please look",
+      "no quotes needed",
+    ]],
     run: ({ shell, args, signal }) => shell.say(args.join(" "), signal),
   },
   {
@@ -188,7 +194,7 @@ export const SHELL_COMMANDS: readonly ShellCommand[] = [
     summary: "show this help, or that of one command",
     arity: [0, 1],
     completes: ["none"],
-    examples: [["help get", "what get does, with its options"]],
+    examples: [["help", "all commands"], ["help get", "what get does, with its options"]],
     run: ({ shell, args: [name] }) =>
       help(shell.output, SHELL_COMMANDS, name === undefined ? undefined : findCommand(name)),
   },
@@ -211,7 +217,7 @@ export function findCommand(name: string): ShellCommand {
   const found = SHELL_COMMANDS.find((command) => namesOf(command).includes(name));
   if (found) return found;
   const hint = didYouMean(name, SHELL_COMMANDS.flatMap(namesOf));
-  throw new UsageError(`There is no command ${printable(name)}${hint}; "help" lists them`);
+  throw new UsageError(`There is no command ${printable(name)}${hint || '; "help" lists them'}`);
 }
 
 /** All names of a command. */

@@ -20,7 +20,7 @@ export async function stat(invocation: Invocation): Promise<void> {
     return `${lines.join("\n")}\n`;
   };
   const targets = await remoteTargets(invocation, args.length > 0 ? args : ["."], "stat");
-  await forEach(invocation, targets, async (path) => await show(path) + (targets.length > 1 ? "\n" : ""));
+  await forEach(invocation, targets, async (path) => (path === targets[0] ? "" : "\n") + await show(path));
 }
 
 /** `sum NAME...` */
