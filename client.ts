@@ -3,6 +3,7 @@ import { Exit } from "./lib/cli/terminal/exit.ts";
 import { parseClientArguments } from "./lib/cli/client/client_arguments.ts";
 import { type Address, askAddress } from "./lib/cli/client/server_address.ts";
 import { UsageError } from "./lib/cli/terminal/usage.ts";
+import { History } from "./lib/cli/client/history.ts";
 import { runPrompt } from "./lib/cli/client/prompt.ts";
 import { runOnce, runScript } from "./lib/cli/client/script.ts";
 import { surviveFileSizeLimit } from "./lib/cli/terminal/signals.ts";
@@ -23,6 +24,7 @@ which keeps the ticket out of the process list.
   --ca FILE           also trust the authorities whose certificates are in FILE
   --insecure          no encryption and no secret, for a server that has neither
   --limit-rate RATE   use at most RATE bytes per second, such as 500K or 2M
+  --no-history        forget what was typed at the prompt; otherwise the next session has it, too
   --help, --version
 
 A ticket has the secret and says whom to trust. Without one, any address but this machine's own needs a secret or
@@ -51,7 +53,8 @@ async function main(): Promise<number> {
     const asks = interactive && Deno.stdout.isTerminal();
     const address = await withCredentials(named, options, asks);
     const once = (address: Address) => runOnce(address, options.words);
-    const run = options.words.length > 0 ? once : interactive ? runPrompt : runScript;
+    const atPrompt = (address: Address) => runPrompt(address, options.history ? History.ofUser() : History.none());
+    const run = options.words.length > 0 ? once : interactive ? atPrompt : runScript;
     return await (asks ? withSecretIfWanted(address, run) : run(address));
   } catch (error) {
     const { message, code } = explain(error);

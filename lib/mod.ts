@@ -19,12 +19,13 @@ export { createIdentity } from "./auth/certificate.ts";
 export { Secret } from "./auth/secret.ts";
 export { decodeTicket, encodeTicket, isTicket, type Ticket } from "./auth/ticket.ts";
 export { RateLimit } from "./transport/rate_limit.ts";
-export { certificateDer, certificatePem, type Identity } from "./transport/tls.ts";
+export { type Identity, keyHashOf } from "./transport/tls.ts";
 
 export { copyContent } from "./transfer/content.ts";
 export type { Copied } from "./transfer/content_steps.ts";
 export type { ContentOptions, Known } from "./transfer/content_options.ts";
 export { copyFile, type CopyOptions, type Outcome } from "./transfer/copy.ts";
+export { type DeletionOptions, removeExtra } from "./transfer/deletion.ts";
 export { Filter, type FilterRule } from "./transfer/filter.ts";
 export { listAgain } from "./transfer/listing.ts";
 export { localSource, localTarget } from "./transfer/local.ts";

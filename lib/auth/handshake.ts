@@ -92,17 +92,52 @@ export async function greetClient(
 }
 
 /**
- * The client's side of the opening. The secret itself never travels; what does is of no use on any other connection.
+ * Tells a client that encryption begins next, and with which certificate (DER).
  *
- * @throws {FerryError} `Unauthorized` when the server does not know the secret, does not ask for one, or refuses ours;
- * `Unsupported`; `BadRequest`; `Disconnected`.
+ * @throws {FerryError} `Disconnected`.
  */
-export async function greetServer(connection: Connection, { secret, certificate }: Credentials): Promise<Welcome> {
+export async function announceTls(connection: Connection, certificate: Uint8Array): Promise<void> {
+  await connection.send(FrameKind.hello, { ferry: [PROTOCOL_VERSION], certificate: certificate.toBase64() });
+  await connection.flush();
+}
+
+/**
+ * Waits until the server says that encryption begins next. Nothing of what it says is certain before that has begun.
+ *
+ * @returns The certificate (DER) that it is about to use; undefined when it does not use any.
+ * @throws {FerryError} `BadRequest`; `Disconnected`; what the server says when it refuses the client.
+ */
+export async function awaitTls(connection: Connection): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  const { certificate } = await receiveHello(connection);
+  if (certificate === undefined) return undefined;
+  try {
+    return Uint8Array.fromBase64(certificate, { lastChunkHandling: "strict" });
+  } catch (error) {
+    throw new FerryError("BadRequest", "the server's certificate is damaged", { cause: error });
+  }
+}
+
+/** The server's hello, with its bytes as they travelled. */
+async function receiveHello(connection: Connection) {
   const frame = await connection.receive();
   if (frame?.kind === FrameKind.disconnect) throw decodeError(frame.payload);
   if (frame?.kind !== FrameKind.hello) throw notExpected(frame);
-  const serverHello = frame.payload.slice();
-  const { ferry, nonce } = MESSAGES.serverHello(decodeControl(serverHello), "hello");
+  const bytes = frame.payload.slice();
+  return { ...MESSAGES.serverHello(decodeControl(bytes), "hello"), bytes };
+}
+
+/**
+ * The client's side of the opening. The secret itself never travels; what does is of no use on any other connection.
+ *
+ * @throws {FerryError} `Unauthorized` when the server does not know the secret, does not ask for one, or refuses ours;
+ * `Unreachable` when it uses encryption and this connection does not; `Unsupported`; `BadRequest`; `Disconnected`.
+ */
+export async function greetServer(connection: Connection, { secret, certificate }: Credentials): Promise<Welcome> {
+  const { ferry, nonce, certificate: announced, bytes: serverHello } = await receiveHello(connection);
+  if (announced !== undefined) {
+    const hint = "give its ticket, or --ca if an authority has issued its certificate";
+    throw new FerryError("Unreachable", `the server uses encryption; ${hint}`);
+  }
   if (!ferry.includes(PROTOCOL_VERSION)) {
     throw new FerryError("Unsupported", `the server speaks other versions of the protocol (${ferry.join(", ")})`);
   }

@@ -1,6 +1,8 @@
 import { Buffer } from "node:buffer";
 import { crc32 } from "node:zlib";
 import { FerryError } from "../core/errors.ts";
+import { addressBytes, addressOf } from "../transport/address.ts";
+import { KEY_HASH_BYTES } from "../transport/tls.ts";
 import { decodeBase32, encodeBase32, Secret, SECRET_BYTES, u32 } from "./secret.ts";
 
 /** All that a client needs to find a server, to know that it is the right one, and to be let in. */
@@ -9,8 +11,8 @@ export interface Ticket {
   readonly addresses: readonly string[];
   /** The port, the same at all of them. */
   readonly port: number;
-  /** The certificate (DER) that the server must have. */
-  readonly certificate?: Uint8Array | undefined;
+  /** The hash of the key that the server must have; see `keyHashOf`. */
+  readonly keyHash?: Uint8Array | undefined;
   /** The secret that lets a client in. */
   readonly secret: Secret;
 }
@@ -19,14 +21,15 @@ export interface Ticket {
 export const TICKET_SCHEME = "ferry:";
 
 /** The version of the layout. All versions have it in the first byte and end with the CRC-32 of what comes before. */
-const VERSION = 1;
+const VERSION = 2;
 
 const MAX_ADDRESSES = 8;
 /** The longest name that DNS can hold, in characters (RFC 1035, section 2.3.4). */
 const MAX_ADDRESS_CHARS = 253;
-const MAX_CERTIFICATE_BYTES = 2048;
+/** In place of the length of a name, for the bytes of an IP address. */
+const [IPV4, IPV6] = [254, 255];
 const CHECKSUM_BYTES = 4;
-/** Far more characters than the largest ticket has, and few enough to look at. */
+/** More characters than the largest ticket has, also when a mail has broken it into lines. */
 const MAX_TICKET_CHARS = 16 * 1024;
 
 /** Letters of host names, IPv4, IPv6 and the zone of a link-local address (RFC 6874). */
@@ -35,26 +38,23 @@ const ADDRESS = /^[a-z0-9._:%-]+$/i;
 /**
  * Writes a ticket as one word of `ferry:` and base32, which survives shells, chats, mails and QR codes:
  *
- * version u8 · port u16 · secret 16 bytes · number of addresses u8 · (length u8 · address)* · length of the
- * certificate u16, 0 for none · certificate · CRC-32 u32
+ * version u8 · port u16 · secret 16 bytes · length of the hash u8, 0 for none · hash · address… · CRC-32 u32
+ *
+ * An address is 254 and 4 bytes of IPv4, 255 and 16 bytes of IPv6, or the length u8 and a name.
  *
  * @throws {FerryError} `BadRequest` for what no ticket can hold.
  */
-export function encodeTicket({ addresses, port, certificate = new Uint8Array(), secret }: Ticket): string {
+export function encodeTicket({ addresses, port, keyHash = new Uint8Array(), secret }: Ticket): string {
   if (addresses.length < 1 || addresses.length > MAX_ADDRESSES) {
     throw bad(`a ticket holds 1 to ${MAX_ADDRESSES} addresses, not ${addresses.length}`);
-  }
-  if (certificate.length > MAX_CERTIFICATE_BYTES) {
-    throw bad(`a certificate in a ticket has at most ${MAX_CERTIFICATE_BYTES} bytes, not ${certificate.length}`);
   }
   const body = Buffer.concat([
     Buffer.of(VERSION),
     u16(checkPort(port)),
     secret.bytes,
-    Buffer.of(addresses.length),
-    ...addresses.flatMap((address) => [Buffer.of(checkAddress(address).length), Buffer.from(address)]),
-    u16(certificate.length),
-    certificate,
+    Buffer.of(checkHash(keyHash).length),
+    keyHash,
+    ...addresses.map(encodeAddress),
   ]);
   return TICKET_SCHEME + encodeBase32(Buffer.concat([body, u32(crc32(body))]));
 }
@@ -88,14 +88,29 @@ export function decodeTicket(text: string): Ticket {
   if (number(1) !== VERSION) throw bad("the ticket was made by another version of Ferry; use that version");
   const port = checkPort(number(2));
   const secret = Secret.fromBytes(take(SECRET_BYTES));
-  const count = number(1);
-  if (count < 1 || count > MAX_ADDRESSES) throw bad(`the ticket has ${count} addresses`);
-  const addresses = Array.from({ length: count }, () => checkAddress(take(number(1)).toString("latin1")));
-  const length = number(2);
-  if (length > MAX_CERTIFICATE_BYTES) throw bad("the certificate in the ticket is too large");
-  const certificate = Uint8Array.from(take(length));
-  if (at !== body.length) throw bad("the ticket has more in it than it should");
-  return { addresses, port, secret, ...(length > 0 ? { certificate } : {}) };
+  const keyHash = checkHash(Uint8Array.from(take(number(1))));
+  const addresses: string[] = [];
+  while (at < body.length) {
+    const length = number(1);
+    if (length === IPV4 || length === IPV6) addresses.push(addressOf(take(length === IPV4 ? 4 : 16)));
+    else addresses.push(checkAddress(take(length).toString("latin1")));
+  }
+  if (addresses.length < 1 || addresses.length > MAX_ADDRESSES) {
+    throw bad(`the ticket has ${addresses.length} addresses`);
+  }
+  return { addresses, port, secret, ...(keyHash.length > 0 ? { keyHash } : {}) };
+}
+
+/** An IP address as its bytes, which are fewer, anything else as a name. */
+function encodeAddress(address: string): Buffer {
+  const bytes = addressBytes(checkAddress(address));
+  if (bytes) return Buffer.of(bytes.length === 4 ? IPV4 : IPV6, ...bytes);
+  return Buffer.concat([Buffer.of(address.length), Buffer.from(address)]);
+}
+
+function checkHash<Hash extends Uint8Array>(hash: Hash): Hash {
+  if (hash.length === 0 || hash.length === KEY_HASH_BYTES) return hash;
+  throw bad(`the hash of a key has ${KEY_HASH_BYTES} bytes in a ticket`);
 }
 
 function checkPort(port: number): number {

@@ -1,4 +1,5 @@
-import { greetServer } from "../auth/handshake.ts";
+import { Buffer } from "node:buffer";
+import { awaitTls, greetServer } from "../auth/handshake.ts";
 import type { Secret } from "../auth/secret.ts";
 import { FerryError, ownWords, toFerryError } from "../core/errors.ts";
 import { eitherSignal } from "../core/unless_aborted.ts";
@@ -6,7 +7,8 @@ import type { Welcome } from "../protocol/codec.ts";
 import { formatAddress, isLoopback } from "../transport/address.ts";
 import { Connection } from "../transport/connection.ts";
 import type { RateLimit } from "../transport/rate_limit.ts";
-import { connectTls, type SecureLink } from "../transport/tls_client.ts";
+import { certificatePem, keyHashOf } from "../transport/tls.ts";
+import { connectTls, NOT_THE_TICKETS, type SecureLink } from "../transport/tls_client.ts";
 
 /** How long the server may take to accept a connection and to say hello, in ms. */
 const CONNECT_TIMEOUT_MS = 10_000;
@@ -19,11 +21,11 @@ export interface ServerOptions {
   readonly port: number;
   /** Other names and addresses of the same server, tried in turn when nobody answers. */
   readonly otherHostnames?: readonly string[] | undefined;
-  /** The certificate (PEM) that the server must have, byte for byte. */
-  readonly certificate?: string | undefined;
+  /** The hash of the key that the server must have, from its ticket; see `keyHashOf`. */
+  readonly keyHash?: Uint8Array | undefined;
   /**
    * Accept a certificate that is good for the server's name, from an authority that this computer trusts or one of `ca`
-   * (PEM). Without this and `certificate` nothing is encrypted.
+   * (PEM). Without this and `keyHash` nothing is encrypted.
    */
   readonly tls?: { readonly ca?: string | undefined } | undefined;
   /** What the server wants to be known. It is not used without encryption, except on loopback. */
@@ -65,7 +67,7 @@ async function openTo(
   options: ServerOptions,
   cancelled: AbortSignal | undefined,
 ): Promise<OpenConnection> {
-  const { port, secret, rate } = options;
+  const { port, secret, rate, keyHash, tls } = options;
   const where = formatAddress({ hostname, port });
   const timeout = AbortSignal.timeout(CONNECT_TIMEOUT_MS);
   const signal = eitherSignal(cancelled, timeout);
@@ -75,9 +77,15 @@ async function openTo(
     const conn = await Deno.connect({ hostname, port, signal });
     conn.setNoDelay(true);
     conn.setKeepAlive(true);
-    const link = await encrypt(conn, hostname, options, signal);
-    connection = new Connection(link?.conn ?? conn, rate ? [rate] : []);
+    connection = new Connection(conn, rate ? [rate] : []);
     signal.addEventListener("abort", abort);
+    const link = keyHash || tls
+      ? await encrypt(conn, await awaitTls(connection), hostname, options, signal)
+      : undefined;
+    if (link) connection = new Connection(link.conn, rate ? [rate] : []);
+    else if (secret && !isLoopback(conn.remoteAddr.hostname)) {
+      throw new FerryError("Unauthorized", "a secret is not used without encryption");
+    }
     const welcome = await greetServer(connection, { secret, certificate: link?.certificate });
     return { connection, welcome };
   } catch (error) {
@@ -94,16 +102,23 @@ function tooLate(): FerryError {
   return new FerryError("Timeout", message);
 }
 
+/** @param announced The certificate (DER) that the server is about to use, if it uses one. */
 async function encrypt(
   conn: Deno.TcpConn,
+  announced: Uint8Array | undefined,
   hostname: string,
-  { certificate, tls, secret }: ServerOptions,
+  { keyHash, tls }: ServerOptions,
   signal: AbortSignal,
-): Promise<SecureLink | undefined> {
-  if (certificate !== undefined || tls) return await connectTls(conn, { certificate, hostname, ca: tls?.ca }, signal);
-  if (!secret || isLoopback(conn.remoteAddr.hostname)) return undefined;
-  conn.close();
-  throw new FerryError("Unauthorized", "a secret is not used without encryption");
+): Promise<SecureLink> {
+  if (!announced) {
+    const what = keyHash
+      ? ": it was started without, or is not the one that the ticket is from; ask its owner"
+      : "; --insecure connects to it without, so that everybody on the way can read and change everything";
+    throw new FerryError("Unauthorized", `the server does not use encryption${what}`);
+  }
+  if (!keyHash) return await connectTls(conn, { hostname, ca: tls?.ca }, signal);
+  if (Buffer.compare(keyHashOf(announced), keyHash) !== 0) throw new FerryError("Unauthorized", NOT_THE_TICKETS);
+  return await connectTls(conn, { hostname, certificate: certificatePem(announced) }, signal);
 }
 
 function unreachable(where: string, thrown: unknown): FerryError {

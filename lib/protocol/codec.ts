@@ -49,7 +49,7 @@ export interface Notice {
 /** The payloads of control frames other than requests and `ok`, whose fields are in the command table. */
 export const MESSAGES = {
   /** The server's first frame: the versions it speaks, and random bytes (Base64) when it wants a proof. */
-  serverHello: object({ ferry: listOf(count), nonce: optional(text) }),
+  serverHello: object({ ferry: listOf(count), nonce: optional(text), certificate: optional(text) }),
   /**
    * The client's first frame: the version it chose from the server's list, and random bytes (Base64) of its own, which are
    * as wrong as a wrong proof when they are no text.

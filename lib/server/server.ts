@@ -1,8 +1,9 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { formatAddress, networkOf } from "../transport/address.ts";
 import { certificateDer, type Identity } from "../transport/tls.ts";
-import { type ByteConn, Connection } from "../transport/connection.ts";
+import { type ByteConn, closeQuietly, Connection } from "../transport/connection.ts";
 import { RateLimit } from "../transport/rate_limit.ts";
+import { announceTls } from "../auth/handshake.ts";
 import { Secret } from "../auth/secret.ts";
 import { type Secure, secureServer } from "../transport/tls_server.ts";
 import { FerryError, toFerryError } from "../core/errors.ts";
@@ -206,12 +207,14 @@ export class FerryServer implements AsyncDisposable {
     login: WaitingLogin,
     ending: AbortController,
   ): Promise<void> {
-    const { helloMs } = this.#options.limits;
+    const { limits: { helloMs }, credentials: { certificate } } = this.#options;
     const late = new FerryError("Timeout", `not within ${helloMs / 1000} s`);
     const deadline = setTimeout(() => ending.abort(late), helloMs);
     try {
+      if (certificate) await announceTls(new Connection(conn), certificate);
       this.#begin(id, await secure(conn, ending.signal), login);
     } catch (error) {
+      closeQuietly(conn);
       this.#waitingLogins.delete(login);
       const peer = formatAddress(conn.remoteAddr);
       const message = `${peer} did not complete the encryption: ${toFerryError(error).message}`;

@@ -1,11 +1,10 @@
-import { cannot, FerryError } from "../core/errors.ts";
+import { cannot, FerryError, toFerryError } from "../core/errors.ts";
 import { compareUtf8, listingKey } from "../core/listing_order.ts";
 import type { Entry } from "../core/metadata.ts";
 import { isIn } from "../core/remote_path.ts";
-import { quote } from "../core/text.ts";
 import type { RecursiveOptions } from "../storage/storage.ts";
 import type { Place } from "./place.ts";
-import type { Retry } from "./retry.ts";
+import { endsTransfer, type Retry } from "./retry.ts";
 
 /** The failure to list what is in a directory that was listed as `unreadable`, with the reason that was given there. */
 export function unreadable(path: string, reason = "something in it may not be listed"): FerryError {
@@ -30,7 +29,7 @@ export async function* listAgain(
         const key = listingKey(entry);
         // Going on after a loss depends on the order.
         if (previous !== undefined && compareUtf8(key, previous) <= 0) {
-          throw new FerryError("BadRequest", `the listing of ${quote(shown || "/")} is not in order`);
+          throw new FerryError("BadRequest", "the listing is not in order");
         }
         previous = key;
         if (last !== undefined && compareUtf8(key, last) <= 0) continue;
@@ -40,7 +39,8 @@ export async function* listAgain(
       }
       return;
     } catch (error) {
-      await attempts.recover(error, signal);
+      const isOfAll = signal?.aborted || endsTransfer(toFerryError(error).code);
+      await attempts.recover(isOfAll ? error : cannot("list", shown || "/", error), signal);
     }
   }
 }

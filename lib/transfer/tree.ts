@@ -28,6 +28,8 @@ export interface TreeProgress {
   bytesKnown: number;
   /** The bytes that the target has of them; of one that fails, none. */
   bytesDone: number;
+  /** How many of these were kept of an earlier attempt. */
+  bytesKept: number;
   /** Files that did not have to be copied. */
   skipped: number;
   /** Entries that could not be copied. */
@@ -37,7 +39,8 @@ export interface TreeProgress {
 }
 
 /** How to copy a tree. */
-export interface TreeOptions extends Omit<CopyOptions, "known" | "onProgress" | "mtimeMs" | "turn" | "attempts"> {
+export interface TreeOptions
+  extends Omit<CopyOptions, "known" | "onProgress" | "onGrown" | "onKept" | "mtimeMs" | "turn" | "attempts"> {
   /** Over how many connections; for each, a number of files is under way at a time. 1 when absent. */
   readonly connections?: number | undefined;
   /** What the top of the tree is to be in the end; left as it is when absent. */
@@ -50,6 +53,8 @@ export interface TreeOptions extends Omit<CopyOptions, "known" | "onProgress" | 
   readonly select?: ((entry: Entry) => boolean) | undefined;
   /** Told after every step. Must not throw. */
   readonly onStep?: ((progress: TreeProgress) => void) | undefined;
+  /** Told of each file that only became longer meanwhile; the target has it as it was at the start, with that size. */
+  readonly onGrown?: ((path: string, size: number) => void) | undefined;
   /** Told of each entry that could not be copied; the others go on. */
   readonly onFailure?: ((path: string, error: FerryError) => void) | undefined;
   /** Told of each action that would be taken, with `dryRun`. */
@@ -73,6 +78,7 @@ class TreeCopy {
     filesDone: 0,
     bytesKnown: 0,
     bytesDone: 0,
+    bytesKept: 0,
     skipped: 0,
     failed: 0,
     current: "",
@@ -103,7 +109,13 @@ class TreeCopy {
     this.#directories = new TreeDirectories(target, root, { retry, dryRun, mayChange, signal, follow });
     // What is got is asked for ahead; what is put is read only when it can be sent, so that little is open or in memory.
     const turns = new Turns(connections);
-    this.#fileOptions = { ...options, signal, connections: 1, turn: verb === "get" ? undefined : () => turns.take() };
+    this.#fileOptions = {
+      ...options,
+      signal,
+      connections: 1,
+      onGrown: undefined,
+      turn: verb === "get" ? undefined : () => turns.take(),
+    };
   }
 
   async run(entries: AsyncIterable<Entry>): Promise<TreeProgress> {
@@ -184,19 +196,26 @@ class TreeCopy {
   async #copy(known: Entry, source: Place, target: Place, directory: TreeDirectory): Promise<Outcome> {
     const { progress } = this;
     let counted = 0;
+    let kept: number | undefined;
+    let keptCounted = 0;
     let last = 0;
     const count = (moved: number) => {
       progress.bytesDone += moved - counted;
       counted = moved;
+      const before = Math.min(kept ?? 0, moved);
+      progress.bytesKept += before - keptCounted;
+      keptCounted = before;
     };
     const onProgress = (moved: number) => {
+      kept = Math.min(kept ?? moved, moved);
       last = moved;
       // Small files wait together to be sent, and count when they have arrived.
       if (known.size > PIECE_BYTES) count(moved);
       progress.current = known.path;
       this.#options.onStep?.(progress);
     };
-    const options = { ...this.#fileOptions, known, onProgress };
+    const onGrown = (size: number) => this.#options.onGrown?.(known.path, size);
+    const options = { ...this.#fileOptions, known, onProgress, onGrown };
     // To wait for the directory would cost a round trip. It may come, or let us write, later than the file.
     const mayBeEarly = !directory.value.isSettled;
     let outcome: Outcome | undefined;

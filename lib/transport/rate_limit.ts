@@ -20,19 +20,19 @@ const SHORTEST_WAIT_MS = 5;
 export class RateLimit {
   /** The size of a piece, in bytes. */
   readonly slice: number;
-  readonly #bytesPerMs: number;
+  readonly bytesPerSecond: number;
   /** When everything moved so far would have passed, on the clock of `performance.now()`. */
   #passedAt = 0;
 
   /** A limit in bytes per second, more than 0. */
   constructor(bytesPerSecond: number) {
-    this.#bytesPerMs = bytesPerSecond / 1000;
+    this.bytesPerSecond = bytesPerSecond;
     this.slice = Math.round(Math.min(MAX_SLICE, Math.max(MIN_SLICE, bytesPerSecond * SLICE_SECONDS)));
   }
 
   /** Counts bytes that have moved. @returns How long to wait before the next, in ms. */
   count(bytes: number, now = performance.now()): number {
-    this.#passedAt = Math.max(this.#passedAt, now - CREDIT_MS) + bytes / this.#bytesPerMs;
+    this.#passedAt = Math.max(this.#passedAt, now - CREDIT_MS) + bytes / this.bytesPerSecond * 1000;
     const wait = this.#passedAt - now;
     return wait < SHORTEST_WAIT_MS ? 0 : wait;
   }

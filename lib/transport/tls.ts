@@ -1,4 +1,4 @@
-import { createPrivateKey, X509Certificate } from "node:crypto";
+import { createHash, createPrivateKey, X509Certificate } from "node:crypto";
 import { FerryError } from "../core/errors.ts";
 
 /**
@@ -12,6 +12,9 @@ export const INTERNAL_NAME = "ferry.internal";
  * another protocol on to Ferry.
  */
 export const ALPN_PROTOCOL = "ferry/1";
+
+/** How much of the hash of a key is compared, in bytes: nobody finds another key with the same 128 bits. */
+export const KEY_HASH_BYTES = 16;
 
 /** What a server shows to prove who it is. Both are PEM; the key is secret. */
 export interface Identity {
@@ -35,6 +38,22 @@ export function parseCertificate(pem: string): X509Certificate {
 /** The bytes of the first certificate of a PEM text. @throws {FerryError} As {@linkcode parseCertificate}. */
 export function certificateDer(pem: string): Uint8Array<ArrayBuffer> {
   return Uint8Array.from(parseCertificate(pem).raw);
+}
+
+/**
+ * What a server's key is known by: the first {@linkcode KEY_HASH_BYTES} bytes of the SHA-256 of the
+ * SubjectPublicKeyInfo (DER) in its certificate. It stays the same when the certificate is renewed.
+ *
+ * @param certificate PEM or DER; of a chain, the first one counts.
+ * @throws {FerryError} `BadRequest` when the certificate is damaged, or has a key of an unknown kind.
+ */
+export function keyHashOf(certificate: string | Uint8Array): Uint8Array<ArrayBuffer> {
+  try {
+    const key = new X509Certificate(certificate).publicKey.export({ type: "spki", format: "der" });
+    return Uint8Array.from(createHash("sha256").update(key).digest().subarray(0, KEY_HASH_BYTES));
+  } catch (error) {
+    throw new FerryError("BadRequest", "the certificate is damaged", { cause: error });
+  }
 }
 
 /** A certificate as PEM text (RFC 7468). @throws {FerryError} `BadRequest` when it is none. */

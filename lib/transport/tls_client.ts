@@ -79,9 +79,10 @@ function interrupted(signal: AbortSignal): FerryError {
 }
 
 const NOT_FERRY = `the server does not speak ${ALPN_PROTOCOL}`;
-const NOT_THE_TICKETS =
-  "the server did not show the ticket's certificate: it has a new one, or does not speak Ferry over TLS, or somebody " +
-  "is in the middle; ask its owner for a new ticket";
+/** The server is not the one that the ticket is from. */
+export const NOT_THE_TICKETS =
+  "the server did not show the ticket's key: it has a new one, or does not speak Ferry over TLS, or somebody is in the " +
+  "middle; ask its owner for a new ticket";
 const NOT_TRUSTED =
   "the server did not show a certificate that is valid now, for this host name, not an authority's own, and from an " +
   "authority that this computer trusts (--ca FILE names another one); or it does not speak Ferry over TLS";
@@ -92,12 +93,12 @@ function refused(error: Error, pinned: string | undefined): FerryError {
   return new FerryError("Unauthorized", `${reason} (${ownWords(error)})`, { cause: error });
 }
 
-/** Says that a ticket's certificate is not valid now. */
+/** Says that the certificate of a ticket's server is not valid now. */
 function untimely({ validFromDate, validToDate }: X509Certificate): string | undefined {
   const now = new Date();
   const hint = "ask the server's owner for a new ticket, unless this computer's clock is wrong";
-  if (now > validToDate) return `the ticket's certificate has expired on ${day(validToDate)}; ${hint}`;
-  if (now < validFromDate) return `the ticket's certificate is not valid before ${day(validFromDate)}; ${hint}`;
+  if (now > validToDate) return `the server's certificate has expired on ${day(validToDate)}; ${hint}`;
+  if (now < validFromDate) return `the server's certificate is not valid before ${day(validFromDate)}; ${hint}`;
   return undefined;
 }
 

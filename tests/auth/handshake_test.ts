@@ -3,9 +3,9 @@ import { join } from "@std/path";
 import { connect } from "../../lib/mod.ts";
 import type { ServeOptions } from "../../lib/mod.ts";
 import { createIdentity } from "../../lib/auth/certificate.ts";
-import { certificateDer } from "../../lib/transport/tls.ts";
+import { certificateDer, keyHashOf } from "../../lib/transport/tls.ts";
 import { Connection } from "../../lib/transport/connection.ts";
-import { type Credentials, greetClient, greetServer } from "../../lib/auth/handshake.ts";
+import { announceTls, awaitTls, type Credentials, greetClient, greetServer } from "../../lib/auth/handshake.ts";
 import { NONCE_BYTES, prove, Secret, type Side } from "../../lib/auth/secret.ts";
 import { connectPinned } from "../helpers/tls_ends.ts";
 import { secureServer } from "../../lib/transport/tls_server.ts";
@@ -46,7 +46,7 @@ const OTHER_DER = certificateDer(OTHER_IDENTITY.certificate);
 
 /** How a server protects itself, and what its ticket tells clients. */
 const PROTECTED = { identity: IDENTITY, secret: SECRET } satisfies Partial<ServeOptions>;
-const TICKET = { certificate: IDENTITY.certificate, secret: SECRET };
+const TICKET = { keyHash: keyHashOf(IDENTITY.certificate), secret: SECRET };
 
 type Json = Record<string, unknown>;
 
@@ -162,7 +162,9 @@ function openingOf(hello: RawFrame, {
 
 /** A connection over TLS on which nothing was said yet. */
 async function connectSecurely({ hostname, port }: Address, certificate = IDENTITY.certificate): Promise<Connection> {
-  const { conn } = await connectPinned(await Deno.connect({ hostname, port }), certificate);
+  const tcp = await Deno.connect({ hostname, port });
+  assertEquals(await awaitTls(new Connection(tcp)), DER);
+  const { conn } = await connectPinned(tcp, certificate);
   return new Connection(conn);
 }
 
@@ -476,7 +478,7 @@ Deno.test("connect() refuses the right server's proof for another connection", a
   await failsWith(served.connect({ ...second.address, secret: SECRET }), "Unauthorized");
 });
 
-Deno.test("connect() with a ticket refuses a server without TLS and shows it nothing of the secret", async () => {
+Deno.test("connect() with a ticket or an authority refuses a server without TLS at once, and sends nothing", async () => {
   const received: Uint8Array[] = [];
   await using server = new FakeServer(async (peer) => {
     await peer.send("hello", { ferry: [1], nonce: bytes(NONCE_BYTES).toBase64() });
@@ -485,28 +487,56 @@ Deno.test("connect() with a ticket refuses a server without TLS and shows it not
       received.push(space.slice(0, n));
     }
   });
-  const connecting = connect({ ...server.address, ...TICKET });
-  await failsWith(connecting, "Unauthorized");
-  const all = new TextDecoder("latin1").decode(concat(...received));
-  for (const word of ["proof", "nonce", SECRET.text, new TextDecoder("latin1").decode(SECRET.bytes)]) {
-    assert(!all.includes(word), `the client has sent ${word}`);
+  for (const how of [TICKET, { secret: SECRET, tls: {} }]) {
+    const { message } = await failsWith(connect({ ...server.address, ...how }), "Unauthorized");
+    assertStringIncludes(message, "the server does not use encryption");
   }
+  assertEquals(concat(...received), new Uint8Array());
 });
 
-Deno.test("connect() with a ticket refuses another certificate, and nobody in the middle gets a byte", async () => {
+Deno.test("connect() with a ticket sends nothing to a server that announces another key", async () => {
+  const received: Uint8Array[] = [];
+  const cut = DER.slice(0, -1);
+  for (const announced of [OTHER_DER, cut, new Uint8Array(), bytes(300)]) {
+    await using server = new FakeServer(async (peer) => {
+      await peer.send("hello", { ferry: [1], certificate: announced.toBase64() });
+      const space = new Uint8Array(4096);
+      for (let n = await peer.conn.read(space); n !== null; n = await peer.conn.read(space)) {
+        received.push(space.slice(0, n));
+      }
+    });
+    const { message } = await failsWith(connect({ ...server.address, ...TICKET }), "Unauthorized", "Unreachable");
+    if (announced === OTHER_DER) assertStringIncludes(message, "the server did not show the ticket's key");
+  }
+  assertEquals(concat(...received), new Uint8Array());
+});
+
+Deno.test("connect() with a ticket refuses who announces its key and has another, and sends nothing over TLS", async () => {
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const middle = (async () => {
     const conn = await listener.accept();
     try {
-      return (await secureServer(OTHER_IDENTITY)(conn)) ? "encrypted" : "nothing";
+      await announceTls(new Connection(conn), DER);
+      await secureServer(OTHER_IDENTITY)(conn);
+      return "encrypted";
     } catch (error) {
       return error instanceof Error && "code" in error ? error.code : error;
     }
   })();
   const connecting = connect({ hostname: "127.0.0.1", port: listener.addr.port, ...TICKET });
   const { message } = await failsWith(connecting, "Unauthorized");
-  assertStringIncludes(message, "the server did not show the ticket's certificate");
+  assertStringIncludes(message, "the server did not show the ticket's key");
   assertEquals(await within(middle, "the other end's failure"), "Unauthorized");
+});
+
+Deno.test("connect() without a ticket says at once that the server uses encryption", async () => {
+  await using secured = await Served.with({}, PROTECTED);
+  const began = performance.now();
+  for (const how of [{}, { secret: SECRET }]) {
+    const { message } = await failsWith(secured.connect(how), "Unreachable");
+    assertStringIncludes(message, "the server uses encryption; give its ticket");
+  }
+  assertLess(performance.now() - began, 5_000);
 });
 
 Deno.test("connect() with a ticket refuses a server with its certificate that asks for no secret", async () => {
@@ -601,6 +631,7 @@ Deno.test("serve() goes on after clients that do not speak TLS, and says so", as
     const noise of [new TextEncoder().encode("GET / HTTP/1.1\r\n\r\n"), frameBytes(1, '{"ferry":1}'), bytes(10_000)]
   ) {
     using peer = await RawPeer.connect(served.address);
+    assertEquals((await peer.receive())?.value, { ferry: [1], certificate: DER.toBase64() });
     await peer.sendBytes(noise);
     const space = new Uint8Array(4096);
     const read = async () => {

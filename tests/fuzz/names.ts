@@ -3,6 +3,7 @@ import { posix, win32 } from "node:path";
 import { crc32 } from "node:zlib";
 import { assert, assertEquals, assertFalse } from "@std/assert";
 import { decodeBase32, encodeBase32, Secret, SECRET_BYTES } from "../../lib/auth/secret.ts";
+import { KEY_HASH_BYTES } from "../../lib/transport/tls.ts";
 import { decodeTicket, encodeTicket, type Ticket, TICKET_SCHEME } from "../../lib/auth/ticket.ts";
 import { parseRemotePath } from "../../lib/core/remote_path.ts";
 import type { Random } from "../helpers/random.ts";
@@ -72,7 +73,7 @@ function randomTicket(random: Random): Ticket {
     addresses: Array.from({ length: 1 + random.below(8) }, address),
     port: 1 + random.below(65535),
     secret: Secret.fromBytes(random.bytes(SECRET_BYTES)),
-    ...(random.below(2) ? { certificate: random.bytes(1 + random.below(2048)) } : {}),
+    ...(random.below(2) ? { keyHash: random.bytes(KEY_HASH_BYTES) } : {}),
   };
 }
 

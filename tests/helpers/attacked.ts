@@ -1,8 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { setTimeout as delay } from "node:timers/promises";
-import { certificatePem } from "../../lib/transport/tls.ts";
 import { decodeTicket } from "../../lib/auth/ticket.ts";
-import { type Client, connect, type ConnectOptions } from "../../lib/mod.ts";
+import { type Client, connect } from "../../lib/mod.ts";
 import type { AttackName } from "./attacks/attacker.ts";
 import { SMALL } from "./attacks/guests.ts";
 import { sameBytes } from "./frames.ts";
@@ -106,9 +105,8 @@ export class Attacked implements AsyncDisposable {
   }
 
   connect(): Promise<Client> {
-    const { secret, certificate } = this.#ticket === undefined ? {} : decodeTicket(this.#ticket);
-    const options: ConnectOptions = { ...this.#server.address, secret };
-    return connect(certificate ? { ...options, certificate: certificatePem(certificate) } : options);
+    const { secret, keyHash } = this.#ticket === undefined ? {} : decodeTicket(this.#ticket);
+    return connect({ ...this.#server.address, secret, keyHash });
   }
 
   /** The most memory it has had so far, in MiB. */

@@ -313,7 +313,7 @@ Deno.test(
     const authority = new Authority();
     await using server = await startCertified(places, authority.issue(["127.0.0.1", "localhost"]));
     const [ticket = ""] = await ticketsOf(server, 1);
-    assertEquals(decodeTicket(ticket).certificate, undefined);
+    assertEquals(decodeTicket(ticket).keyHash, undefined);
     const ca = places.write("ca", authority.certificate);
     const { port } = server.address;
     assertGot(await runClient(["--ca", ca, ticket, "get", "a.txt", "-"]));
@@ -445,7 +445,7 @@ Deno.test("connect() uses no secret without encryption where others can listen",
   assertStringIncludes(message, "a secret is not used without encryption");
   using conn = await within(accepting, "the connection");
   assertEquals(await within(conn.read(new Uint8Array(1)), "its end"), null);
-  // With encryption it goes on, and finds that the other end speaks something else.
+  // With encryption it goes on, and finds that the other end uses none.
   const accepted = listener.accept();
   const secured = failsWith(
     connect({ hostname: REACHABLE ?? "", port, secret: Secret.create(), tls: {} }),
@@ -453,7 +453,7 @@ Deno.test("connect() uses no secret without encryption where others can listen",
   );
   using peer = new RawPeer(await within(accepted, "the connection") as Deno.TcpConn);
   await peer.send("hello", { ferry: [1], nonce: new Uint8Array(32).toBase64() });
-  assertStringIncludes((await secured).message, "it does not speak Ferry over TLS");
+  assertStringIncludes((await secured).message, "the server does not use encryption; --insecure connects");
 });
 
 Deno.test("client.ts asks for the secret at a terminal, and does not show it", NO_TERMINAL, async () => {

@@ -119,7 +119,7 @@ Deno.test("server.ts and client.ts exit with 2 when the command line cannot be u
     [runClient([]), /write the server's address/],
     [runClient(["127.0.0.1:1", "frob"]), /There is no command frob/],
     [runClient(["127.0.0.1:1", "sum"]), /Usage: sum NAME/],
-    [runClient(["127.0.0.1:1", "get", "a", "b", "c"]), /Usage: get \[OPTION\.\.\.\] REMOTE \[LOCAL\]/],
+    [runClient(["127.0.0.1:1", "get"]), /Usage: get \[OPTION\.\.\.\] REMOTE\.\.\. \[LOCAL\]/],
   ];
   for (const [running, message] of cases) {
     const outcome = await running;
@@ -559,7 +559,10 @@ Deno.test(
     await using dir = await places({ "a.txt": "a" });
     await using server = await startServer(dir.served);
     await Deno.writeTextFile(join(dir.here, "file"), "x");
-    const cases = [["get", "a.txt", "file/b"], ["get", "a.txt", ""], ["get", "a.txt", "/proc/x"], ["lcd", "/proc"]];
+    const cases = [["get", "a.txt", "file/b"], ["get", "", "b"], ["get", "-r", "", "b"], ["get", "a.txt", "/proc/x"], [
+      "lcd",
+      "/proc",
+    ]];
     cases.push(["lcd", "file/b"], ["lcd", "missing"], ["put", ""], ["put", "file/b"], ["put", "."]);
     for (const words of cases) {
       const outcome = await runClient([server.at, ...words], { cwd: dir.here });
@@ -873,7 +876,7 @@ Deno.test("client.ts goes on at the prompt after local names that cannot be used
   await client.stdout.until("ferry:/> ");
   for (const line of ["get a.txt file/b", 'get a.txt ""', "lcd /proc", 'put ""']) {
     await client.type(`${line}\r`);
-    await client.stdout.until(/Cannot \w+ ".*": /);
+    await client.stdout.until(/Cannot \w+ ".*": |The last word is empty/);
     await client.stdout.until("ferry:/> ");
   }
   await client.type("quit\r");

@@ -217,3 +217,71 @@ Deno.test(
     assertEquals(await terminal.ended(), 0);
   },
 );
+
+Deno.test("client.ts shows names at the second Tab, and asks before it shows many", NO_TERMINAL, async () => {
+  const names = Array.from({ length: 734 }, (_, i) => `file-${String(i).padStart(4, "0")}`);
+  await using visit = await Visit.to({}, Object.fromEntries([...names, "few-1", "few-2"].map((name) => [name, ""])));
+  const program = [DENO, "run", ...CLIENT_ACCESS, join(PROJECT, "client.ts"), formatAddress(visit.served.address)];
+  await using terminal = inTerminal(program, { cwd: visit.here.path });
+  const { stdout } = terminal;
+  await stdout.until("ferry:/> ");
+  await terminal.type("stat f\t");
+  await stdout.until("stat f");
+  // No name is shown before the second Tab; what is typed with it waits for the answer and comes after it.
+  await terminal.type("ew\t\t");
+  await stdout.until("few-1  few-2\r\n");
+  await stdout.until("ferry:/> stat few-");
+  await terminal.type("\x15stat fil\t\t");
+  await stdout.until("Show all 734? (y or n) ");
+  await terminal.type("n");
+  await stdout.until("ferry:/> stat file-0");
+  assert(!stdout.text.includes("file-0001"), "nothing was shown");
+  await terminal.type("\t");
+  await stdout.until("Show all 734? (y or n) ");
+  await terminal.type("y");
+  await stdout.until("\r\nfile-0000  ");
+  await stdout.until("file-0733\r\n");
+  await stdout.until("ferry:/> stat file-0");
+  await terminal.type("000\r");
+  await stdout.until("name: file-0000");
+  await stdout.until("ferry:/> ");
+  await terminal.type("quit\r");
+  assertEquals(await terminal.ended(), 0);
+});
+
+Deno.test("client.ts recalls the lines of earlier sessions, unless it is told not to", NO_TERMINAL, async () => {
+  await using visit = await Visit.to({});
+  const options = { env: { XDG_STATE_HOME: visit.here.join("state") } };
+  const access = [...CLIENT_ACCESS, "--allow-env=HOME,XDG_STATE_HOME,LOCALAPPDATA"];
+  const session = async (args: string[], keys: string, shown: string) => {
+    const program = [DENO, "run", ...access, join(PROJECT, "client.ts"), ...args, formatAddress(visit.served.address)];
+    await using terminal = inTerminal(program, options);
+    await terminal.stdout.until("ferry:/> ");
+    await terminal.type(keys);
+    await terminal.stdout.until(shown);
+    await terminal.type("\x15quit\r");
+    assertEquals(await terminal.ended(), 0);
+  };
+  const [up, twiceUp] = ["\x1b[A", "\x1b[A\x1b[A"];
+  await session([], "mkdir one\r", "ferry:/> ");
+  await session([], twiceUp, "mkdir one");
+  await session(["--no-history"], "mkdir two\r", "ferry:/> ");
+  await session(["--no-history"], `pw${up}d\r`, "\n/\r\n");
+  // "quit" was the last of each session that kept its lines.
+  await session([], twiceUp, "mkdir one");
+});
+
+Deno.test("client.ts shows nothing that a terminal would obey of what is pasted", NO_TERMINAL, async () => {
+  await using visit = await Visit.to({});
+  const program = [DENO, "run", ...CLIENT_ACCESS, join(PROJECT, "client.ts"), formatAddress(visit.served.address)];
+  await using terminal = inTerminal(program);
+  await terminal.stdout.until("ferry:/> ");
+  await terminal.type("say \u009b2J\u0090\x1dx");
+  await terminal.stdout.until("say ");
+  await terminal.stdout.until("2J");
+  await terminal.stdout.until("x");
+  // deno-lint-ignore no-control-regex
+  assert(!/[\x1c-\x1e\x80-\x9f]/.test(terminal.stdout.text), JSON.stringify(terminal.stdout.text));
+  await terminal.type("\x15quit\r");
+  assertEquals(await terminal.ended(), 0);
+});

@@ -114,10 +114,10 @@ for (const requests of [1, 2]) {
       await using dir = await tempDir();
       makeTree(dir.join("tree"), MANY);
       await using served = await Served.with({}, { limits: { requests } });
-      const put = await runCommand(served.address, dir.path, ["put", ...words, "tree", "tree"]);
+      const put = await runCommand(served.address, dir.path, ["put", ...words, "tree/", "tree"]);
       assertEquals(put.code, 0, put.news);
       assertSameTree(served.join("tree"), dir.join("tree"));
-      const get = await runCommand(served.address, dir.path, ["get", ...words, "tree", "back"]);
+      const get = await runCommand(served.address, dir.path, ["get", ...words, "tree/", "back"]);
       assertEquals(get.code, 0, get.news);
       assertSameTree(dir.join("back"), dir.join("tree"));
       const reasons = served.events.of("close").map(({ reason }) => reason);

@@ -1,5 +1,4 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { certificatePem } from "../../lib/transport/tls.ts";
 import { ownerOf } from "../../lib/auth/secret.ts";
 import { decodeTicket, encodeTicket, type Ticket } from "../../lib/auth/ticket.ts";
 import type { ConnectOptions } from "../../lib/mod.ts";
@@ -86,8 +85,8 @@ export class SoakServer implements AsyncDisposable {
 
   /** How to connect with the library; `at` is the server or a proxy before it. */
   at(at: Address): ConnectOptions {
-    const { certificate, secret } = this.#ticket ?? {};
-    return { ...at, secret, certificate: certificate && certificatePem(certificate) };
+    const { keyHash, secret } = this.#ticket ?? {};
+    return { ...at, secret, keyHash };
   }
 
   /** Whose the uploads of its clients are. */
@@ -210,6 +209,6 @@ async function launch(kind: Kind, served: string, dir: TempDir, port: number): P
     `--allow-write=${files}`,
   ]);
   // The server says so when it has written the ticket.
-  if (kind === "tls") await process.stderr.until('{"event":"tickets"');
+  if (kind === "tls") await process.stderr.until('"event":"tickets"');
   return process;
 }

@@ -3,6 +3,7 @@ import { assertEquals, assertGreater, assertLess } from "@std/assert";
 import type { Client, ServeOptions } from "../../lib/mod.ts";
 import { Connection } from "../../lib/transport/connection.ts";
 import { createIdentity } from "../../lib/auth/certificate.ts";
+import { keyHashOf } from "../../lib/transport/tls.ts";
 import { RateLimit } from "../../lib/transport/rate_limit.ts";
 import { Secret } from "../../lib/auth/secret.ts";
 import type { Limits } from "../../lib/access/limits.ts";
@@ -29,7 +30,7 @@ const SECRET = Secret.create();
 /** How to serve, and how to connect. */
 const LINKS = {
   TCP: [{}, {}],
-  TLS: [{ identity: IDENTITY, secret: SECRET }, { certificate: IDENTITY.certificate, secret: SECRET }],
+  TLS: [{ identity: IDENTITY, secret: SECRET }, { keyHash: keyHashOf(IDENTITY.certificate), secret: SECRET }],
 } as const satisfies Record<string, [Partial<ServeOptions>, object]>;
 
 async function download(client: Client, name: string, size: number): Promise<void> {

@@ -1,6 +1,7 @@
 import { Socket } from "node:net";
 import { assertEquals } from "@std/assert";
 import { createIdentity } from "../../lib/auth/certificate.ts";
+import { keyHashOf } from "../../lib/transport/tls.ts";
 import { Secret } from "../../lib/auth/secret.ts";
 import { FrameKind } from "../../lib/protocol/frames.ts";
 import { frameBytes } from "../helpers/frames.ts";
@@ -44,9 +45,12 @@ const SECRET = Secret.create();
 for (
   const [kind, options, link, first] of [
     ["plain", {}, {}, []],
-    ["TLS", { identity: IDENTITY, secret: SECRET }, { certificate: IDENTITY.certificate, secret: SECRET }, []],
+    ["TLS", { identity: IDENTITY, secret: SECRET }, { keyHash: keyHashOf(IDENTITY.certificate), secret: SECRET }, []],
     // The first bytes of a record that holds a ClientHello of 512 bytes (RFC 8446, section 5.1).
-    ["half-begun TLS", { identity: IDENTITY, secret: SECRET }, { certificate: IDENTITY.certificate, secret: SECRET }, [
+    ["half-begun TLS", { identity: IDENTITY, secret: SECRET }, {
+      keyHash: keyHashOf(IDENTITY.certificate),
+      secret: SECRET,
+    }, [
       22,
       3,
       1,

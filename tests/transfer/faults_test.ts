@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { type Client, connect, FerryError } from "../../lib/mod.ts";
 import { createIdentity } from "../../lib/auth/certificate.ts";
+import { keyHashOf } from "../../lib/transport/tls.ts";
 import { FaultProxy, type Faults } from "../helpers/proxy.ts";
 import { bytes, Random } from "../helpers/random.ts";
 import { assertFile, Collector, failsWith, namesIn, Served, within } from "../helpers/raw.ts";
@@ -169,7 +170,7 @@ for (const transfer of TRANSFERS) {
     await using served = await Served.with({ "f": NEW }, { identity });
     const way = transfer === "get" ? "toClient" : "toServer";
     await using proxy = await FaultProxy.to(served.address, { [way]: { flip: { byte: 1_000_000, bit: 3 } } });
-    await using client = await connect({ ...proxy.address, certificate: identity.certificate });
+    await using client = await connect({ ...proxy.address, keyHash: keyHashOf(identity.certificate) });
     // The server's side of the encryption says so to the client's, if that still listens.
     if (transfer === "get") await failsWith(client.get("f", new Collector()), "Corrupt");
     else await failsWith(client.put(new Blob([NEW]).stream(), "new"), "Corrupt", "Disconnected");
@@ -219,7 +220,7 @@ Deno.test("connect() says what it is when a bit of the encryption's greeting was
   await using served = await Served.with({}, { identity });
   const attempt = async (byte: number) => {
     await using proxy = await FaultProxy.to(served.address, { toClient: { flip: { byte, bit: 3 } } });
-    const connecting = connect({ ...proxy.address, certificate: identity.certificate });
+    const connecting = connect({ ...proxy.address, keyHash: keyHashOf(identity.certificate) });
     const { message } = await failsWith(connecting, "Unreachable", "Unauthorized");
     assert(!message.includes("unexpected"), `byte ${byte}: ${message}`);
   };

@@ -41,7 +41,7 @@ const ISSUED: Identity = {
 
 const YEAR_MS = 365.25 * 24 * 60 * 60 * 1000;
 
-const NOT_THE_TICKETS = "the server did not show the ticket's certificate: ";
+const NOT_THE_TICKETS = "the server did not show the ticket's key: ";
 
 /** Fails unless the client refuses the server with `code`; gives the client's error, and the server's. */
 async function refuses(
@@ -111,8 +111,8 @@ Deno.test("connectTls() refuses what the pinned certificate itself has issued", 
 
 Deno.test("connectTls() refuses the pinned certificate once it has expired, and before it is valid", async () => {
   const dates: [made: string, reason: string][] = [
-    ["2011-02-03", "the ticket's certificate has expired on 2021-02-02; "],
-    ["2111-02-03", "the ticket's certificate is not valid before 2111-02-02; "],
+    ["2011-02-03", "the server's certificate has expired on 2021-02-02; "],
+    ["2111-02-03", "the server's certificate is not valid before 2111-02-02; "],
   ];
   for (const [made, reason] of dates) {
     const identity = await createIdentity(new Date(made));

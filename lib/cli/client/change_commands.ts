@@ -3,7 +3,7 @@ import { parseRemotePath, pathIn, type RemotePath, ROOT, splitPath } from "../..
 import { ifThere } from "../../transfer/copy.ts";
 import { forEach } from "./each.ts";
 import type { Invocation } from "./invocation.ts";
-import { namesDirectory } from "./put_target.ts";
+import { namesDirectory } from "./destinations.ts";
 import { remoteTargets } from "./remote_matches.ts";
 import { confirmRemoval } from "./confirm_removal.ts";
 import { remoteBasename, resolveRemote } from "./resolve_path.ts";

@@ -17,6 +17,8 @@ export interface ClientArguments {
   readonly caFile: string | undefined;
   /** Neither encryption nor a secret, whatever the address. */
   readonly insecure: boolean;
+  /** Whether the prompt keeps its history. */
+  readonly history: boolean;
   /** Limit for all connections together, in bytes per second; none if absent. */
   readonly bytesPerSecond: number | undefined;
   /** The command and its arguments; empty for a prompt. */
@@ -68,6 +70,7 @@ export function parseClientArguments(args: readonly string[]): ClientArguments |
     secretFile: flags["secret-file"],
     caFile: flags.ca,
     insecure: flags.insecure,
+    history: !flags["no-history"],
     bytesPerSecond: rate === undefined ? undefined : parseRate("limit-rate", rate),
     words: rest.slice(behind),
   };

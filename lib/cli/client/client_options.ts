@@ -1,5 +1,5 @@
 /** The options of the client itself that have no value. */
-export const CLIENT_SWITCHES = ["insecure", "help", "version"] as const;
+export const CLIENT_SWITCHES = ["insecure", "no-history", "help", "version"] as const;
 
 /** The options of the client itself that have one. */
 export const CLIENT_VALUES = ["secret-file", "ca", "limit-rate"] as const;

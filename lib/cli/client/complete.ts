@@ -1,79 +1,85 @@
-import { printable } from "../../core/text.ts";
+import { addNames, Candidates } from "./candidates.ts";
+import { nextValue } from "./flags.ts";
 import { namesOf, SHELL_COMMANDS } from "./shell_commands.ts";
+import type { ArgumentKind, ShellCommand } from "./shell_command.ts";
 import type { Shell } from "./shell.ts";
 import { quoteWord, scanWords } from "../terminal/words.ts";
 
-/** The most names that are offered. */
-const MAX_NAMES = 500;
-
-/** How long to wait for the server, in ms. The prompt is blocked meanwhile. */
-const REMOTE_TIMEOUT_MS = 2_000;
-
-interface Name {
-  readonly name: string;
-  readonly directory: boolean;
+/** What can stand in place of the last word of a line. */
+export interface Completion {
+  /** The word as it was typed. */
+  readonly typed: string;
+  /** What to put in its place; the same when there is nothing to add. */
+  readonly word: string;
+  /** The names that fit, to be shown; the first 10,000 of them. */
+  readonly names: readonly string[];
+  /** How many names fit. */
+  readonly count: number;
 }
 
-async function* remoteNames(shell: Shell, directory: string): AsyncIterable<Name> {
-  const signal = AbortSignal.timeout(REMOTE_TIMEOUT_MS);
-  const path = shell.remote(directory || ".", "list");
-  if (!await shell.may("read", signal)) return;
-  for await (const { path: name, kind } of shell.storage.list(path, { signal })) {
-    yield { name, directory: kind === "directory" };
-  }
-}
-
-async function* localNames(shell: Shell, directory: string): AsyncIterable<Name> {
-  for await (const { name, isDirectory } of Deno.readDir(shell.local(directory || "."))) {
-    yield { name, directory: isDirectory };
-  }
-}
-
-/** The names that complete `word`, each with the directory typed before it. */
-async function namesLike(shell: Shell, kind: "remote" | "local", word: string): Promise<string[]> {
-  const directory = word.slice(0, word.lastIndexOf("/") + 1);
-  const beginning = word.slice(directory.length);
-  const found: string[] = [];
-  const names = kind === "remote" ? remoteNames(shell, directory) : localNames(shell, directory);
-  for await (const { name, directory: isDirectory } of names) {
-    // A terminal could obey the characters of such a name.
-    if (!name.startsWith(beginning) || printable(name) !== name) continue;
-    found.push(directory + name + (isDirectory ? "/" : ""));
-    if (found.length === MAX_NAMES) break;
-  }
-  return found.sort();
-}
-
-/**
- * Completes the last word of `line`: a command, or a name on the server or on this machine.
- *
- * @returns The candidates and the word that they replace, for `node:readline`.
- */
-export async function complete(shell: Shell, line: string): Promise<[string[], string]> {
+/** Completes the last word of `line`: a command, an option, or a name on the server or on this machine. Never rejects. */
+export async function complete(shell: Shell, line: string, signal: AbortSignal): Promise<Completion> {
   const words = scanWords(line);
   // If one more character would make a new word, there is nothing to complete yet.
   const last = scanWords(`${line}x`).length > words.length ? undefined : words.at(-1);
   const typed = last ? line.slice(last.start) : "";
-  const index = last ? words.length - 1 : words.length;
-  if (index === 0) {
-    const names = SHELL_COMMANDS.flatMap(namesOf);
-    return [names.filter((name) => name.startsWith(typed)).map((name) => `${name} `), typed];
-  }
-  const command = SHELL_COMMANDS.find((command) => namesOf(command).includes(words[0]?.text ?? ""));
-  const kind = command?.completes[index - 1] ?? command?.completes.at(-1) ?? "none";
-  if (kind === "none") return [[], typed];
+  const before = words.slice(0, last ? -1 : undefined).map(({ text }) => text);
+  const candidates = new Candidates();
   try {
-    const names = await namesLike(shell, kind, last?.text ?? "");
-    return [names.map(asTyped), typed];
+    await addAll(candidates, shell, before, last?.text ?? "", signal);
   } catch {
-    // Without candidates the line just stays as it is.
-    return [[], typed];
+    return { typed, word: typed, names: [], count: 0 };
   }
+  const { count, common } = candidates;
+  const names = [...candidates.shown];
+  const isLonger = common !== undefined && (count === 1 || common !== last?.text) && common !== "";
+  return { typed, word: isLonger ? asTyped(common, count === 1 && !names[0]?.endsWith("/")) : typed, names, count };
 }
 
-/** A name as it goes into the line. A directory gets no closing quote or space, so that one can type on. */
-function asTyped(name: string): string {
-  const quoted = quoteWord(name);
-  if (!name.endsWith("/")) return `${quoted} `;
-  return quoted === name ? name : quoted.slice(0, -1);
+async function addAll(
+  candidates: Candidates,
+  shell: Shell,
+  [name, ...before]: readonly string[],
+  word: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const add = (names: readonly string[]) => {
+    for (const name of names) if (name.startsWith(word)) candidates.add(name);
+  };
+  const allNames = SHELL_COMMANDS.flatMap(namesOf);
+  if (name === undefined) return add(allNames);
+  const command = SHELL_COMMANDS.find((each) => namesOf(each).includes(name));
+  if (!command) return;
+  const { kinds, options } = expected(command, before);
+  if (options && word.startsWith("-")) return add(optionsOf(command));
+  if (kinds.includes("command")) return add(allNames);
+  for (const kind of kinds) await addNames(candidates, shell, kind, word, signal);
+}
+
+function optionsOf({ flags = [] }: ShellCommand): string[] {
+  return [...flags, "help"].map((name) => `--${name}`);
+}
+
+/** What may come after the words that follow a command's name. */
+function expected({ completes, flags = [] }: ShellCommand, before: readonly string[]) {
+  let position = 0;
+  let options = true;
+  let value: string | undefined;
+  for (const word of before) {
+    if (value !== undefined) value = undefined;
+    else if (options && word === "--") options = false;
+    else if (options && word.startsWith("-") && word !== "-") {
+      value = flags.map((flag) => nextValue(flag, word)).find(Boolean);
+    } else position++;
+  }
+  const kinds: readonly ArgumentKind[] = [completes[position] ?? completes.at(-1) ?? []].flat();
+  if (value === undefined) return { kinds, options };
+  return { kinds: value === "FILE" ? ["local" as const] : [], options: false };
+}
+
+/** A word as it goes into the line: with a closing quote and a space when nothing can follow. */
+function asTyped(text: string, isComplete: boolean): string {
+  const quoted = quoteWord(text);
+  if (isComplete) return `${quoted} `;
+  return quoted === text ? text : quoted.slice(0, -1);
 }

@@ -1,15 +1,19 @@
+import { FerryError, toFerryError } from "../../core/errors.ts";
 import type { FileMetadata } from "../../core/metadata.ts";
 import { type RemotePath, ROOT } from "../../core/remote_path.ts";
 import { quote } from "../../core/text.ts";
-import { copyFile } from "../../transfer/copy.ts";
+import type { ContentOptions } from "../../transfer/content_options.ts";
+import { copyFile, ifThere } from "../../transfer/copy.ts";
 import type { Place } from "../../transfer/place.ts";
-import { bytes, took } from "../terminal/format.ts";
+import { PIECE_BYTES } from "../../transfer/pump.ts";
+import { isLoss } from "../../transfer/retry.ts";
+import { bytes } from "../terminal/format.ts";
 import { UsageError } from "../terminal/usage.ts";
 import { copyOptions, type FlagName, type Flags } from "./flags.ts";
-import type { Transfer } from "./invocation.ts";
-import { Progress } from "./progress.ts";
+import type { Ends, Transfer } from "./invocation.ts";
+import { amountOf, hasGrown, Progress } from "./progress.ts";
+import type { Shell } from "./shell.ts";
 import { remoteBasename } from "./resolve_path.ts";
-import type { Ends } from "./tree_command.ts";
 
 /** Something on the server. */
 export function remotePlace({ server }: Transfer, path: RemotePath): Place {
@@ -18,37 +22,93 @@ export function remotePlace({ server }: Transfer, path: RemotePath): Place {
 
 /** Transfers one file with a progress line, then says how it went. */
 export async function transferFile(
-  { shell, flags, signal, retry }: Transfer,
+  transfer: Transfer,
   verb: "get" | "put",
-  { source, target }: Ends,
+  ends: Ends,
   known?: FileMetadata,
 ): Promise<void> {
+  const { shell, flags, signal, retry } = transfer;
+  const { source, target } = ends;
   const progress = new Progress(remoteBasename(verb === "get" ? source.path : target.path));
   const began = performance.now();
-  let size = 0;
-  const onProgress = (moved: number, total: number) => {
-    size = moved;
-    progress.update(moved, total);
+  let kept: number | undefined;
+  let grown = "";
+  const told: ContentOptions = {
+    onProgress: (moved, total) => progress.update(moved, total),
+    onKept: (bytes) => void (kept = bytes),
+    onGrown: (size) => void (grown = ` It ${hasGrown(size)}`),
   };
   try {
     const mayLook = verb === "get" || await shell.may("read", signal);
-    const options = { ...copyOptions(flags), verb, known, mayLook, signal, retry, onProgress };
+    const options = { ...copyOptions(flags), verb, known, mayLook, signal, retry, ...told };
     const outcome = await copyFile(source, target, options);
     progress.clear();
     const [from, to] = [quote(source.shown), quote(target.shown)];
     if (outcome === "planned") await shell.output.print(`${verb} ${from} as ${to}\n`);
     else if (outcome === "skipped") {
-      const why = flags.noClobber ? `${to} exists already` : "nothing to do";
+      const why = flags.noClobber ? `${to} ${await howItDiffers(ends, mayLook, signal)}` : "nothing to do";
       shell.output.inform(`Skipped ${from}: ${why}.`);
     } else {
-      const amount = `${bytes(size)} in ${took(performance.now() - began)}`;
-      shell.output.inform(`${verb === "get" ? "Got" : "Put"} ${from} as ${to} (${amount}).`);
+      const amount = amountOf(progress.moved, progress.before, began);
+      shell.output.inform(`${verb === "get" ? "Got" : "Put"} ${from} as ${to} (${amount}).${grown}`);
     }
     // What others have left there and cannot be removed is no failure of this file.
     if (verb === "get") await target.storage.sweep?.(ROOT).catch(() => {});
+  } catch (error) {
+    progress.clear();
+    kept ??= verb === "put" ? await keptThere(transfer, target, progress, toFerryError(error)) : 0;
+    throw withKept(error, kept);
   } finally {
     progress.clear();
   }
+}
+
+/** Says of a file that only got longer while it was read to the end that it did. */
+export function sayGrown({ output }: Shell, path: RemotePath): (size: number) => void {
+  return (size) => output.inform(`${quote(path)} ${hasGrown(size)}`);
+}
+
+/** What there is to say of a file that was not replaced. */
+async function howItDiffers({ source, target }: Ends, mayLook: boolean, signal: AbortSignal): Promise<string> {
+  if (!mayLook) return "exists already";
+  const look = ({ storage, path }: Place) => ifThere(storage.stat(path, { signal }));
+  const [here, there] = await Promise.all([look(source), look(target)]);
+  const isAlike = here?.kind === there?.kind && here?.size === there?.size;
+  // What is small costs little to compare.
+  const digest = async ({ storage, path }: Place) => (await ifThere(storage.digest(path, { signal })))?.sha256;
+  const digests = isAlike && (here?.size ?? 0) <= PIECE_BYTES
+    ? await Promise.all([digest(source), digest(target)])
+    : [];
+  return isAlike && digests[0] === digests[1] ? "exists already" : "exists, and is different";
+}
+
+/** How long the server may take to say what it has kept, in ms. */
+const KEPT_PATIENCE_MS = 2_000;
+
+/** How many bytes the server has kept; undefined when it keeps what has arrived, but cannot say how much that is. */
+async function keptThere(
+  { shell }: Transfer,
+  { path }: Place,
+  { size, moved }: Progress,
+  { code }: FerryError,
+): Promise<number | undefined> {
+  // A small file is not resumed, and of one that was refused nothing was sent.
+  if (size <= PIECE_BYTES || moved === 0) return 0;
+  if (isLoss(code) || !shell.isConnected) return undefined;
+  try {
+    const signal = AbortSignal.timeout(KEPT_PATIENCE_MS);
+    return (await shell.storage.offer(path, { size, signal })).sums.covered;
+  } catch {
+    return undefined;
+  }
+}
+
+/** A failure that says what was kept as well. @param kept In bytes; undefined when nobody knows how many. */
+function withKept(thrown: unknown, kept: number | undefined): unknown {
+  if (kept === 0) return thrown;
+  const { code, message, path, cause } = toFerryError(thrown);
+  const what = kept === undefined ? "what has arrived is kept" : `${bytes(kept)} kept`;
+  return new FerryError(code, `${message} (${what}; run the same command to resume)`, { path, cause });
 }
 
 /** Options that make no sense with `-` are refused rather than ignored. */

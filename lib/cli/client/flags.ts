@@ -156,6 +156,12 @@ export function parseFlags(
   return { args: Array.isArray(typed._) ? typed._.map(String) : [], flags };
 }
 
+/** What the value of an option is called, if the word is that option and its value is the next word. */
+export function nextValue(name: FlagName, word: string): string | undefined {
+  const flag = FLAGS[name];
+  return "value" in flag && word === `--${name}` ? flag.value : undefined;
+}
+
 /** Each option as it is typed, and what it does. */
 export function flagRows(allowed: readonly FlagName[]): [string, string][] {
   return allowed.map((name) => {

@@ -1,18 +1,23 @@
 import process from "node:process";
 import { createInterface, type Interface } from "node:readline";
-import { formatAddress } from "../../transport/address.ts";
 import { printable } from "../../core/text.ts";
 import { execute } from "./shell_commands.ts";
 import { complete } from "./complete.ts";
 import { explain } from "../terminal/explain.ts";
 import { Exit } from "../terminal/exit.ts";
 import { keyboard, Keys } from "../terminal/keyboard.ts";
-import { ask } from "../terminal/question.ts";
+import { ask, askYes } from "../terminal/question.ts";
 import type { Address } from "./server_address.ts";
-import { restriction } from "./rights.ts";
+import { History, MAX_HISTORY_LINES } from "./history.ts";
+import { greet } from "./session_commands.ts";
+import { grid } from "../terminal/grid.ts";
+import { screenColumns } from "../terminal/wrap.ts";
 import { Shell } from "./shell.ts";
 import { messages, print } from "../terminal/terminal.ts";
 import { splitWords } from "../terminal/words.ts";
+
+/** The most names that are shown without a question. */
+const MAX_UNASKED = 100;
 
 /** A prompt on a terminal: history, completion, notices above the line, Ctrl-C to cancel the running command. */
 class Prompt {
@@ -23,10 +28,12 @@ class Prompt {
   #running = new AbortController();
   /** Whether the user can type a command now. */
   #isAsking = false;
+  /** The line after the last Tab. */
+  #tabbed: string | undefined;
   /** Told the next command, or that there is none. */
   #typed: (line: string | undefined) => void = () => {};
 
-  constructor(address: Address) {
+  constructor(address: Address, history: History) {
     const output = {
       print,
       inform: (line: string) => this.#inform(line),
@@ -44,24 +51,27 @@ class Prompt {
       input: this.#keys,
       output: process.stdout,
       terminal: true,
-      historySize: 1000,
+      history: history.lines().reverse(),
+      historySize: MAX_HISTORY_LINES,
       removeHistoryDuplicates: true,
       completer: (line: string, done: (error: null, result: [string[], string]) => void) => {
-        this.#keys.hold();
-        void complete(this.#shell, line).then((result) => {
+        void this.#complete(line).then((result) => {
           done(null, result);
           this.#keys.listen();
         });
       },
     });
-    this.#lines.on("line", (line) => this.#type(line));
+    this.#lines.on("line", (line) => {
+      history.add(line);
+      this.#type(line);
+    });
     this.#lines.on("close", () => this.#type(undefined));
   }
 
   async run(): Promise<number> {
     keyboard.take(this.#keys);
     try {
-      await this.#connect();
+      await greet(this.#shell, this.#running.signal);
       for (let line = await this.#read(); line !== undefined; line = await this.#read()) {
         await this.#execute(line);
         if (this.#shell.leaving) break;
@@ -74,19 +84,13 @@ class Prompt {
     return Exit.done;
   }
 
-  async #connect(): Promise<void> {
-    const limit = restriction(await this.#shell.rights(this.#running.signal));
-    messages.line(`Connected to ${formatAddress(this.#shell.address)}. Type "help" for the commands.`);
-    if (limit !== undefined) messages.line(limit);
-  }
-
   /** Asks for a command. @returns Undefined when the user leaves. */
   async #read(): Promise<string | undefined> {
     await messages.drained();
     const { promise, resolve } = Promise.withResolvers<string | undefined>();
     this.#typed = resolve;
     this.#isAsking = true;
-    this.#lines.setPrompt(`ferry:/${printable(this.#shell.remoteDirectory)}> `);
+    this.#lines.setPrompt(`${this.#shell.name}:/${printable(this.#shell.remoteDirectory)}> `);
     this.#lines.prompt();
     this.#keys.listen();
     const line = await promise;
@@ -109,8 +113,32 @@ class Prompt {
     }
   }
 
+  /** Never rejects. */
+  async #complete(line: string): Promise<[string[], string]> {
+    this.#keys.hold();
+    this.#running = new AbortController();
+    const { typed, word, names, count } = await complete(this.#shell, line, this.#running.signal);
+    const isAgain = this.#tabbed === line;
+    this.#tabbed = line.slice(0, line.length - typed.length) + word;
+    if (word !== typed) return [[word], typed];
+    if (isAgain && count > 1) await this.#show(names, count);
+    return [[], typed];
+  }
+
+  /** Shows the names that the line could be completed with, below the line, and then the prompt anew. */
+  async #show(names: readonly string[], count: number): Promise<void> {
+    await messages.drained();
+    await print(`${this.#above()}${this.#lines.getPrompt()}${this.#lines.line}\n`);
+    const many = count > names.length ? `the first ${names.length} of ${count}` : `all ${count}`;
+    const isWanted = count <= MAX_UNASKED || await askYes(`Show ${many}? (y or n) `);
+    if (isWanted) await print(grid(names, screenColumns()));
+    await print("\n".repeat(this.#lines.getCursorPos().rows));
+    this.#lines.prompt(true);
+  }
+
   #interrupt(): void {
-    if (!this.#isAsking) return this.#running.abort();
+    this.#running.abort();
+    if (!this.#isAsking) return;
     // Empty the line.
     this.#lines.write(null, { ctrl: true, name: "e" });
     this.#lines.write(null, { ctrl: true, name: "u" });
@@ -128,14 +156,18 @@ class Prompt {
   #inform(line: string): void {
     if (!this.#isAsking) return messages.line(`\r\x1b[K${line}`);
     // Drawing anew begins as many rows above as the cursor is below the beginning of the prompt.
-    const { rows } = this.#lines.getCursorPos();
-    const up = rows > 0 ? `\x1b[${rows}A` : "";
-    messages.line(`${up}\r\x1b[J${line}${"\n".repeat(rows)}`);
+    messages.line(`${this.#above()}${line}${"\n".repeat(this.#lines.getCursorPos().rows)}`);
     this.#draw();
+  }
+
+  /** What removes the prompt and puts the cursor where it began. */
+  #above(): string {
+    const { rows } = this.#lines.getCursorPos();
+    return `${rows > 0 ? `\x1b[${rows}A` : ""}\r\x1b[J`;
   }
 }
 
 /** Opens a prompt. @returns The exit code. @throws {FerryError} When it cannot connect. */
-export function runPrompt(address: Address): Promise<number> {
-  return new Prompt(address).run();
+export function runPrompt(address: Address, history: History): Promise<number> {
+  return new Prompt(address, history).run();
 }

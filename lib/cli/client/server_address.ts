@@ -1,5 +1,4 @@
 import { isIPv6 } from "node:net";
-import { certificatePem } from "../../transport/tls.ts";
 import type { Secret } from "../../auth/secret.ts";
 import { decodeTicket, isTicket } from "../../auth/ticket.ts";
 import { cannot, toFerryError } from "../../core/errors.ts";
@@ -18,8 +17,9 @@ export interface Address {
   readonly hostname: string;
   readonly port: number;
   readonly otherHostnames?: readonly string[];
-  readonly certificate?: string | undefined;
-  /** Encrypt, and trust authorities instead of one certificate. */
+  /** The hash of the key that the server must have. */
+  readonly keyHash?: Uint8Array | undefined;
+  /** Encrypt, and trust authorities instead of one key. */
   readonly tls?: { readonly ca?: string | undefined } | undefined;
   readonly secret?: Secret | undefined;
   /** Limit for all connections together. */
@@ -28,9 +28,9 @@ export interface Address {
 
 function fromTicket(text: string): Address {
   try {
-    const { addresses, port, certificate, secret } = decodeTicket(text);
+    const { addresses, port, keyHash, secret } = decodeTicket(text);
     const [hostname = "", ...otherHostnames] = addresses;
-    const trust = certificate ? { certificate: certificatePem(certificate) } : { tls: {} };
+    const trust = keyHash ? { keyHash } : { tls: {} };
     return { hostname, otherHostnames, port, secret, ...trust };
   } catch (error) {
     throw new UsageError(toFerryError(error).message);

@@ -28,7 +28,6 @@ export interface Output {
 
 /** What the commands of the client work on: a connection that comes back when it is lost, and two directories. */
 export class Shell {
-  readonly address: Address;
   readonly output: Output;
   /** Whether standard input is free for `put -`. */
   readonly inputIsFree: boolean;
@@ -41,19 +40,56 @@ export class Shell {
   busy = false;
   /** Whether what is under way connects again when the connection is lost. */
   #reconnects = false;
-  readonly #pool: ConnectionPool;
-  readonly storage: RemoteStorage;
+  #address: Address;
+  #pool: ConnectionPool;
+  #storage: RemoteStorage;
+  /** What the prompt calls the server. */
+  name = "ferry";
 
   constructor(address: Address, output: Output, inputIsFree: boolean) {
-    this.address = address;
     this.output = output;
     this.inputIsFree = inputIsFree;
-    this.#pool = new ConnectionPool({
-      ...address,
-      onNotice: (notice) => output.inform(`Server: ${printable(cut(notice.text))}`),
-      onLost: (reason) => this.#lost(reason),
-    });
-    this.storage = new RemoteStorage(this.#pool);
+    this.#address = address;
+    this.#pool = this.#poolFor(address);
+    this.#storage = new RemoteStorage(this.#pool);
+  }
+
+  /** Where the server is. */
+  get address(): Address {
+    return this.#address;
+  }
+
+  /** What the server serves. */
+  get storage(): RemoteStorage {
+    return this.#storage;
+  }
+
+  /** Whether there is a connection now. */
+  get isConnected(): boolean {
+    return this.#pool.first !== undefined;
+  }
+
+  /** What the server allows, as it said last. */
+  get allows(): readonly string[] {
+    return this.#pool.welcome.allows;
+  }
+
+  /** Leaves the server for another one. @throws {FerryError} If it cannot connect; then everything stays as it is. */
+  async open(address: Address, signal?: AbortSignal): Promise<void> {
+    const pool = this.#poolFor(address);
+    try {
+      await pool.connect(signal);
+    } catch (error) {
+      await pool.close().catch(() => {});
+      throw error;
+    }
+    const before = this.#pool;
+    this.#address = address;
+    this.#pool = pool;
+    this.#storage = new RemoteStorage(pool);
+    this.remoteDirectory = ROOT;
+    this.name = formatAddress(address);
+    await before.close().catch(() => {});
   }
 
   /** What the server allows. Connects first where that is necessary. */
@@ -115,6 +151,14 @@ export class Shell {
   /** The path on this machine that the user means by `name`. */
   local(name: string): string {
     return this.localDirectory === "." || name === "" ? name : resolve(this.localDirectory, name);
+  }
+
+  #poolFor(address: Address): ConnectionPool {
+    return new ConnectionPool({
+      ...address,
+      onNotice: (notice) => this.output.inform(`Server: ${printable(cut(notice.text))}`),
+      onLost: (reason) => this.#lost(reason),
+    });
   }
 
   #lost({ message }: FerryError): void {

@@ -1,8 +1,15 @@
 import type { FlagName } from "./flags.ts";
 import type { Invocation } from "./invocation.ts";
 
-/** What kind of names an argument of a command is, for completion. */
-export type ArgumentKind = "remote" | "local" | "none";
+/** What kind of names an argument of a command is, for completion. Only of a source it means something if it ends in `/`. */
+export type ArgumentKind =
+  | "remote"
+  | "local"
+  | "remote source"
+  | "local source"
+  | "remote directory"
+  | "local directory"
+  | "command";
 
 /** A command that the user can type. */
 export interface ShellCommand {
@@ -15,8 +22,8 @@ export interface ShellCommand {
   readonly flags?: readonly FlagName[];
   /** How many arguments it takes: at least, at most. */
   readonly arity: readonly [number, number];
-  /** The kinds of its arguments; the last one stands for all that follow. */
-  readonly completes: readonly ArgumentKind[];
+  /** The kinds that each of its arguments can be; the last ones stand for all that follow. */
+  readonly completes: readonly (ArgumentKind | readonly ArgumentKind[])[];
   /** Uses of it, each with what it does. */
   readonly examples: readonly (readonly [line: string, meaning: string])[];
   run(invocation: Invocation): Promise<void> | void;

@@ -1,6 +1,6 @@
 import { basename, dirname, join, resolve, SEPARATOR } from "@std/path";
 import { isLoopback } from "../../transport/address.ts";
-import { certificateDer, type Identity } from "../../transport/tls.ts";
+import { type Identity, keyHashOf } from "../../transport/tls.ts";
 import { Secret } from "../../auth/secret.ts";
 import { encodeTicket } from "../../auth/ticket.ts";
 import { quote } from "../../core/text.ts";
@@ -16,8 +16,8 @@ export interface Protection {
   readonly identity: Identity | undefined;
   /** Clients that know one of these get its role. If there are none, everyone gets in. */
   readonly secrets: Readonly<Partial<Record<Role, Secret>>>;
-  /** The certificate in the tickets. Without it, clients trust authorities. */
-  readonly certificate: Uint8Array | undefined;
+  /** The hash of the key in the tickets. Without it, clients trust authorities. */
+  readonly keyHash: Uint8Array | undefined;
   /** The addresses in the tickets. Without any, there are no tickets. */
   readonly addresses: readonly string[];
 }
@@ -135,7 +135,7 @@ export async function protect(options: ServerArguments, root: string): Promise<P
   const secrets = await loadSecrets(options.secretFiles);
   if (!encrypts) {
     requireDifferent(secrets);
-    return { identity: undefined, secrets, certificate: undefined, addresses: [] };
+    return { identity: undefined, secrets, keyHash: undefined, addresses: [] };
   }
   const { identity: file, tlsCert, tlsKey } = options;
   const isOperators = tlsCert !== undefined && tlsKey !== undefined;
@@ -143,21 +143,21 @@ export async function protect(options: ServerArguments, root: string): Promise<P
     ? { identity: ownIdentity(tlsCert, tlsKey), secret: Secret.create() }
     : await serverIdentity(file);
   // In a ticket, so that clients accept no other.
-  const certificate = isOperators ? undefined : certificateDer(identity.certificate);
+  const keyHash = isOperators ? undefined : keyHashOf(identity.certificate);
   const all = { full: secret, ...secrets };
   requireDifferent(all);
-  const protection = { identity, secrets: all, certificate, addresses: await ticketAddresses(options) };
+  const protection = { identity, secrets: all, keyHash, addresses: await ticketAddresses(options) };
   // Fail now if a ticket cannot hold all of it. Any port will do.
   ticketsOf(protection, options.port || DEFAULT_PORT);
   return protection;
 }
 
 /** The tickets of a server, one for each role that has a secret. */
-export function ticketsOf({ secrets, certificate, addresses }: Protection, port: number): [Role, string][] {
+export function ticketsOf({ secrets, keyHash, addresses }: Protection, port: number): [Role, string][] {
   if (addresses.length === 0) return [];
   return ROLES.flatMap((role) => {
     const secret = secrets[role];
-    return secret ? [[role, encodeTicket({ addresses, port, secret, certificate })]] : [];
+    return secret ? [[role, encodeTicket({ addresses, port, secret, keyHash })]] : [];
   });
 }
 

@@ -46,3 +46,24 @@ export async function ask(
     keyboard.release(keys);
   }
 }
+
+/**
+ * Asks at the terminal for a single key.
+ *
+ * @returns Whether it was `y` or the space bar; not for Ctrl-C or the end of the input.
+ */
+export async function askYes(question: string): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const giveUp = () => resolve(false);
+  const keys = new Keys({ interrupted: giveUp, ended: giveUp });
+  keyboard.take(keys);
+  try {
+    await print(question);
+    keys.once("data", (key: Uint8Array) => resolve(/^[yY ]/.test(new TextDecoder().decode(key))));
+    keys.listen();
+    return await promise;
+  } finally {
+    await print("\n");
+    keyboard.release(keys);
+  }
+}

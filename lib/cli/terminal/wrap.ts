@@ -5,7 +5,7 @@ const USUAL_COLUMNS = 80;
 const MIN_COLUMNS = 20;
 
 /** The widest that the left column of a table gets; what is longer has a line of its own. */
-const MAX_LEFT = 28;
+const MAX_LEFT = 24;
 
 const INDENT = "  ";
 

@@ -185,6 +185,7 @@ class Listing {
       names: new SortedNames(directory, {
         budget: this.#budget,
         maxNameBytes: this.#roomIn(directory, entry),
+        saysReserved: this.#options.recursive,
         isDirectory: (name) => this.#isDirectory(join(directory.path, name)),
         spare: () => this.#levels.some((other) => other !== level && other.names.drop()),
         signal: this.#options.signal,

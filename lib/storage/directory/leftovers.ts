@@ -12,7 +12,7 @@ import { moved } from "./watch.ts";
 import type { RecursiveOptions } from "../storage.ts";
 
 /** Whether a name is that of what an upload or a removal has left, or is using. */
-function isLeftover(name: string): boolean {
+export function isLeftover(name: string): boolean {
   return TEMPORARY_NAME.test(name) || ASIDE_NAME.test(name);
 }
 

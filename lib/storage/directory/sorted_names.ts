@@ -3,7 +3,8 @@ import { FerryError } from "../../core/errors.ts";
 import { isLossy, isSmall } from "./entries.ts";
 import { costOf, type NameBudget } from "./name_budget.ts";
 import { compareUtf8, sortUtf8 } from "../../core/listing_order.ts";
-import { isLonger, isReserved } from "../../core/remote_path.ts";
+import { isLeftover } from "./leftovers.ts";
+import { isLonger, isReserved, RESERVED_PREFIX } from "../../core/remote_path.ts";
 import { throwIfAborted } from "../../core/unless_aborted.ts";
 import type { PinnedDirectory } from "./pinned_directory.ts";
 import { Watch } from "./watch.ts";
@@ -37,6 +38,8 @@ export interface NameOptions {
   readonly budget: NameBudget;
   /** Longer names are left out: their paths would be too long to be opened. */
   readonly maxNameBytes: number;
+  /** Whether something is missing when a name is reserved that is not of what uploads and removals leave. */
+  readonly saysReserved: boolean;
   /** Whether a link, or what may not really have this name, is a directory for clients. */
   readonly isDirectory: (name: string) => boolean;
   /** Asks for memory, which others of the same listing may be able to spare; gives false when there is none. */
@@ -175,7 +178,12 @@ export class SortedNames {
 
   #add(entry: Deno.DirEntry): void {
     const { name } = entry;
-    if (isReserved(name)) return;
+    if (isReserved(name)) {
+      if (this.#options.saysReserved && !isLeftover(name)) {
+        this.missing = `something in it has a name that begins with "${RESERVED_PREFIX}", which is reserved`;
+      }
+      return;
+    }
     const key = this.#isDirectory(entry) ? `${name}/` : name;
     if (this.#isPast(key) || this.#isBeyond(key)) return;
     if (isLonger(name, this.#options.maxNameBytes)) {

@@ -4,7 +4,13 @@ import { UsageError } from "../../../lib/cli/terminal/usage.ts";
 import { KIB, sizes } from "../../helpers/quantities.ts";
 
 Deno.test("parseClientArguments() leaves everything after the address to the command", () => {
-  const options = { secretFile: undefined, caFile: undefined, insecure: false, bytesPerSecond: undefined };
+  const options = {
+    secretFile: undefined,
+    caFile: undefined,
+    insecure: false,
+    history: true,
+    bytesPerSecond: undefined,
+  };
   assertEquals(parseClientArguments([]), { ...options, address: undefined, words: [] });
   const address = { hostname: "h", port: 1 };
   assertEquals(parseClientArguments(["h:1"]), { ...options, address, words: [] });
@@ -14,6 +20,9 @@ Deno.test("parseClientArguments() leaves everything after the address to the com
     words: ["get", "007", "--help"],
   });
   assertEquals(parseClientArguments(["h:1", "put", "-", "-x"]), { ...options, address, words: ["put", "-", "-x"] });
+  const [silent, anywhere] = [["--no-history", "h:1"], ["h:1", "--no-history"]].map(parseClientArguments);
+  assertEquals(silent, { ...options, history: false, address, words: [] });
+  assertEquals(anywhere, silent);
   assertEquals(parseClientArguments(["--help", "h"]), "help");
   assertEquals(parseClientArguments(["--version"]), "version");
   assertThrows(() => parseClientArguments(["--nope", "h"]), UsageError, '"--nope" does not exist');

@@ -32,7 +32,7 @@ Deno.test(
     await using client = clientInTerminal([formatAddress(visit.served.address)], { cwd: visit.here.path });
     const { stdout } = client;
     await stdout.until("Connected to ");
-    await stdout.until("\nYou may only add files here.\r\n");
+    await stdout.until("\n\r\x1b[KYou may only add files here.\r\n");
     await stdout.until("ferry:/> ");
     await client.type("get a\t\t");
     await stdout.until("get a");

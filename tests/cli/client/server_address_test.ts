@@ -3,7 +3,7 @@ import { parseAddress } from "../../../lib/cli/client/server_address.ts";
 import { UsageError } from "../../../lib/cli/terminal/usage.ts";
 import { DEFAULT_PORT } from "../../../lib/protocol/constants.ts";
 import { parseClientArguments } from "../../../lib/cli/client/client_arguments.ts";
-import { certificateDer } from "../../../lib/transport/tls.ts";
+import { keyHashOf } from "../../../lib/transport/tls.ts";
 import { Secret } from "../../../lib/auth/secret.ts";
 import { encodeTicket } from "../../../lib/auth/ticket.ts";
 import { MADE, ticketFor } from "../../helpers/tickets.ts";
@@ -60,7 +60,7 @@ Deno.test("parseAddress() and parseClientArguments() take a ticket for all they 
   for (const text of [ticket, ticket.toUpperCase(), ` ${ticket}\n`, ticket.replace(/.{60}/g, "$&\n")]) {
     const address = parseAddress(text);
     assertEquals([address.hostname, address.port, address.otherHostnames], ["127.0.0.1", 4711, ["::1"]]);
-    assertEquals(certificateDer(address.certificate ?? ""), certificateDer(MADE.identity.certificate));
+    assertEquals(address.keyHash, keyHashOf(MADE.identity.certificate));
     assertEquals(address.secret?.text, MADE.secret.text);
   }
   const parsed = parseClientArguments([ticket, "get", "a", "--fast"]);
@@ -69,9 +69,9 @@ Deno.test("parseAddress() and parseClientArguments() take a ticket for all they 
   assertEquals(parsed.address?.port, 4711);
 });
 
-Deno.test("parseAddress() gives no certificate for a ticket that has none", () => {
+Deno.test("parseAddress() gives no hash of a key for a ticket that has none", () => {
   const address = parseAddress(encodeTicket({ addresses: ["h"], port: 1, secret: MADE.secret }));
-  assertEquals([address.certificate, address.tls], [undefined, {}]);
+  assertEquals([address.keyHash, address.tls], [undefined, {}]);
   assertEquals(address.secret?.text, MADE.secret.text);
 });
 

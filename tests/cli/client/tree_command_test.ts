@@ -27,15 +27,15 @@ for (const verb of ["get", "put"] as const) {
   const source = ({ there, here }: Scene) => verb === "get" ? there : here;
   const target = ({ there, here }: Scene) => verb === "get" ? here : there;
 
-  Deno.test(`${verb} -r copies a directory under its name, or into one that exists`, async () => {
+  Deno.test(`${verb} -r copies a directory under its name, or into the target`, async () => {
     await using place = await from(REPORTS);
     assertMatch((await place.run(`${verb} -r reports`)).news, /^(Got|Put) 4 files \(/);
     assertSameTree(`${target(place)}/reports`, `${source(place)}/reports`);
-    await place.run(`${verb} -r 天线 reports`);
+    await place.run(`${verb} -r 天线 reports/`);
     assertSameTree(`${target(place)}/reports/天线`, `${source(place)}/天线`);
     await place.run(`${verb} -r reports/old another`);
-    assertEquals(pathsIn(`${target(place)}/another`), ["april.pdf"]);
-    await place.run(`${verb} -r reports/empty nothing`);
+    assertEquals(pathsIn(`${target(place)}/another`), ["old/", "old/april.pdf"]);
+    await place.run(`${verb} -r reports/empty/ nothing`);
     assertEquals(pathsIn(`${target(place)}/nothing`), []);
   });
 
@@ -141,7 +141,7 @@ for (const verb of ["get", "put"] as const) {
         ...["june.pdf", "may.pdf", "notes.txt", "old/april.pdf"].map((path) =>
           `${verb} "${ours}reports/${path}" as "${theirs}reports/${path}"`
         ),
-        ...["empty", "old"].map((path) => `mkdir "${theirs}reports/${path}"`),
+        ...["", "/empty", "/old"].map((path) => `mkdir "${theirs}reports${path}"`),
       ].sort(),
     );
     assertMatch(news, /^Would transfer 4 files\.$/m);
@@ -161,7 +161,7 @@ for (const verb of ["get", "put"] as const) {
     assertEquals(await Deno.readTextFile(`${target(place)}/t/b`), "new b");
     for (const flags of ["", " --update", " --checksum"]) {
       const { news } = await place.run(`${verb} --no-clobber${flags} t/a t/a`);
-      assertMatch(news, /^Skipped "[^"]*t\/a": "[^"]*t\/a" exists already\.$/);
+      assertMatch(news, /^Skipped "[^"]*t\/a": "[^"]*t\/a" exists, and is different\.$/);
     }
     assertEquals(await Deno.readTextFile(`${target(place)}/t/a`), "old a");
   });
@@ -207,7 +207,7 @@ Deno.test("get --dry-run compares with the target and not with the current direc
   // A client whose current directory holds the same files; the target does not exist.
   const at = `${place.served.address.hostname}:${place.served.address.port}`;
   const ran = await runClient([at, "get", "-r", "-n", "--update", "t", "new"], { cwd: `${place.here}/t` });
-  assertEquals([ran.code, ran.stdout], [0, 'get "t/a" as "new/a"\n'], ran.stderr);
+  assertEquals([ran.code, ran.stdout], [0, 'mkdir "new"\nmkdir "new/t"\nget "t/a" as "new/t/a"\n'], ran.stderr);
 });
 
 Deno.test("put sends several sources into a directory, and the others when one is bad", async () => {
@@ -229,9 +229,9 @@ Deno.test("get -r and put -r say that the target is not a directory, and leave i
   }
   assertEquals(pathsIn(got.here), ["t"]);
   await using put = await scene({ t: "file" }, tree);
-  const inTheWay = "exists already and is not a directory";
-  assertEquals((await put.run("put -r d t", 1)).news, `Cannot mkdir "t": it ${inTheWay}`);
-  assertEquals((await put.run("put -r d t/u", 1)).news, `Cannot mkdir "t/u": part of the path ${inTheWay}`);
+  assertEquals((await put.run("put -r d t", 1)).news, 'Cannot write "t": it is not a directory');
+  const inTheWay = "part of the path exists already and is not a directory";
+  assertEquals((await put.run("put -r d t/u", 1)).news, `Cannot mkdir "t/u/d": ${inTheWay}`);
   assertEquals(pathsIn(put.there), ["t"]);
 });
 

@@ -1,6 +1,7 @@
+import type { Buffer } from "node:buffer";
 import { connect, type Socket } from "node:net";
 import { setImmediate } from "node:timers/promises";
-import { connect as connectTls } from "node:tls";
+import { connect as connectTls, TLSSocket } from "node:tls";
 import { Client } from "../../../lib/client/client.ts";
 import { ALPN_PROTOCOL } from "../../../lib/transport/tls.ts";
 import { type ByteConn, Connection } from "../../../lib/transport/connection.ts";
@@ -8,6 +9,7 @@ import { greetServer } from "../../../lib/auth/handshake.ts";
 import { Secret } from "../../../lib/auth/secret.ts";
 import { decodeTicket } from "../../../lib/auth/ticket.ts";
 import { FerryError } from "../../../lib/core/errors.ts";
+import { HEADER_BYTES } from "../../../lib/protocol/constants.ts";
 import { FrameKind } from "../../../lib/protocol/frames.ts";
 import { concat, frameBytes } from "../frames.ts";
 import type { Address } from "../proxy.ts";
@@ -47,6 +49,18 @@ async function dial({ hostname, port, from }: Target): Promise<Socket> {
   return socket;
 }
 
+/** Takes the frame with which a server announces that encryption begins. */
+async function takeFrame(socket: Socket): Promise<void> {
+  const take = async (length: number): Promise<Buffer> => {
+    for (;;) {
+      const bytes: Buffer | null = socket.read(length);
+      if (bytes) return bytes;
+      await happens(socket, "readable");
+    }
+  };
+  await take((await take(HEADER_BYTES)).readUInt32BE(4));
+}
+
 /** A connection that is used in ways that the library does not offer. */
 export class Hostile implements ByteConn {
   readonly remoteAddr: Deno.NetAddr;
@@ -71,6 +85,7 @@ export class Hostile implements ByteConn {
   static async secured(target: Target): Promise<Hostile> {
     const plain = await dial(target);
     if (target.ticket === undefined) return new Hostile(plain, target);
+    await takeFrame(plain);
     // It knows whom it attacks.
     const socket = connectTls({ socket: plain, ALPNProtocols: [ALPN_PROTOCOL], rejectUnauthorized: false });
     await happens(socket, "secureConnect");
@@ -89,9 +104,14 @@ export class Hostile implements ByteConn {
     const connection = new Connection(conn);
     const welcome = await greetServer(connection, {
       secret: secret ?? ticket?.secret,
-      certificate: ticket?.certificate,
+      certificate: conn.certificate,
     });
     return { conn, client: () => new Client(target, { connection, welcome }) };
+  }
+
+  /** The certificate (DER) of a server that encrypts. */
+  get certificate(): Uint8Array | undefined {
+    return this.socket instanceof TLSSocket ? this.socket.getPeerCertificate().raw : undefined;
   }
 
   async read(into: Uint8Array): Promise<number | null> {

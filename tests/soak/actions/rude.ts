@@ -1,5 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { createIdentity } from "../../../lib/auth/certificate.ts";
+import { keyHashOf } from "../../../lib/transport/tls.ts";
 import { Secret } from "../../../lib/auth/secret.ts";
 import { connect, type ConnectOptions, FerryError } from "../../../lib/mod.ts";
 import { frameBytes } from "../../helpers/frames.ts";
@@ -14,7 +15,7 @@ const SECRET_PAUSE_MS = 20_000;
 let nextWrongSecret = 0;
 
 /** A certificate that no server here has. */
-const FOREIGN = (await createIdentity()).certificate;
+const FOREIGN = keyHashOf((await createIdentity()).certificate);
 
 /** Fails unless nobody is let in. */
 async function assertStaysOut(worker: Worker, options: Partial<ConnectOptions>, signal: AbortSignal): Promise<void> {
@@ -70,11 +71,11 @@ export const RUDE = {
       await assertStaysOut(worker, { secret: Secret.create() }, signal);
     },
   },
-  "a wrong certificate": {
+  "a wrong key": {
     weight: 1,
     async run(worker, _random, signal) {
       if (worker.place.server.kind === "plain") throw new NothingToDo();
-      await assertStaysOut(worker, { certificate: FOREIGN }, signal);
+      await assertStaysOut(worker, { keyHash: FOREIGN }, signal);
     },
   },
 } satisfies Record<string, Action>;

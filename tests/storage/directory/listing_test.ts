@@ -99,3 +99,21 @@ Deno.test("DirectoryStorage.list() leaves out what becomes another kind of thing
   }
   assertEquals(listed, names);
 });
+
+Deno.test("DirectoryStorage.list() says that a directory holds reserved names, unless they are Ferry's own", async () => {
+  await using served = await serveTemp();
+  const { storage, inside } = served;
+  for (const name of ["d", "e"]) await storage.mkdir(at(name));
+  await Deno.writeTextFile(inside("d/.Ferry-notes"), "x");
+  await Deno.writeTextFile(inside("e/.ferry-0123456789abcdef.part"), "x");
+  await Deno.mkdir(inside("e/.ferry-0123456789abcdef.removed"));
+  const reason = 'something in it has a name that begins with ".ferry-", which is reserved';
+  assertEquals((await entriesOf(storage, "", true)).map(({ path, unreadable, reason }) => [path, unreadable, reason]), [
+    ["d", true, reason],
+    ["e", undefined, undefined],
+  ]);
+  assertEquals(await entriesOf(storage, "d"), []);
+  // What has no entry that could say so fails at the end.
+  const { message } = await assertFailsWith("InvalidPath", () => entriesOf(storage, "d", true));
+  assertEquals(message, reason);
+});

@@ -19,23 +19,17 @@ const HERE: Tree = Object.fromEntries(
 /** What would lose a file without a word, were it carried out: what is typed, what the server has, what is said. */
 const REFUSED: [words: string, there: Tree, message: RegExp][] = [
   ["put a b c", {}, /"c" looks like a source.*Write "c\/"/],
-  ["put a b nothing", {}, /^Several sources need a directory.*Write "nothing\/"/],
-  ["put a b c", { c: "old" }, /"c" looks like a source/],
+  ["put a b c", { c: "old" }, /"c" looks like a source.*would be replaced/],
   // As a shell expands `put *.txt`.
   ["put one.txt two.txt", {}, /"two\.txt" looks like a source/],
   ["put one.txt two.txt", { "two.txt": "old" }, /"two\.txt" looks like a source/],
   ["put -r d1 d2", {}, /"d2" looks like a source/],
   ["put -r d1 d2 d3", {}, /"d3" looks like a source/],
-  ["put -r d1 d2 nothing", {}, /^Several sources need a directory/],
   ["put p1.pdf *.txt", {}, /"\*\.txt" is a pattern/],
   ["put p1.pdf *.txt", { "*.txt": "old" }, /"\*\.txt" is a pattern/],
   ["put p1.pdf *.none", {}, /"\*\.none" is a pattern/],
   ["put p1.pdf */", {}, /"\*\/" is a pattern/],
   ["put -r d1 d?", {}, /"d\?" is a pattern/],
-  ["put *.txt nothing", {}, /^Several sources need a directory/],
-  ["put *.txt old", { old: "old" }, /^Several sources need a directory/],
-  ["put one.* nothing", {}, /^Several sources need a directory/],
-  ["put -r d* nothing", {}, /^Several sources need a directory/],
   ["put x/same y/same into/", {}, /^Two sources are called "same"/],
   ["put -r x/same y/same into", { into: null }, /^Two sources are called "same"/],
 ];
@@ -70,7 +64,12 @@ const ACCEPTED: [words: string, there: Tree, found: string[]][] = [
   ["put *.txt p1.pdf texts/", {}, ["texts/", "texts/one.txt", "texts/p1.pdf", "texts/two.txt"]],
   ["put p1.pdf odd[1]", { "odd[1]": null }, ["odd[1]/", "odd[1]/p1.pdf"]],
   ["put -r d1 d2 .", {}, ["d1/", "d1/1", "d2/", "d2/2"]],
-  ["put -r d1 other", {}, ["other/", "other/1"]],
+  ["put a b nothing", {}, ["nothing/", "nothing/a", "nothing/b"]],
+  ["put *.txt nothing", {}, ["nothing/", "nothing/one.txt", "nothing/two.txt"]],
+  ["put one.* nothing", {}, ["nothing/", "nothing/one.txt"]],
+  ["put -r d1 d2 nothing", {}, ["nothing/", "nothing/d1/", "nothing/d1/1", "nothing/d2/", "nothing/d2/2"]],
+  ["put -r d1 other", {}, ["other/", "other/d1/", "other/d1/1"]],
+  ["put -r d1/ d2/ other", {}, ["other/", "other/1", "other/2"]],
 ];
 
 for (const [words, there, found] of ACCEPTED) {
@@ -91,30 +90,34 @@ Deno.test("put of patterns that mean files of one name sends the first, and fail
   }
 });
 
-Deno.test("put to a drop box, where nobody may look, takes a directory by the / at its end", async () => {
+Deno.test("put to a drop box, where nobody may look, takes a word for a directory only when it must be one", async () => {
   await using place = await scene({ into: null }, HERE, { uploadOnly: true });
-  for (const words of ["put a b into", "put a b c", "put one.txt two.txt", "put *.txt into", "put p1.pdf *.txt"]) {
-    await place.run(words, 2);
-  }
+  for (const words of ["put a b c", "put one.txt two.txt", "put p1.pdf *.txt"]) await place.run(words, 2);
   assertEquals(pathsIn(place.there), ["into/"]);
-  await place.run("put a b into/");
+  await place.run("put a b into");
   await place.run("put one.txt two.txt .");
   await place.run("put c named");
   assertEquals(pathsIn(place.there), ["into/", "into/a", "into/b", "named", "one.txt", "two.txt"]);
 });
 
-Deno.test("get of a pattern needs a directory on this side", async () => {
+Deno.test("get of a pattern, or of several files, needs a directory on this side, and makes it", async () => {
   const there = { "r/may.pdf": "may", "r/june.pdf": "june", "r/d/x": "x" };
   await using place = await scene(there, { file: "mine", into: null });
   const before = linesOf(place.here);
-  for (const words of ["get r/*.pdf new", "get r/*.pdf file", "get r/may.* new", "get -r r/* new", "get -n r/* new"]) {
-    assertStringIncludes((await place.run(words, 2)).news, "A pattern needs a directory");
+  for (const words of ["get r/*.pdf file", "get -r r/* file", "get -n r/* file", "get r/may.pdf r/june.pdf file"]) {
+    assertMatch((await place.run(words, 1)).news, /^Cannot write ".*file": it is not a directory$/);
     assertEquals(linesOf(place.here), before, words);
   }
-  await place.run("get r/*.pdf new/");
+  assertMatch((await place.run("get r/* *.pdf", 2)).news, /"\*\.pdf" is a pattern/);
+  assertEquals(linesOf(place.here), before);
+  await place.run("get r/*.pdf new");
   await place.run("get r/may.* into");
+  await place.run("get r/may.pdf r/june.pdf both");
   await place.run("get r/june.*");
   assertEquals(pathsIn(place.here), [
+    "both/",
+    "both/june.pdf",
+    "both/may.pdf",
     "file",
     "into/",
     "into/may.pdf",
@@ -123,6 +126,20 @@ Deno.test("get of a pattern needs a directory on this side", async () => {
     "new/june.pdf",
     "new/may.pdf",
   ]);
+});
+
+Deno.test("put onto a file of what needs a directory says so before anything is sent", async () => {
+  for (const words of ["put *.txt old", "put a b old", "put -r d1 old", "put -r a old", "put a old/"]) {
+    await using place = await scene({ old: "old" }, HERE);
+    const before = linesOf(place.there);
+    assertEquals(
+      (await place.run(words, 1)).news,
+      `Cannot write "${words.split(" ").at(-1)?.replace(/\/$/, "")}": it is not a directory`,
+    );
+    assertEquals(linesOf(place.there), before);
+    const asked = place.served.events.of("command").map(({ command }) => command);
+    assertEquals(asked, ["stat", "close"]);
+  }
 });
 
 /** A `get` that would replace a file here by another: what is typed, what the server has, what is here. */
@@ -134,6 +151,9 @@ const REFUSED_GETS: [words: string, there: Tree, here: Tree, message: RegExp][] 
   ["get one two", { one: "1", "two/x": "2" }, { two: "mine" }, /"two" looks/],
   ["get -r d1 two", { "d1/1": "1", two: "2" }, { two: "mine" }, /"two" looks/],
   ["get one two", { one: "two", two: "2" }, { two: "two" }, /"two" looks/],
+  ["get one three two", { one: "1", two: "2", three: "3" }, { two: "mine" }, /"two" looks/],
+  // As it is typed by who forgets where they go.
+  ["get one three two", { one: "1", two: "2", three: "3" }, {}, /"two" looks.*Write "two\/"/],
 ];
 
 for (const [words, there, here, message] of REFUSED_GETS) {
@@ -142,7 +162,7 @@ for (const [words, there, here, message] of REFUSED_GETS) {
     const before = [linesOf(place.there), linesOf(place.here)];
     const { news } = await place.run(words, 2);
     assertMatch(news, message);
-    assertStringIncludes(news, "or a pattern in quotes");
+    assertStringIncludes(news, "such as . for the current directory here");
     assertMatch((await place.run(words.replace("get", "get --dry-run"), 2)).news, message);
     assertEquals([linesOf(place.there), linesOf(place.here)], before);
     const asked = place.served.events.of("command").map(({ command }) => command);
@@ -215,11 +235,28 @@ Deno.test("put refuses an empty name for where its sources go, and sends nothing
   for (const words of ["put a ", "put a b ", "put -r d1 ", "put -n a ", "put *.txt "]) {
     for (const there of [{}, { into: null }]) {
       await using place = await scene(there, HERE);
-      assertStringIncludes((await place.run(words, 2)).news, "The name on the server is empty");
+      assertStringIncludes(
+        (await place.run(words, 2)).news,
+        "The last word is empty; write . for the current directory on the server",
+      );
       assertEquals(place.served.events.of("command"), []);
       assertEquals(pathsIn(place.there), Object.keys(there).map((path) => `${path}/`));
     }
   }
+});
+
+Deno.test("get refuses an empty name for where its sources go, and an empty source", async () => {
+  await using place = await scene({ one: "1", two: "2" });
+  for (const words of ["get one ", "get one two ", "get -r one ", "get o* "]) {
+    assertStringIncludes(
+      (await place.run(words, 2)).news,
+      "The last word is empty; write . for the current directory here",
+    );
+  }
+  for (const words of ["get ", "get -r ", "get  into", "get -r  into"]) {
+    assertStringIncludes((await place.run(words, 1)).news, 'Cannot get "": the name is empty');
+  }
+  assertEquals(pathsIn(place.here), []);
 });
 
 Deno.test("client.ts put - refuses the name of a directory and a pattern, and takes none of its input", async () => {

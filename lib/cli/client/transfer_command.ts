@@ -1,0 +1,209 @@
+import { cannot, FerryError, hasCode } from "../../core/errors.ts";
+import type { Entry } from "../../core/metadata.ts";
+import { joinPaths, ROOT } from "../../core/remote_path.ts";
+import { quote } from "../../core/text.ts";
+import type { Place } from "../../transfer/place.ts";
+import { isLoss } from "../../transfer/retry.ts";
+import { explain } from "../terminal/explain.ts";
+import { UsageError } from "../terminal/usage.ts";
+import { type Destination, findDestination, notDirectory, type SourceWord } from "./destinations.ts";
+import { transferFile } from "./file_command.ts";
+import type { Transfer } from "./invocation.ts";
+import { selector } from "./patterns.ts";
+import { localSide, remoteSide, type Source, type TransferSide } from "./transfer_sides.ts";
+import { transferTree, type TreeChoices } from "./tree_command.ts";
+import { requireDirectory, requireTree } from "./tree_options.ts";
+
+/** How many names of several sources are remembered. */
+const MAX_NAMES = 1_000_000;
+
+/** One use of get or put, with all that its words mean. */
+interface Job {
+  readonly transfer: Transfer;
+  readonly verb: "get" | "put";
+  readonly from: TransferSide;
+  readonly to: TransferSide;
+  readonly destination: Destination;
+  /** Absent when two sources cannot mean one file: names that were typed were compared before. */
+  readonly names: Names | undefined;
+  /** The directories that were made, or would be. */
+  readonly made: Set<string>;
+}
+
+/** Where the files of several sources go, so that none replaces that of an earlier source. */
+class Names {
+  /** The first that was there already. */
+  twice: string | undefined;
+  readonly #paths = new Set<string>();
+
+  /** Whether nothing has the path yet, which is relative to TARGET. */
+  claim(path: string): boolean {
+    if (this.#paths.has(path)) {
+      this.twice ??= path;
+      return false;
+    }
+    if (this.#paths.size === MAX_NAMES) {
+      throw new FerryError("TooLarge", `Several sources have over ${MAX_NAMES} files; transfer each by itself`);
+    }
+    this.#paths.add(path);
+    return true;
+  }
+}
+
+/** Transfers what the words of a `get` or `put` name; the others when one fails. */
+export async function transferWords(transfer: Transfer, verb: "get" | "put"): Promise<void> {
+  const { shell, flags: { all, update, checksum, recursive }, args, signal } = transfer;
+  if (all && (update || checksum)) throw new UsageError("--all cannot be combined with --update or --checksum");
+  const sides = [remoteSide(transfer), localSide(transfer)] as const;
+  const [from, to] = verb === "get" ? sides : [sides[1], sides[0]];
+  const destination = await findDestination(from, to, { args, recursive });
+  const { sources } = destination;
+  requireTree(transfer, sources);
+  await requireRights(transfer, to);
+  const isOpen = sources.length > 1 && sources.some(({ name }) => name === undefined);
+  const job = {
+    transfer,
+    verb,
+    from,
+    to,
+    destination,
+    made: new Set<string>(),
+    names: isOpen ? new Names() : undefined,
+  };
+  let first: FerryError | undefined;
+  for (const source of sources) {
+    try {
+      await transferOne(job, source);
+    } catch (error) {
+      if (sources.length === 1 || signal.aborted || !(error instanceof FerryError) || isLoss(error.code)) throw error;
+      shell.output.inform(explain(error).message);
+      first ??= new FerryError(error.code, "not everything could be transferred");
+    }
+  }
+  if (first) throw first;
+}
+
+/** @throws {FerryError} `Refused` for an option that needs more than we may do at the target. */
+async function requireRights({ shell, flags, retry, signal }: Transfer, to: TransferSide): Promise<void> {
+  const option = (["update", "checksum", "dry-run", "delete"] as const).find((name) => flags.given.includes(name));
+  const refuse = (name: string, what: string) => new FerryError("Refused", `Cannot use --${name}: you may not ${what}`);
+  if (option !== undefined && !await to.mayLook()) throw refuse(option, "list or read anything here");
+  if (!flags.delete || to.where === "here" || await retry.run(() => shell.may("remove", signal), signal)) return;
+  throw refuse("delete", "remove anything here");
+}
+
+async function transferOne(job: Job, source: SourceWord): Promise<void> {
+  const { transfer: { flags }, verb, from, to, destination: { word, isDirectory, isMissing }, names } = job;
+  if (source.pattern) await transferMatching(job, source.word, source.pattern);
+  else {
+    const found = await from.source(source.word, isDirectory && isMissing);
+    await using _entries = found.entries;
+    if (found.metadata?.kind === "directory") {
+      if (flags.recursive) await transferDirectory(job, source, found);
+      else throw refuseDirectory(verb, found.place.shown);
+    } else {
+      requireDirectory(flags, source.word);
+      const name = from.nameOf(source.word);
+      if (names?.claim(name) ?? true) await transferNamed(job, found, to.target(word, isDirectory ? name : undefined));
+    }
+  }
+  if (names?.twice === undefined) return;
+  throw cannot(verb, names.twice, new FerryError("AlreadyExists", "an earlier source has this name, and was sent"));
+}
+
+function refuseDirectory(verb: string, shown: string): FerryError {
+  return cannot(verb, shown, new FerryError("IsADirectory", `it is a directory; use ${verb} -r`));
+}
+
+/** Transfers what is a file, as far as is known. */
+async function transferNamed(job: Job, { place, metadata }: Source, target: Place): Promise<void> {
+  const { transfer, verb, destination } = job;
+  if (destination.isDirectory && metadata) await makeTarget(job);
+  try {
+    await transferFile(transfer, verb, { source: place, target }, metadata);
+  } catch (error) {
+    if (!hasCode(error, "IsADirectory") || error.path !== place.path || verb === "put") throw error;
+    throw refuseDirectory(verb, place.shown);
+  }
+}
+
+async function transferDirectory(job: Job, { name }: SourceWord, { place, metadata, entries }: Source): Promise<void> {
+  const { transfer, verb, to, destination: { word, isMissing }, names } = job;
+  if (!metadata || !entries) return;
+  const target = to.target(word, name);
+  const isNew = isMissing || name !== undefined && !await isDirectoryAt(to, target);
+  // What was there, and only takes the content, stays as it is.
+  const stays = name === undefined && (!isNew || target.path === ROOT);
+  const choices = await choicesOf(job, isNew);
+  if (transfer.flags.dryRun && name !== undefined) await makeTarget(job);
+  await makeDirectory(job, target, isNew, stays ? undefined : metadata.mode);
+  const select = names &&
+    ((entry: Entry) => entry.kind !== "file" || names.claim(joinPaths(name ?? "", entry.path)));
+  const root = stays ? undefined : metadata;
+  await transferTree(transfer, verb, { source: place, target }, entries, { ...choices, select, root });
+}
+
+async function isDirectoryAt(to: TransferSide, place: Place): Promise<boolean> {
+  const there = await to.look(place);
+  if (there?.kind === "file") throw notDirectory(place.shown);
+  return there !== undefined;
+}
+
+async function transferMatching(
+  job: Job,
+  typed: string,
+  pattern: NonNullable<SourceWord["pattern"]>,
+): Promise<void> {
+  const { transfer, verb, from, to, destination: { word, isMissing }, names } = job;
+  const { recursive } = transfer.flags;
+  const base = pattern.base || (typed.startsWith("/") ? "/" : ".");
+  const { place, entries } = from.base(base, pattern.recursive || recursive);
+  const target = to.target(word);
+  const matches = selector(pattern, recursive);
+  const select = (entry: Entry) => matches(entry) && (entry.kind !== "file" || !names || names.claim(entry.path));
+  const choices = { select, ...await choicesOf(job, isMissing) };
+  const wanted = before(entries, matches, () => makeTarget(job));
+  const found = await transferTree(transfer, verb, { source: place, target }, wanted, choices);
+  if (found > 0 || names?.twice !== undefined) return;
+  throw cannot(verb, typed, new FerryError("NotFound", `nothing ${from.where} matches it`));
+}
+
+/** The same entries; something is done before the first that is wanted. */
+async function* before(
+  entries: AsyncIterable<Entry>,
+  isWanted: (entry: Entry) => boolean,
+  act: () => Promise<void>,
+): AsyncGenerator<Entry> {
+  let isDone = false;
+  for await (const entry of entries) {
+    if (!isDone && isWanted(entry)) {
+      await act();
+      isDone = true;
+    }
+    yield entry;
+  }
+}
+
+/** What is skipped, and what the server lets us do. @param isNew Whether there is nothing at the target to compare with. */
+async function choicesOf({ transfer, verb, to }: Job, isNew: boolean): Promise<TreeChoices> {
+  const { shell, flags: { all, update, checksum }, signal } = transfer;
+  const mayChange = verb === "get" || await shell.may("overwrite", signal);
+  const compare = isNew ? { same: false, update: false, checksum: false } : { same: !all, update, checksum };
+  return { ...compare, mayLook: await to.mayLook(), mayChange };
+}
+
+/** Makes TARGET if it may be missing. */
+async function makeTarget(job: Job): Promise<void> {
+  const { to, destination: { word, isMissing } } = job;
+  if (isMissing) await makeDirectory(job, to.target(word), true);
+}
+
+/** Makes a directory at the target, or says that it would; once. */
+async function makeDirectory(job: Job, place: Place, isNew: boolean, mode?: number): Promise<void> {
+  const { transfer: { shell, flags }, to, made } = job;
+  if (made.has(place.shown)) return;
+  // Of one that is there nothing changes, but who may put nothing into it learns that now, and not from each file.
+  if (!flags.dryRun) await to.make(place, mode);
+  else if (isNew) await shell.output.print(`mkdir ${quote(place.shown)}\n`);
+  made.add(place.shown);
+}
