@@ -17,6 +17,7 @@ import {
 } from "./lib/cli/server/protection.ts";
 import { parseServerArguments, type ServerArguments } from "./lib/cli/server/server_arguments.ts";
 import { endBeforeDebugging, onHangup, onStop, surviveFileSizeLimit } from "./lib/cli/terminal/signals.ts";
+import { fitHelp, screenColumns } from "./lib/cli/terminal/wrap.ts";
 import { VERSION } from "./lib/cli/terminal/version.ts";
 import { formatAddress } from "./lib/transport/address.ts";
 import { cannot } from "./lib/core/errors.ts";
@@ -205,7 +206,7 @@ async function main(): Promise<number> {
       if (code === Exit.done && !options.quiet) inform("stopped", "Stopped.", options);
       return code;
     }
-    console.log(options === "help" ? HELP : VERSION);
+    console.log(options === "help" ? fitHelp(HELP, screenColumns()).trimEnd() : VERSION);
     return Exit.done;
   } catch (error) {
     stderr.line(explain(error).message);

@@ -25,6 +25,7 @@ export { copyContent } from "./transfer/content.ts";
 export type { Copied } from "./transfer/content_steps.ts";
 export type { ContentOptions, Known } from "./transfer/content_options.ts";
 export { copyFile, type CopyOptions, type Outcome } from "./transfer/copy.ts";
+export { type DeletionOptions, removeExtra } from "./transfer/deletion.ts";
 export { Filter, type FilterRule } from "./transfer/filter.ts";
 export { listAgain } from "./transfer/listing.ts";
 export { localSource, localTarget } from "./transfer/local.ts";

@@ -48,19 +48,17 @@ export class TreeDirectories {
   constructor(target: Place, root: DirectoryMetadata | undefined, options: DirectoryOptions) {
     this.#target = target;
     this.#options = options;
-    const top = { metadata: root, making: Promise.resolve(), isSettled: true };
-    this.#open = new OpenDirectories<Making>(top, (directory, left) => this.#close(directory, left));
+    this.#open = new OpenDirectories<Making>(
+      this.#entered(root, this.#reopen(root)),
+      (directory, left) => this.#close(directory, left),
+    );
   }
 
   /** Makes a directory unless the listing is in it. It is not waited for, and may turn out to be impossible. */
   enter(path: string, metadata?: DirectoryMetadata): TreeDirectory {
     const above = this.#open.above(path);
     if (above.path === path) return above;
-    const making = this.#make(path, metadata);
-    const value = { metadata, making, isSettled: false };
-    const settle = () => void (value.isSettled = true);
-    making.then(settle, settle);
-    return this.#open.enter(path, value);
+    return this.#open.enter(path, this.#entered(metadata, this.#make(path, metadata)));
   }
 
   /** Says that something in a directory is over. */
@@ -73,10 +71,26 @@ export class TreeDirectories {
     this.#open.end();
   }
 
+  #entered(metadata: DirectoryMetadata | undefined, making: Promise<void>): Making {
+    const value = { metadata, making, isSettled: false };
+    const settle = () => void (value.isSettled = true);
+    making.then(settle, settle);
+    return value;
+  }
+
   #close({ path, value: { making, metadata } }: TreeDirectory, left: () => void): void {
     const { dryRun, mayChange = true, signal, follow } = this.#options;
     if (!metadata || !this.#target.storage.setMetadata || !mayChange || dryRun || signal?.aborted) left();
     else follow(path, this.#finish(path, making, metadata).finally(left));
+  }
+
+  /** Gives the owner of the top the right to write in it, which an earlier run may have taken. */
+  async #reopen(root: DirectoryMetadata | undefined): Promise<void> {
+    const { dryRun, mayChange = true, signal } = this.#options;
+    const { storage, path } = this.#target;
+    const mode = root?.mode === undefined ? undefined : root.mode | OWNER_WRITES;
+    if (dryRun || !mayChange || mode === root?.mode) return;
+    await this.#act("", async () => await storage.setMetadata?.(path, { mode }, { signal }));
   }
 
   async #make(path: string, metadata: DirectoryMetadata | undefined): Promise<void> {

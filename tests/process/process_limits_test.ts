@@ -221,16 +221,17 @@ Deno.test({
     for (const tree of [root.join("there"), local.join("here")]) {
       await Deno.mkdir(`${tree}/d`, { recursive: true });
       await Deno.writeTextFile(`${tree}/d/f`, "f");
-      await Deno.chmod(`${tree}/d`, 0o555);
+      await Deno.writeTextFile(`${tree}/top`, "top");
+      for (const path of [`${tree}/d`, tree]) await Deno.chmod(path, 0o555);
     }
-    for (const target of [[], ["."]]) {
-      for (const words of [["get", "-r", "there", ...target], ["put", "-r", "here", ...target]]) {
+    for (const options of [[], ["--all"], ["--all", "."]]) {
+      for (const words of [["get", "-r", "there", ...options], ["put", "-r", "here", ...options]]) {
         const args = ["run", ...CLIENT_ACCESS, `${PROJECT}client.ts`, server.at, ...words];
         await using client = new Process(DENO, args, { cwd: local.path, under: plain ?? [] });
         assertEquals([await client.ended(), client.stderr.text.match(/failed/)], [0, null], client.stderr.text);
       }
     }
-    for (const path of [local.join("there", "d"), root.join("here", "d")]) {
+    for (const path of [local.join("there", "d"), local.join("there"), root.join("here", "d"), root.join("here")]) {
       assertEquals(((await Deno.stat(path)).mode ?? 0) & 0o777, 0o555);
     }
   },

@@ -10,10 +10,10 @@ import { isLoss } from "../../transfer/retry.ts";
 import { bytes } from "../terminal/format.ts";
 import { UsageError } from "../terminal/usage.ts";
 import { copyOptions, type FlagName, type Flags } from "./flags.ts";
-import type { Transfer } from "./invocation.ts";
+import type { Ends, Transfer } from "./invocation.ts";
 import { amountOf, hasGrown, Progress } from "./progress.ts";
+import type { Shell } from "./shell.ts";
 import { remoteBasename } from "./resolve_path.ts";
-import type { Ends } from "./tree_command.ts";
 
 /** Something on the server. */
 export function remotePlace({ server }: Transfer, path: RemotePath): Place {
@@ -61,6 +61,11 @@ export async function transferFile(
   } finally {
     progress.clear();
   }
+}
+
+/** Says of a file that only got longer while it was read to the end that it did. */
+export function sayGrown({ output }: Shell, path: RemotePath): (size: number) => void {
+  return (size) => output.inform(`${quote(path)} ${hasGrown(size)}`);
 }
 
 /** What there is to say of a file that was not replaced. */

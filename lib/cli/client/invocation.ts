@@ -1,5 +1,6 @@
 import type { Storage } from "../../storage/storage.ts";
 import type { Filter } from "../../transfer/filter.ts";
+import type { Place } from "../../transfer/place.ts";
 import type { Retry } from "../../transfer/retry.ts";
 import type { Flags } from "./flags.ts";
 import type { Shell } from "./shell.ts";
@@ -19,4 +20,10 @@ export interface Transfer extends Invocation {
   /** The server, over as many connections as the command has asked for. */
   readonly server: Storage;
   readonly retry: Retry;
+}
+
+/** The two ends of a transfer. */
+export interface Ends {
+  readonly source: Place;
+  readonly target: Place;
 }

@@ -23,6 +23,7 @@ const TRANSFER_FLAGS: readonly FlagName[] = [
   "exclude",
   "include",
   "exclude-from",
+  "delete",
   "dry-run",
   "no-clobber",
   "verify",

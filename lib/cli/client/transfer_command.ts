@@ -12,6 +12,7 @@ import type { Transfer } from "./invocation.ts";
 import { selector } from "./patterns.ts";
 import { localSide, remoteSide, type Source, type TransferSide } from "./transfer_sides.ts";
 import { transferTree, type TreeChoices } from "./tree_command.ts";
+import { requireDirectory, requireTree } from "./tree_options.ts";
 
 /** How many names of several sources are remembered. */
 const MAX_NAMES = 1_000_000;
@@ -56,8 +57,9 @@ export async function transferWords(transfer: Transfer, verb: "get" | "put"): Pr
   const sides = [remoteSide(transfer), localSide(transfer)] as const;
   const [from, to] = verb === "get" ? sides : [sides[1], sides[0]];
   const destination = await findDestination(from, to, { args, recursive });
-  await requireLook(transfer, to);
   const { sources } = destination;
+  requireTree(transfer, sources);
+  await requireRights(transfer, to);
   const isOpen = sources.length > 1 && sources.some(({ name }) => name === undefined);
   const job = {
     transfer,
@@ -81,11 +83,13 @@ export async function transferWords(transfer: Transfer, verb: "get" | "put"): Pr
   if (first) throw first;
 }
 
-/** @throws {FerryError} `Refused` for an option that compares with what is there, when we may not look at that. */
-async function requireLook({ flags }: Transfer, to: TransferSide): Promise<void> {
-  const option = (["update", "checksum", "dry-run"] as const).find((name) => flags.given.includes(name));
-  if (option === undefined || await to.mayLook()) return;
-  throw new FerryError("Refused", `Cannot use --${option}: you may not list or read anything here`);
+/** @throws {FerryError} `Refused` for an option that needs more than we may do at the target. */
+async function requireRights({ shell, flags, retry, signal }: Transfer, to: TransferSide): Promise<void> {
+  const option = (["update", "checksum", "dry-run", "delete"] as const).find((name) => flags.given.includes(name));
+  const refuse = (name: string, what: string) => new FerryError("Refused", `Cannot use --${name}: you may not ${what}`);
+  if (option !== undefined && !await to.mayLook()) throw refuse(option, "list or read anything here");
+  if (!flags.delete || to.where === "here" || await retry.run(() => shell.may("remove", signal), signal)) return;
+  throw refuse("delete", "remove anything here");
 }
 
 async function transferOne(job: Job, source: SourceWord): Promise<void> {
@@ -98,6 +102,7 @@ async function transferOne(job: Job, source: SourceWord): Promise<void> {
       if (flags.recursive) await transferDirectory(job, source, found);
       else throw refuseDirectory(verb, found.place.shown);
     } else {
+      requireDirectory(flags, source.word);
       const name = from.nameOf(source.word);
       if (names?.claim(name) ?? true) await transferNamed(job, found, to.target(word, isDirectory ? name : undefined));
     }

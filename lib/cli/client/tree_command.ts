@@ -2,19 +2,13 @@ import { FerryError } from "../../core/errors.ts";
 import type { Entry } from "../../core/metadata.ts";
 import { joinPaths } from "../../core/remote_path.ts";
 import { quote } from "../../core/text.ts";
-import type { Place } from "../../transfer/place.ts";
-import { copyTree, type TreeOptions } from "../../transfer/tree.ts";
-import { copyOptions } from "./flags.ts";
+import { copyTree, type TreeOptions, type TreeProgress } from "../../transfer/tree.ts";
+import { copyOptions, type Flags } from "./flags.ts";
 import { explain } from "../terminal/explain.ts";
 import { plural } from "../terminal/format.ts";
-import type { Transfer } from "./invocation.ts";
+import type { Ends, Transfer } from "./invocation.ts";
 import { amountOf, hasGrown, TreeProgressLine } from "./progress.ts";
-
-/** The two ends of a transfer. */
-export interface Ends {
-  readonly source: Place;
-  readonly target: Place;
-}
+import { deleteExtra } from "./tree_deletion.ts";
 
 /** What is different for each tree. */
 export type TreeChoices = Pick<
@@ -29,52 +23,81 @@ export type TreeChoices = Pick<
  * @throws {FerryError} With the code of the first failure, when there was any.
  */
 export async function transferTree(
-  { shell, flags, filter, signal, retry }: Transfer,
+  transfer: Transfer,
   verb: "get" | "put",
-  { source, target }: Ends,
+  ends: Ends,
   entries: AsyncIterable<Entry>,
   options: TreeChoices,
 ): Promise<number> {
+  const { shell: { output }, flags, filter, signal, retry } = transfer;
   const began = performance.now();
-  const line = new TreeProgressLine();
-  let first: FerryError | undefined;
-  const copying = copyTree(source, target, entries, {
-    ...copyOptions(flags),
-    ...options,
-    filter,
-    verb,
-    signal,
-    retry,
-    onStep: (progress) => signal.aborted || line.update(progress),
-    onFailure(_path, error) {
-      first ??= error;
-      line.clear();
-      shell.output.inform(explain(error).message);
-    },
-    onGrown(path, size) {
-      line.clear();
-      shell.output.inform(`${quote(joinPaths(source.shown, path))} ${hasGrown(size)}`);
-    },
-    onPlan(action, path) {
-      const to = quote(joinPaths(target.shown, path));
-      const from = quote(joinPaths(source.shown, path));
-      return shell.output.print(action === "copy" ? `${verb} ${from} as ${to}\n` : `${action} ${to}\n`);
-    },
+  using reports = new TreeReports(transfer, verb, ends);
+  const whole = { ...copyOptions(flags), ...options, ...reports.callbacks, filter, verb, signal, retry };
+  const progress = await copyTree(ends.source, ends.target, entries, whole).catch((error) => {
+    if (flags.delete) output.inform("Nothing was deleted, since not everything was transferred.");
+    throw error;
   });
-  try {
-    const progress = await copying;
-    line.clear();
-    const { filesDone, bytesDone, bytesKept, skipped, failed } = progress;
-    const done = flags.dryRun ? "Would transfer" : verb === "get" ? "Got" : "Put";
-    const rest = [skipped > 0 ? `${skipped} skipped` : "", failed > 0 ? `${failed} failed` : ""].filter(Boolean);
-    const amount = flags.dryRun ? "" : ` (${amountOf(bytesDone - bytesKept, bytesKept, began)})`;
-    if (progress.entries === 0 && options.select) return 0;
-    shell.output.inform(`${[`${done} ${plural(filesDone, "file", "files")}${amount}`, ...rest].join(", ")}.`);
-    if (first) {
-      throw new FerryError(first.code, `${plural(failed, "entry", "entries")} could not be transferred`);
-    }
-    return progress.entries;
-  } finally {
-    line.clear();
+  const amount = amountOf(progress.bytesDone - progress.bytesKept, progress.bytesKept, began);
+  reports.line.clear();
+  const { first } = reports;
+  if (progress.entries === 0 && options.select && !first && !flags.delete) return 0;
+  const deleted = flags.delete && !first ? await deleteExtra(transfer, ends, whole) : undefined;
+  output.inform(summary(verb, flags, progress, { amount, deleted: deleted?.count }));
+  if (deleted?.failure) throw deleted.failure;
+  if (first) throw incomplete(first, progress.failed, flags);
+  return progress.entries;
+}
+
+/** What tells the user of each entry, beside a progress line. */
+class TreeReports implements Disposable {
+  readonly line = new TreeProgressLine();
+  /** The first failure. */
+  first: FerryError | undefined;
+  readonly callbacks: Required<Pick<TreeOptions, "onStep" | "onFailure" | "onGrown" | "onPlan">>;
+
+  constructor({ shell: { output }, signal }: Transfer, verb: "get" | "put", { source, target }: Ends) {
+    const inform = (text: string) => {
+      this.line.clear();
+      output.inform(text);
+    };
+    this.callbacks = {
+      onStep: (progress) => signal.aborted || this.line.update(progress),
+      onFailure: (_path, error) => {
+        this.first ??= error;
+        inform(explain(error).message);
+      },
+      onGrown: (path, size) => inform(`${quote(joinPaths(source.shown, path))} ${hasGrown(size)}`),
+      onPlan(action, path) {
+        const to = quote(joinPaths(target.shown, path));
+        const from = quote(joinPaths(source.shown, path));
+        return output.print(action === "copy" ? `${verb} ${from} as ${to}\n` : `${action} ${to}\n`);
+      },
+    };
   }
+
+  [Symbol.dispose](): void {
+    this.line.clear();
+  }
+}
+
+/** The failure of a tree of which something is missing. What one entry failed with is no more than that it failed. */
+function incomplete({ code }: FerryError, failed: number, flags: Flags): FerryError {
+  const kept = flags.delete ? ", so nothing was deleted" : "";
+  const message = `${plural(failed, "entry", "entries")} could not be transferred${kept}`;
+  return new FerryError(code === "Refused" || code === "NotFound" ? "NotAFile" : code, message);
+}
+
+/** What was done, in one line. */
+function summary(
+  verb: "get" | "put",
+  { dryRun }: Flags,
+  { filesDone, skipped, failed }: TreeProgress,
+  { amount, deleted }: { readonly amount: string; readonly deleted: number | undefined },
+): string {
+  const done = dryRun ? "Would transfer" : verb === "get" ? "Got" : "Put";
+  const parts = [`${done} ${plural(filesDone, "file", "files")}${dryRun ? "" : ` (${amount})`}`];
+  if (skipped > 0) parts.push(`${skipped} skipped`);
+  if (deleted !== undefined) parts.push(`${deleted} ${dryRun ? "to delete" : "deleted"}`);
+  if (failed > 0) parts.push(`${failed} failed`);
+  return `${parts.join(", ")}.`;
 }

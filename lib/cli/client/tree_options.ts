@@ -1,7 +1,10 @@
 import { cannot, FerryError, toFerryError } from "../../core/errors.ts";
 import { Filter, type FilterRule } from "../../transfer/filter.ts";
+import { quote } from "../../core/text.ts";
 import { UsageError } from "../terminal/usage.ts";
+import type { SourceWord } from "./destinations.ts";
 import type { Flags } from "./flags.ts";
+import type { Invocation } from "./invocation.ts";
 import type { Shell } from "./shell.ts";
 
 /** The patterns in a file: one in each line; empty lines and those that begin with `#` are none. */
@@ -32,4 +35,25 @@ export function readFilter(shell: Shell, { rules }: Flags): Filter | undefined {
   } catch (error) {
     throw new UsageError(toFerryError(error).message);
   }
+}
+
+/** @throws {UsageError} For options that choose or delete parts of a tree where the words name none, or several. */
+export function requireTree({ flags, args }: Invocation, sources: readonly SourceWord[]): void {
+  const { recursive, rules: [rule] } = flags;
+  const isPattern = sources.some(({ pattern }) => pattern);
+  if (rule && !recursive && !isPattern) throw new UsageError(`--${rule.name} needs -r or a pattern`);
+  if (!flags.delete) return;
+  const needed = !recursive
+    ? "-r"
+    : isPattern || sources.length > 1
+    ? "one directory as its source: of several, or of a pattern, each would delete what the others have"
+    : args.length < 2
+    ? "a TARGET as the last word, in which it deletes"
+    : undefined;
+  if (needed) throw new UsageError(`--delete needs ${needed}`);
+}
+
+/** @throws {UsageError} For `--delete` with a source that is none. */
+export function requireDirectory(flags: Flags, word: string): void {
+  if (flags.delete) throw new UsageError(`--delete needs a directory as its source, and ${quote(word)} is none`);
 }

@@ -211,7 +211,7 @@ export class DirectoryStorage implements Storage {
    */
   #rename(path: RemotePath, to: RemotePath, maxDepth: number | undefined, measure?: Measure) {
     if (path === ROOT || to === ROOT) throw new FerryError("Refused", "it is the served directory itself");
-    const source = this.#locator.entry(path);
+    const source = this.#locator.servedEntry(path);
     const target = this.#locator.parentToAdd(to);
     const from = join(source.directory, source.name);
     const destination = join(target.directory, target.name);

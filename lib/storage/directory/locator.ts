@@ -42,13 +42,19 @@ export class Locator {
     return { directory, name, info };
   }
 
-  /** The entry itself, a link not followed. @throws {FerryError} `NotFound`, also when it does not exist for clients. */
+  /** The entry itself, a link not followed, whatever that leads to. @throws {FerryError} `NotFound`. */
   entry(path: RemotePath): Found {
     const { directory, name } = this.#parent(path, false);
-    const entry = join(directory, name);
-    const info = lstatOrNothing(entry);
-    if (!info || (info.isSymlink && !this.followLink(entry))) throw notFound();
+    const info = lstatOrNothing(join(directory, name));
+    if (!info) throw notFound();
     return { directory, name, info };
+  }
+
+  /** The same for what exists for clients. @throws {FerryError} `NotFound`, also for a link that is not followed. */
+  servedEntry(path: RemotePath): Found {
+    const found = this.entry(path);
+    if (found.info.isSymlink && !this.followLink(join(found.directory, found.name))) throw notFound();
+    return found;
   }
 
   /**
