@@ -154,14 +154,15 @@ Deno.test(
     await stdout.until("ferry:/> ");
     await terminal.type("get big.bin\r");
     await proxy.stalled;
-    await terminal.type("mkdir dropped\rmkdir drop");
+    // The client has read most of it by then: it is more than the terminal keeps.
+  await terminal.type(`mkdir dropped\r${"pwd\r".repeat(16_000)}`);
     await terminal.type(CTRL_C);
     await stdout.until('Cannot get "big.bin": cancelled');
     await stdout.until("ferry:/> ");
     await terminal.type("pwd\r");
     await stdout.until("\n/\r\n");
     assertEquals(namesIn(visit), ["big.bin"]);
-    assert(!stdout.text.includes("mkdir"), stdout.text);
+    assert(!stdout.text.includes("mkdir"), "nothing of it was shown");
 
     await terminal.type("get big.bin\r");
     await stdout.until("big.bin");
