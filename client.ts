@@ -9,13 +9,15 @@ import { runOnce, runScript } from "./lib/cli/client/script.ts";
 import { surviveFileSizeLimit } from "./lib/cli/terminal/signals.ts";
 import { explain } from "./lib/cli/terminal/explain.ts";
 import { messages } from "./lib/cli/terminal/terminal.ts";
+import { fitHelp, screenColumns } from "./lib/cli/terminal/wrap.ts";
 import { VERSION } from "./lib/cli/terminal/version.ts";
 
 const HELP = `Talks to a Ferry server.
 
-Usage: client.ts [OPTION...] SERVER COMMAND [ARGUMENT...]   run one command
-       client.ts [OPTION...] SERVER                         open a prompt, or run commands from standard input
-       client.ts [OPTION...]                                ask for the server, then open a prompt
+Usage: client.ts [OPTION...] [SERVER [COMMAND [ARGUMENT...]]]
+
+With COMMAND it runs one command. Without, it opens a prompt, or runs commands from standard input. Without SERVER it
+asks for one first.
 
 SERVER is HOST, HOST:PORT, [IPV6]:PORT, the server's ticket (ferry:...), or the path of a ticket file, such as ./ticket,
 which keeps the ticket out of the process list.
@@ -39,7 +41,7 @@ async function main(): Promise<number> {
   try {
     const options = parseClientArguments(Deno.args);
     if (typeof options !== "object") {
-      console.log(options === "help" ? HELP : VERSION);
+      console.log(options === "help" ? fitHelp(HELP, screenColumns()).trimEnd() : VERSION);
       return Exit.done;
     }
     surviveFileSizeLimit();

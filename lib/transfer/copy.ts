@@ -55,8 +55,14 @@ async function ofBoth<T>(
 async function haveSameContent(source: Place, target: Place, options: CopyOptions): Promise<boolean> {
   const { signal } = options;
   const digest = async ({ storage, path }: Place) => (await storage.digest(path, { signal })).sha256;
-  const [here, there] = await ofBoth(source, target, options, digest);
-  return here === there;
+  try {
+    const [here, there] = await ofBoth(source, target, options, digest);
+    return here === there;
+  } catch (error) {
+    // What changes all the time is not what was there before.
+    if (hasCode(error, "Changed")) return false;
+    throw error;
+  }
 }
 
 /** Whether the target is what the source begins with, which may have become longer since. */

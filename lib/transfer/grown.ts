@@ -4,6 +4,7 @@ import type { FileMetadata } from "../core/metadata.ts";
 import { BlockSummer } from "../storage/block_summer.ts";
 import type { Upload } from "../storage/storage.ts";
 import type { ContentSteps, Copied, Start } from "./content_steps.ts";
+import type { Place } from "./place.ts";
 
 /** Where the transfer of a file begins that became longer after an earlier attempt had begun. */
 interface GrownStart extends Start {
@@ -46,7 +47,8 @@ async function startOf(steps: ContentSteps, metadata: FileMetadata): Promise<Gro
   const { size } = metadata;
   const { sums, state: kept } = await steps.offer(size);
   if (sums.covered === 0) return { metadata, sums: { ...NO_BLOCKS, blockSize: blockSizeFor(size) } };
-  await requirePrefix(steps, sums);
+  steps.isSource = true;
+  await requirePrefix(steps.source, sums, steps.options.signal);
   const known = sums.covered === size ? sums : wholeBlocks(sums, Math.min(sums.covered, size));
   return { offset: known.covered, kept, metadata, sums: known };
 }
@@ -55,9 +57,10 @@ async function startOf(steps: ContentSteps, metadata: FileMetadata): Promise<Gro
 async function pour(steps: ContentSteps, upload: Upload, { offset = 0, metadata, sums }: GrownStart): Promise<void> {
   const { size } = metadata;
   const { storage, path } = steps.source;
-  if (offset === size) return steps.options.onProgress?.(size, size);
+  const { signal, onProgress } = steps.options;
+  if (offset === size) return onProgress?.(size, size);
   steps.isSource = true;
-  const reader = await storage.read(path, { offset, length: size - offset, signal: steps.options.signal });
+  const reader = await storage.read(path, { offset, length: size - offset, signal });
   try {
     if (reader.length < size - offset) throw hasChanged();
     const summer = new BlockSummer(sums);
@@ -66,18 +69,26 @@ async function pour(steps: ContentSteps, upload: Upload, { offset = 0, metadata,
       return upload.write(bytes);
     };
     await steps.pump(reader, { write }, { offset, size, mayChange: true });
-    await requirePrefix(steps, summer.sums());
+    await requirePrefix(steps.source, summer.sums(), signal);
   } finally {
     reader.close();
   }
 }
 
-/** @throws {FerryError} `Changed` unless the source begins with what has these sums. */
-async function requirePrefix(steps: ContentSteps, sums: BlockSums): Promise<void> {
-  const now = await steps.blocks(sums.covered, sums.blockSize);
-  if (matchingBytes(now.sums, sums) < sums.covered) throw hasChanged();
+/**
+ * Compares what has arrived with the beginning of the source.
+ *
+ * @returns The size of the source.
+ * @throws {FerryError} `Changed` when they differ.
+ */
+export async function requirePrefix(source: Place, sums: BlockSums, signal: AbortSignal | undefined): Promise<number> {
+  const { covered: length, blockSize } = sums;
+  const now = await source.storage.blocks(source.path, { length, blockSize, signal });
+  if (matchingBytes(now.sums, sums) < length) throw hasChanged();
+  return now.metadata.size;
 }
 
-function hasChanged(): FerryError {
+/** The failure of who reads what has changed. */
+export function hasChanged(): FerryError {
   return new FerryError("Changed", "it changed while it was read; try again");
 }

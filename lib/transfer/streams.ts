@@ -1,7 +1,11 @@
-import { cannot } from "../core/errors.ts";
+import { blockSizeFor, type BlockSums, NO_BLOCKS } from "../core/block_sums.ts";
+import { cannot, hasCode } from "../core/errors.ts";
 import type { FileMetadata, Receipt } from "../core/metadata.ts";
 import { eitherSignal, unlessAborted } from "../core/unless_aborted.ts";
+import { BlockSummer } from "../storage/block_summer.ts";
 import type { OperationOptions, Reader, Upload, UploadOptions } from "../storage/storage.ts";
+import type { ContentOptions } from "./content_options.ts";
+import { hasChanged, requirePrefix } from "./grown.ts";
 import type { Place } from "./place.ts";
 import { PIECE_BYTES, pump } from "./pump.ts";
 
@@ -23,15 +27,32 @@ function orFailure(signal: AbortSignal | undefined, { failure }: Pick<Reader, "f
 }
 
 /**
+ * How large a file may be that is compared when it has changed, in bytes: what is in the stream cannot be read again, and to
+ * sum it up on the way takes a third more time.
+ */
+const MAX_COMPARED_BYTES = 64 * 1024 * 1024;
+
+function sumsOfAll(length: number): BlockSummer {
+  return new BlockSummer({ ...NO_BLOCKS, blockSize: blockSizeFor(length) });
+}
+
+/** @returns The size of a source that begins with what the stream was given. @throws {FerryError} `Changed`. */
+async function requireBeginning(source: Place, sums: BlockSums, length: number, signal?: AbortSignal): Promise<number> {
+  if (sums.covered < length) throw hasChanged();
+  return await requirePrefix(source, sums, signal);
+}
+
+/**
  * Reads a file into a stream, in pieces of up to 1 MiB. The stream is closed at the end, and aborted when it fails.
  *
  * @throws {FerryError} What the storage or the stream throws; `Cancelled`, also while the stream takes nothing.
  */
 export async function readToStream(
-  { storage, path, shown }: Place,
+  source: Place,
   stream: WritableStream<Uint8Array>,
-  { signal, onProgress }: StreamOptions = {},
+  { signal, onProgress, onGrown }: StreamOptions & Pick<ContentOptions, "onGrown"> = {},
 ): Promise<FileMetadata> {
+  const { storage, path, shown } = source;
   const writer = stream.getWriter();
   let reader: Reader | undefined;
   try {
@@ -39,10 +60,22 @@ export async function readToStream(
     const { metadata, length } = reader;
     const either = orFailure(signal, reader);
     onProgress?.(0, length);
-    // The stream keeps what it is given.
-    const sink = { write: (bytes: Uint8Array) => unlessAborted(writer.write(bytes.slice()), either) };
-    await pump(reader, sink, { blame: { isSource: true }, signal, onMoved: (moved) => onProgress?.(moved, length) });
-    await unlessAborted(writer.close(), either);
+    const onMoved = (moved: number) => onProgress?.(moved, length);
+    const sums = length <= MAX_COMPARED_BYTES ? sumsOfAll(length) : undefined;
+    const write = (bytes: Uint8Array) => {
+      sums?.update(bytes);
+      // The stream keeps what it is given.
+      return unlessAborted(writer.write(bytes.slice()), either);
+    };
+    try {
+      await pump(reader, { write }, { blame: { isSource: true }, signal, onMoved });
+      await unlessAborted(writer.close(), either);
+    } catch (error) {
+      if (!sums || !hasCode(error, "Changed")) throw error;
+      const size = await requireBeginning(source, sums.sums(), length, signal);
+      await unlessAborted(writer.close(), signal);
+      if (size > length) onGrown?.(length);
+    }
     return metadata;
   } catch (error) {
     // Not awaited: a stream that takes nothing does not end either.

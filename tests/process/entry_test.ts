@@ -103,6 +103,7 @@ Deno.test("server.ts and client.ts answer --help and --version on stdout", async
     const help = await run(["--help"]);
     assertOutcome(help, 0, "");
     assertMatch(help.stdout, /Usage: (server|client)\.ts/);
+    assertEquals(help.stdout.split("\n").filter((line) => line.length > 80 || line.endsWith(" ")), []);
     const version = await run(["--version"]);
     assertOutcome(version, 0, "");
     assertEquals(version.stdout, `${configuration.version}\n`);

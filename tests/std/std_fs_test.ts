@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertGreater, assertInstanceOf, assertLess, assertRejects } from "@std/assert";
 import { copy } from "@std/fs/copy";
-import { ensureDir } from "@std/fs/ensure-dir";
+import { ensureDir } from "../../std/fs/ensure_dir.ts";
 import { walk, type WalkOptions } from "@std/fs/walk";
 import { join, relative, toFileUrl } from "@std/path";
 

@@ -1,10 +1,13 @@
 import { assert, assertEquals, assertLess } from "@std/assert";
 import type { ServeOptions } from "../../lib/mod.ts";
 import { copyFile, type CopyOptions } from "../../lib/transfer/copy.ts";
+import { readToStream } from "../../lib/transfer/streams.ts";
+import { parseRemotePath } from "../../lib/core/remote_path.ts";
 import { localSource, localTarget } from "../../lib/transfer/local.ts";
 import type { Place } from "../../lib/transfer/place.ts";
 import type { Storage } from "../../lib/storage/storage.ts";
 import { Appender } from "../helpers/appender.ts";
+import { assertFailsWith } from "../helpers/failures.ts";
 import { concat, sameBytes } from "../helpers/frames.ts";
 import { MemoryStorage } from "../helpers/memory_storage.ts";
 import { bytes } from "../helpers/random.ts";
@@ -204,4 +207,38 @@ Deno.test("copyFile() of a file that grew, and is changed while it is compared, 
   await copyFile(localSource(path), { storage: target, path: at("f"), shown: "f" }, { onProgress, onGrown });
   assertEquals(attempt, 3);
   assert(sameBytes(await contentOf(target, "f"), await Deno.readFile(path)));
+});
+
+/** What a stream gets of `f` of a server, while something happens to it in `onProgress`. */
+async function streamed(
+  content: Uint8Array,
+  happen: (path: string) => void,
+  at: number,
+): Promise<[Uint8Array, number[]]> {
+  await using served = await Served.with({ "f": content });
+  await Deno.utime(served.join("f"), 1_700_000_000, 1_700_000_000);
+  await using client = await served.connect();
+  const [pieces, sizes]: [Uint8Array[], number[]] = [[], []];
+  const stream = new WritableStream<Uint8Array>({ write: (bytes) => void pieces.push(bytes) });
+  const options = {
+    onProgress: once(at, () => happen(served.join("f"))),
+    onGrown: (size: number) => void sizes.push(size),
+  };
+  await readToStream({ storage: client.storage, path: parseRemotePath("f"), shown: "f" }, stream, options);
+  return [concat(...pieces), sizes];
+}
+
+Deno.test("readToStream() of a log gives it as it was at the start", async () => {
+  const grow = (path: string) => Deno.writeTextFileSync(path, "one more line\n", { append: true });
+  const [found, sizes] = await streamed(LARGE, grow, MIB);
+  assert(sameBytes(found, LARGE));
+  assertEquals(sizes, [LARGE.length]);
+});
+
+Deno.test("readToStream() of a file that is changed where it was read fails with Changed", async () => {
+  for (
+    const change of [(path: string) => changeAndGrow(path, 5), (path: string) => Deno.truncateSync(path, 39 * MIB)]
+  ) {
+    await assertFailsWith("Changed", () => streamed(LARGE, change, MIB));
+  }
 });

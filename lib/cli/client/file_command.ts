@@ -12,6 +12,7 @@ import { UsageError } from "../terminal/usage.ts";
 import { copyOptions, type FlagName, type Flags } from "./flags.ts";
 import type { Ends, Transfer } from "./invocation.ts";
 import { amountOf, hasGrown, Progress } from "./progress.ts";
+import type { Shell } from "./shell.ts";
 import { remoteBasename } from "./resolve_path.ts";
 
 /** Something on the server. */
@@ -60,6 +61,11 @@ export async function transferFile(
   } finally {
     progress.clear();
   }
+}
+
+/** Says of a file that only got longer while it was read to the end that it did. */
+export function sayGrown({ output }: Shell, path: RemotePath): (size: number) => void {
+  return (size) => output.inform(`${quote(path)} ${hasGrown(size)}`);
 }
 
 /** What there is to say of a file that was not replaced. */

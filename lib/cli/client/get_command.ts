@@ -3,7 +3,7 @@ import { quote } from "../../core/text.ts";
 import { readToStream } from "../../transfer/streams.ts";
 import { printBytes } from "../terminal/terminal.ts";
 import { UsageError } from "../terminal/usage.ts";
-import { refuseWithDash } from "./file_command.ts";
+import { refuseWithDash, sayGrown } from "./file_command.ts";
 import type { Invocation } from "./invocation.ts";
 import { parsePattern } from "./patterns.ts";
 import { transferWords } from "./transfer_command.ts";
@@ -21,7 +21,7 @@ async function getToOutput({ shell, args: [from = "", ...more], flags, signal }:
   const path = shell.remoteEntry(from, "get");
   try {
     const source = { storage: shell.storage, path, shown: path };
-    await readToStream(source, new WritableStream({ write: printBytes }), { signal });
+    await readToStream(source, new WritableStream({ write: printBytes }), { signal, onGrown: sayGrown(shell, path) });
   } catch (error) {
     if (!hasCode(error, "NotFound") || !parsePattern(path)) throw error;
     throw new UsageError(`- takes one file, and ${quote(from)} is a pattern. Get what matches it into a directory`);

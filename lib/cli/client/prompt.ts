@@ -2,7 +2,6 @@ import process from "node:process";
 import { createInterface, type Interface } from "node:readline";
 import { printable } from "../../core/text.ts";
 import { execute } from "./shell_commands.ts";
-import { complete } from "./complete.ts";
 import { explain } from "../terminal/explain.ts";
 import { Exit } from "../terminal/exit.ts";
 import { keyboard, Keys } from "../terminal/keyboard.ts";
@@ -117,6 +116,8 @@ class Prompt {
   async #complete(line: string): Promise<[string[], string]> {
     this.#keys.hold();
     this.#running = new AbortController();
+    // Not at the start, which everyone waits for.
+    const { complete } = await import("./complete.ts");
     const { typed, word, names, count } = await complete(this.#shell, line, this.#running.signal);
     const isAgain = this.#tabbed === line;
     this.#tabbed = line.slice(0, line.length - typed.length) + word;

@@ -4,6 +4,7 @@ import { escapedText } from "../terminal/escaped_text.ts";
 import { bytes, localTime } from "../terminal/format.ts";
 import { printBytes } from "../terminal/terminal.ts";
 import { forEach } from "./each.ts";
+import { sayGrown } from "./file_command.ts";
 import type { Invocation } from "./invocation.ts";
 import { remoteTargets } from "./remote_matches.ts";
 import type { RemotePath } from "../../core/remote_path.ts";
@@ -42,7 +43,8 @@ export async function cat(invocation: Invocation): Promise<void> {
   await forEach(invocation, await remoteTargets(invocation, args, "get"), async (path) => {
     const source = { storage: shell.storage, path, shown: path };
     const raw = () => new WritableStream({ write: printBytes });
-    await readToStream(source, isTerminal ? escapedText(shell.output.print) : raw(), { signal });
+    const options = { signal, onGrown: sayGrown(shell, path) };
+    await readToStream(source, isTerminal ? escapedText(shell.output.print) : raw(), options);
   }, 1);
 }
 

@@ -29,57 +29,62 @@ export async function transferTree(
   entries: AsyncIterable<Entry>,
   options: TreeChoices,
 ): Promise<number> {
-  const { shell, flags, filter, signal, retry } = transfer;
-  const { source, target } = ends;
+  const { shell: { output }, flags, filter, signal, retry } = transfer;
   const began = performance.now();
-  const line = new TreeProgressLine();
-  let first: FerryError | undefined;
-  const onPlan: TreeOptions["onPlan"] = (action, path) => {
-    const to = quote(joinPaths(target.shown, path));
-    const from = quote(joinPaths(source.shown, path));
-    return shell.output.print(action === "copy" ? `${verb} ${from} as ${to}\n` : `${action} ${to}\n`);
-  };
-  const copying = copyTree(source, target, entries, {
-    ...copyOptions(flags),
-    ...options,
-    filter,
-    verb,
-    signal,
-    retry,
-    onStep: (progress) => signal.aborted || line.update(progress),
-    onFailure(_path, error) {
-      first ??= error;
-      line.clear();
-      shell.output.inform(explain(error).message);
-    },
-    onGrown(path, size) {
-      line.clear();
-      shell.output.inform(`${quote(joinPaths(source.shown, path))} ${hasGrown(size)}`);
-    },
-    onPlan,
+  using reports = new TreeReports(transfer, verb, ends);
+  const whole = { ...copyOptions(flags), ...options, ...reports.callbacks, filter, verb, signal, retry };
+  const progress = await copyTree(ends.source, ends.target, entries, whole).catch((error) => {
+    if (flags.delete) output.inform("Nothing was deleted, since not everything was transferred.");
+    throw error;
   });
-  try {
-    const progress = await copying.catch((error) => {
-      if (flags.delete) shell.output.inform("Nothing was deleted, since not everything was transferred.");
-      throw error;
-    });
-    const amount = amountOf(progress.bytesDone - progress.bytesKept, progress.bytesKept, began);
-    line.clear();
-    if (progress.entries === 0 && options.select && !flags.delete) return 0;
-    const deleted = flags.delete && !first ? await deleteExtra(transfer, ends, { ...options, onPlan }) : undefined;
-    shell.output.inform(summary(verb, flags, progress, { amount, deleted: deleted?.count }));
-    if (deleted?.failure) throw deleted.failure;
-    if (first) {
-      const kept = flags.delete ? ", so nothing was deleted" : "";
-      throw new FerryError(
-        first.code,
-        `${plural(progress.failed, "entry", "entries")} could not be transferred${kept}`,
-      );
-    }
-    return progress.entries;
-  } finally {
-    line.clear();
+  const amount = amountOf(progress.bytesDone - progress.bytesKept, progress.bytesKept, began);
+  reports.line.clear();
+  const { first } = reports;
+  if (progress.entries === 0 && options.select && !first && !flags.delete) return 0;
+  const deleted = flags.delete && !first ? await deleteExtra(transfer, ends, whole) : undefined;
+  output.inform(summary(verb, flags, progress, { amount, deleted: deleted?.count }));
+  if (deleted?.failure) throw deleted.failure;
+  if (first) throw incomplete(first, progress.failed, flags);
+  return progress.entries;
+}
+
+/** What tells the user of each entry, beside a progress line. */
+class TreeReports implements Disposable {
+  readonly line = new TreeProgressLine();
+  /** The first failure. */
+  first: FerryError | undefined;
+  readonly callbacks: Required<Pick<TreeOptions, "onStep" | "onFailure" | "onGrown" | "onPlan">>;
+
+  constructor({ shell: { output }, signal }: Transfer, verb: "get" | "put", { source, target }: Ends) {
+    const inform = (text: string) => {
+      this.line.clear();
+      output.inform(text);
+    };
+    this.callbacks = {
+      onStep: (progress) => signal.aborted || this.line.update(progress),
+      onFailure: (_path, error) => {
+        this.first ??= error;
+        inform(explain(error).message);
+      },
+      onGrown: (path, size) => inform(`${quote(joinPaths(source.shown, path))} ${hasGrown(size)}`),
+      onPlan(action, path) {
+        const to = quote(joinPaths(target.shown, path));
+        const from = quote(joinPaths(source.shown, path));
+        return output.print(action === "copy" ? `${verb} ${from} as ${to}\n` : `${action} ${to}\n`);
+      },
+    };
   }
+
+  [Symbol.dispose](): void {
+    this.line.clear();
+  }
+}
+
+/** The failure of a tree of which something is missing. What one entry failed with is no more than that it failed. */
+function incomplete({ code }: FerryError, failed: number, flags: Flags): FerryError {
+  const kept = flags.delete ? ", so nothing was deleted" : "";
+  const message = `${plural(failed, "entry", "entries")} could not be transferred${kept}`;
+  return new FerryError(code === "Refused" || code === "NotFound" ? "NotAFile" : code, message);
 }
 
 /** What was done, in one line. */

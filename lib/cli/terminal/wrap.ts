@@ -38,11 +38,31 @@ export function table(rows: readonly (readonly [left: string, right: string])[],
   const isNarrow = width < 2 * MAX_LEFT;
   const indent = INDENT.repeat(2).length + (isNarrow ? 0 : Math.max(0, ...lengths));
   return rows.map(([left, right]) => {
-    const lines = wrap(right, width - indent).map((line) => " ".repeat(indent) + line);
+    const lines = right === "" ? [] : wrap(right, width - indent).map((line) => " ".repeat(indent) + line);
     const name = INDENT + left;
-    const fits = name.length + INDENT.length <= indent;
+    const fits = right !== "" && name.length + INDENT.length <= indent;
     if (fits) lines[0] = name.padEnd(indent) + (lines[0] ?? "").slice(indent);
     else lines.unshift(...wrap(left, width - INDENT.length).map((line) => INDENT + line));
     return lines.map((line) => `${line}\n`).join("");
   }).join("");
+}
+
+/**
+ * A help text that fits a terminal. Lines that begin with two spaces are rows of a table, with two or more between its
+ * columns, and lines further in go on with the row before; everything else is text.
+ */
+export function fitHelp(text: string, columns: number): string {
+  return text.split("\n\n").map((block) => {
+    const lines: string[] = [];
+    const rows: [left: string, right: string][] = [];
+    for (const line of block.split("\n")) {
+      const { left, right = "" } = /^ {2}(?<left>\S.*?)(?: {2,}(?<right>.*))?$/.exec(line)?.groups ?? {};
+      const last = rows.at(-1);
+      if (left !== undefined) rows.push([left, right]);
+      else if (last) last[1] = `${last[1]} ${line.trim()}`.trim();
+      else lines.push(line);
+    }
+    const paragraph = lines.length > 0 ? `${wrap(lines.join(" "), columns).join("\n")}\n` : "";
+    return paragraph + table(rows, columns);
+  }).join("\n");
 }

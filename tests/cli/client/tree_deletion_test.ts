@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertGreater, assertMatch, assertStringIncludes } from "@std/assert";
 import type { Entry, ServeOptions, Storage } from "../../../lib/mod.ts";
 import { NOT_ON_WINDOWS } from "../../helpers/places.ts";
 import { Served } from "../../helpers/raw.ts";
@@ -231,4 +231,25 @@ Deno.test("get --delete that is cancelled during the transfer deletes nothing", 
   assertEquals(code, 130, news);
   assertStringIncludes(news, "Nothing was deleted");
   assertEquals(before.filter((path) => !pathsIn(local.path).includes(path)), []);
+});
+
+Deno.test("put --delete that is cancelled while it deletes stops soon, and says how far it came", async () => {
+  const abort = new AbortController();
+  let removed = 0;
+  await using served = await Served.with({}, {}, (storage: Storage) => ({
+    remove(path, options) {
+      if (++removed === 50) abort.abort();
+      return storage.remove(path, options);
+    },
+  }));
+  const many = Object.fromEntries(Array.from({ length: 3000 }, (_, i) => [`copy/many/${i}`, ""]));
+  makeTree(served.join(), { ...TARGET, ...many });
+  await using local = await tempDir();
+  makeTree(local.path, SOURCE);
+  const words = ["put", "-r", "--delete", "t/", "copy"];
+  const { code, news } = await runCommand(served.address, local.path, words, abort.signal);
+  assertEquals(code, 130, news);
+  assertMatch(news, /Not everything was deleted \(\d+ done\): /);
+  assertGreater(pathsIn(served.join("copy/many")).length, 1000);
+  assertEquals(pathsIn(served.join("copy/d")).includes("b"), true);
 });

@@ -1,4 +1,5 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
+import { Exit } from "../../../lib/cli/terminal/exit.ts";
 import { connect, type Entry } from "../../../lib/mod.ts";
 import { Served } from "../../helpers/raw.ts";
 import { tempDir } from "../../helpers/temp.ts";
@@ -37,7 +38,9 @@ for (
     await using local = await tempDir();
     const { code, output, news } = await runCommand(served.address, local.path, command.split(" "));
     assertStringIncludes(news, `Cannot list "${path}": ${REASON}`);
-    assertEquals(code !== 0, true, news);
+    // What one directory in a tree lacks is no refusal of the whole.
+    assertEquals(code, command.startsWith("get") ? Exit.failed : Exit.refused, news);
+    if (command.startsWith("get")) assertStringIncludes(news, ", 1 failed.");
     assertEquals(output.split("\n").filter(Boolean).map((line) => line.split(" ").at(-1)?.replace(/\/$/, "")), [
       ...printed,
     ]);

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { table, wrap } from "../../../lib/cli/terminal/wrap.ts";
+import { fitHelp, table, wrap } from "../../../lib/cli/terminal/wrap.ts";
 
 Deno.test("wrap() breaks between words, and leaves a longer word whole", () => {
   assertEquals(wrap("a bb ccc", 4), ["a bb", "ccc"]);
@@ -21,4 +21,38 @@ Deno.test("table() gives what is long on the left a line of its own", () => {
     table([...ROWS, [long, "list"]], 80),
     `  -r   include everything below\n  --x  do\n  ${long}\n       list\n`,
   );
+});
+
+const HELP = `Does what
+it says.
+
+Options:
+  --help
+  --name NAME, --other OTHER  what has
+                 two lines
+  -x          short`;
+
+Deno.test("fitHelp() wraps text, and lines of tables with what goes on below them", () => {
+  assertEquals(fitHelp(HELP, 80).split("\n"), [
+    "Does what it says.",
+    "",
+    "Options:",
+    "  --help",
+    "  --name NAME, --other OTHER",
+    "          what has two lines",
+    "  -x      short",
+    "",
+  ]);
+  assertEquals(fitHelp(HELP, 24).split("\n"), [
+    "Does what it says.",
+    "",
+    "Options:",
+    "  --help",
+    "  --name NAME, --other",
+    "  OTHER",
+    "    what has two lines",
+    "  -x",
+    "    short",
+    "",
+  ]);
 });
