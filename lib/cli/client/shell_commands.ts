@@ -68,7 +68,7 @@ export const SHELL_COMMANDS: readonly ShellCommand[] = [
     examples: [["put a.txt b.txt papers/", "two files, into papers on the server"], [
       "put -r photos/ backup",
       "what is in a directory, into backup",
-    ]],
+    ], ["put -r --delete --exclude '*.tmp' photos/ backup", "makes backup the same as photos; *.tmp stays as it is"]],
     run: put,
   },
   {

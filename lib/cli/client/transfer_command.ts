@@ -32,7 +32,7 @@ interface Job {
 
 /** Where the files of several sources go, so that none replaces that of an earlier source. */
 class Names {
-  /** The first that was there already. */
+  /** The first path of the present source that an earlier one has, too. */
   twice: string | undefined;
   readonly #paths = new Set<string>();
 
@@ -107,8 +107,10 @@ async function transferOne(job: Job, source: SourceWord): Promise<void> {
       if (names?.claim(name) ?? true) await transferNamed(job, found, to.target(word, isDirectory ? name : undefined));
     }
   }
-  if (names?.twice === undefined) return;
-  throw cannot(verb, names.twice, new FerryError("AlreadyExists", "an earlier source has this name, and was sent"));
+  const twice = names?.twice;
+  if (!names || twice === undefined) return;
+  names.twice = undefined;
+  throw cannot(verb, twice, new FerryError("AlreadyExists", "an earlier source has this name, and was sent"));
 }
 
 function refuseDirectory(verb: string, shown: string): FerryError {
