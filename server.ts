@@ -9,6 +9,7 @@ import { UsageError } from "./lib/cli/terminal/usage.ts";
 import { excess, grantingCommand, type Needs, obtain } from "./lib/cli/server/permissions.ts";
 import {
   giveTickets,
+  looksForAddresses,
   privateFiles,
   protect,
   type Protection,
@@ -85,7 +86,10 @@ function needsOf(options: ServerArguments, path: string): Needs {
   return {
     read: [path, ...files, ...[tlsCert, tlsKey].filter((file) => file !== undefined)],
     write: policy.readOnly ? files : [path, ...files],
-    sys: (limits.keepFreeBytes ?? 0) > 0 ? ["statfs"] : [],
+    sys: [
+      ...(limits.keepFreeBytes ?? 0) > 0 ? ["statfs"] as const : [],
+      ...looksForAddresses(options) ? ["networkInterfaces"] as const : [],
+    ],
   };
 }
 
@@ -95,6 +99,9 @@ function commandFor(options: ServerArguments, path: string): string {
   return grantingCommand(needsOf(options, path), args);
 }
 
+const ADDRESSES_WANTED =
+  "this machine's addresses, since clients get them with the ticket (or add --address NAME, which clients use for it)";
+
 /** What is to be served: a directory that was opened, or one that is made when all else was found good. */
 type Root = { readonly path: string; readonly storage: DirectoryStorage | undefined };
 
@@ -102,12 +109,18 @@ type Root = { readonly path: string; readonly storage: DirectoryStorage | undefi
 async function findRoot(options: ServerArguments): Promise<Root | undefined> {
   const { directory, policy } = options;
   const mayUse = async (path: string) => {
-    if (await obtain(needsOf(options, path))) return true;
-    stderr.line(
-      `Ferry needs access to the directory it serves. This command grants it:\n  ${commandFor(options, path)}`,
-    );
+    const denied = await obtain(needsOf(options, path));
+    if (denied === undefined) return true;
+    const why = denied === "sys" && looksForAddresses(options) ? ADDRESSES_WANTED : "the directory it serves";
+    stderr.line(`Ferry needs access to ${why}. This command grants it:\n  ${commandFor(options, path)}`);
     return false;
   };
+  const { state } = Deno.permissions.querySync({ name: "sys", kind: "networkInterfaces" });
+  if (looksForAddresses(options) && state === "prompt" && Deno.stdin.isTerminal()) {
+    // Deno asks next.
+    stderr.line(`Ferry needs access to ${ADDRESSES_WANTED}.`);
+    await stderr.drained();
+  }
   if (!await mayUse(directory)) return undefined;
   try {
     // The directory may be a link; permissions are about real paths.

@@ -2,6 +2,7 @@ import { resolve } from "@std/path";
 import { printable } from "../../core/text.ts";
 import { formatAddress } from "../../transport/address.ts";
 import { bytes } from "../terminal/format.ts";
+import { requireAccess, requireNet } from "../terminal/grants.ts";
 import { withCredentials, withSecretIfWanted } from "./credentials.ts";
 import type { Invocation } from "./invocation.ts";
 import { restriction } from "./rights.ts";
@@ -15,7 +16,12 @@ const NO_OPTIONS = { secretFile: undefined, caFile: undefined, insecure: false, 
 export async function open({ shell, args: [name = ""], signal }: Invocation): Promise<void> {
   const asks = shell.output.ask !== undefined;
   const { rate, tls } = shell.address;
+  // Only the path of a ticket's file has a slash.
+  if (name.includes("/")) requireAccess(name, "read");
   const found = await withCredentials(parseAddress(name), NO_OPTIONS, asks);
+  for (const hostname of [found.hostname, ...found.otherHostnames ?? []]) {
+    requireNet(formatAddress({ ...found, hostname }));
+  }
   // How fast, and which authorities to trust, the user has said for all servers.
   const address = { ...found, rate, ...(found.tls ? { tls: { ca: tls?.ca } } : {}) };
   const connect = (address: Address) => shell.open(address, signal);

@@ -8,6 +8,7 @@ import type { Right } from "../../protocol/commands.ts";
 import type { Storage } from "../../storage/storage.ts";
 import { Retry } from "../../transfer/retry.ts";
 import { formatAddress } from "../../transport/address.ts";
+import { type Access, requireAccess } from "../terminal/grants.ts";
 import { cut } from "../terminal/log_text.ts";
 import type { Address } from "./server_address.ts";
 import { resolveRemote } from "./resolve_path.ts";
@@ -148,9 +149,11 @@ export class Shell {
     }
   }
 
-  /** The path on this machine that the user means by `name`. */
-  local(name: string): string {
-    return this.localDirectory === "." || name === "" ? name : resolve(this.localDirectory, name);
+  /** The path on this machine that the user means by `name`. @throws {FerryError} `Refused` if Deno does not allow that. */
+  local(name: string, ...accesses: readonly Access[]): string {
+    const path = this.localDirectory === "." || name === "" ? name : resolve(this.localDirectory, name);
+    if (path !== "") requireAccess(path, "read", ...accesses);
+    return path;
   }
 
   #poolFor(address: Address): ConnectionPool {

@@ -59,9 +59,14 @@ export function localSide({ shell, signal }: Invocation): TransferSide {
     slashed: (word) => word.replaceAll(SEPARATOR, "/"),
     nameOf: (word) => basename(resolve(shell.local(word))),
     has(word, besides) {
-      const path = resolve(shell.local(word));
-      const isOther = besides === undefined || path !== resolve(shell.local(besides));
-      return Promise.resolve(isOther && exists(path));
+      try {
+        const path = resolve(shell.local(word));
+        const isOther = besides === undefined || path !== resolve(shell.local(besides));
+        return Promise.resolve(isOther && exists(path));
+      } catch (error) {
+        if (!hasCode(error, "Refused")) throw error;
+        return Promise.resolve(false);
+      }
     },
     async source(word) {
       const shown = shell.local(word);
@@ -79,7 +84,10 @@ export function localSide({ shell, signal }: Invocation): TransferSide {
       const place = directory(shown);
       return { place, entries: list(place, recursive) };
     },
-    target: (word, name) => localPlace(name === undefined ? shell.local(word) : join(shell.local(word), name)),
+    target(word, name) {
+      const path = shell.local(word, "write");
+      return localPlace(name === undefined ? path : join(path, name));
+    },
     async look({ storage, path, shown }) {
       return await ifThere(storage.stat(path, { signal })).catch((error) => {
         throw cannot("write", shown, error);

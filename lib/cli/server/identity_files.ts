@@ -110,10 +110,8 @@ export function isWildcard(hostname: string): boolean {
   return /^[0.:]+$/.test(hostname);
 }
 
-/** Addresses where clients may reach a server that listens on all of them. Empty without the permission to see them. */
-export async function ownAddresses(): Promise<string[]> {
-  const { state } = await Deno.permissions.request({ name: "sys", kind: "networkInterfaces" });
-  if (state !== "granted") return [];
+/** Addresses where clients may reach a server that listens on all of them. */
+export function ownAddresses(): string[] {
   const addresses = Deno.networkInterfaces().map(({ address }) => address).filter((address) => !isLoopback(address));
   // Link-local addresses mean nothing on another machine.
   return addresses.filter((address) => !/^fe80:/i.test(address)).slice(0, 8);

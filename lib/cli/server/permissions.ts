@@ -1,21 +1,17 @@
 import { printable } from "../../core/text.ts";
+import { grant, shellWord } from "../terminal/grants.ts";
 
 /** What a server needs beside the network: paths that it reads and writes, and what it asks the system. */
 export interface Needs {
   readonly read: readonly string[];
   readonly write: readonly string[];
-  readonly sys: readonly "statfs"[];
-}
-
-/** `word` quoted for a shell (POSIX, "Shell Command Language", 2.2.2). */
-function shellWord(word: string): string {
-  return /^[\w./:=@%+-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+  readonly sys: readonly ("statfs" | "networkInterfaces")[];
 }
 
 /** The command line that grants a server what it needs and no more, with its arguments. */
 export function grantingCommand(needs: Needs, args: readonly string[]): string {
   const rights = (["read", "write", "sys"] as const).filter((name) => needs[name].length > 0)
-    .map((name) => `--allow-${name}=${needs[name].map(shellWord).join(",")}`);
+    .map((name) => grant(name, needs[name]));
   return printable(["deno run --allow-net", ...rights, "server.ts", ...args.map(shellWord)].join(" "));
 }
 
@@ -23,9 +19,9 @@ export function grantingCommand(needs: Needs, args: readonly string[]): string {
  * Gets access to what is needed; asks for it on a terminal. Call it before listening: Deno's question blocks the whole
  * process.
  *
- * @returns Whether access was granted.
+ * @returns What was denied.
  */
-export async function obtain({ read, write, sys }: Needs): Promise<boolean> {
+export async function obtain({ read, write, sys }: Needs): Promise<keyof Needs | undefined> {
   const descriptors = [
     ...read.map((path) => ({ name: "read", path } as const)),
     ...write.map((path) => ({ name: "write", path } as const)),
@@ -34,9 +30,9 @@ export async function obtain({ read, write, sys }: Needs): Promise<boolean> {
   for (const descriptor of descriptors) {
     // Without a terminal this answers at once.
     const { state } = await Deno.permissions.request(descriptor);
-    if (state !== "granted") return false;
+    if (state !== "granted") return descriptor.name;
   }
-  return true;
+  return undefined;
 }
 
 /** The permissions that the process has and does not need, in words; empty if there are none. */

@@ -65,12 +65,17 @@ function requireUsable({ secretFiles, policy }: ServerArguments): void {
   }
 }
 
+/** Whether the tickets get all addresses of this machine. */
+export function looksForAddresses({ hostname, addresses, insecure }: ServerArguments): boolean {
+  return isWildcard(hostname) && addresses.length === 0 && !insecure;
+}
+
 /** The names and addresses in the tickets. */
-async function ticketAddresses({ hostname, addresses }: ServerArguments): Promise<readonly string[]> {
+function ticketAddresses({ hostname, addresses }: ServerArguments): readonly string[] {
   if (addresses.length > 0) return addresses;
-  const found = isWildcard(hostname) ? await ownAddresses() : [hostname];
+  const found = isWildcard(hostname) ? ownAddresses() : [hostname];
   if (found.length > 0) return found;
-  throw new UsageError("add --address NAME, the name or address that clients use for this server");
+  throw new UsageError("this machine has no address that others can use; add --address NAME, which clients use for it");
 }
 
 async function loadSecrets(files: ServerArguments["secretFiles"]): Promise<Partial<Record<Role, Secret>>> {
@@ -146,7 +151,7 @@ export async function protect(options: ServerArguments, root: string): Promise<P
   const keyHash = isOperators ? undefined : keyHashOf(identity.certificate);
   const all = { full: secret, ...secrets };
   requireDifferent(all);
-  const protection = { identity, secrets: all, keyHash, addresses: await ticketAddresses(options) };
+  const protection = { identity, secrets: all, keyHash, addresses: ticketAddresses(options) };
   // Fail now if a ticket cannot hold all of it. Any port will do.
   ticketsOf(protection, options.port || DEFAULT_PORT);
   return protection;
