@@ -81,9 +81,9 @@ export function isIn(path: string, directory: string): boolean {
   return path.startsWith(directory) && (path.length === length || path[length] === "/");
 }
 
-/** Joins two paths, either of which may be empty. */
+/** Joins two paths, either of which may be empty. The first may be one as a user wrote it, with a `/` at its end. */
 export function joinPaths(directory: string, path: string): string {
-  return directory === "" || path === "" ? directory + path : `${directory}/${path}`;
+  return directory === "" || path === "" || directory.endsWith("/") ? directory + path : `${directory}/${path}`;
 }
 
 /**

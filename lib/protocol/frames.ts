@@ -1,5 +1,5 @@
 import { crc32 } from "node:zlib";
-import { giveBuffer, takeBuffer } from "./buffers.ts";
+import { BUFFER_BYTES, giveBuffer, takeBuffer } from "./buffers.ts";
 import { FerryError } from "../core/errors.ts";
 import { HEADER_BYTES, MAX_CONTROL_BYTES, MAX_DATA_BYTES } from "./constants.ts";
 
@@ -155,8 +155,8 @@ export class FrameDecoder {
 
 /**
  * Collects outgoing frames in one buffer: many small ones leave in one write, and a large one is filled in place. The
- * buffer has 4 KiB until more is needed, so that connections cost little at first. Then it comes from the pool, and
- * {@linkcode release} gives it back.
+ * buffer has 4 KiB until more is needed, so that connections cost little at first. Then it comes from the pool, no larger
+ * than is needed, and {@linkcode release} gives it back.
  */
 export class FrameEncoder {
   #buffer: Uint8Array<ArrayBuffer> | undefined;
@@ -176,13 +176,9 @@ export class FrameEncoder {
   reserve(size: number): Uint8Array<ArrayBuffer> | undefined {
     const start = this.#end + HEADER_BYTES;
     const end = start + size;
-    if (!this.#buffer) this.#buffer = end > SMALL_BUFFER_BYTES ? takeBuffer() : new Uint8Array(SMALL_BUFFER_BYTES);
-    else if (end > this.#buffer.length && this.#buffer.length === SMALL_BUFFER_BYTES) {
-      const small = this.#buffer;
-      this.#buffer = takeBuffer();
-      this.#buffer.set(small.subarray(0, this.#end));
-    }
-    return end > this.#buffer.length ? undefined : this.#buffer.subarray(start, end);
+    if (end > BUFFER_BYTES) return undefined;
+    const buffer = this.#buffer && end <= this.#buffer.length ? this.#buffer : this.#grow(end);
+    return buffer.subarray(start, end);
   }
 
   /** Makes a frame of the first `length` bytes of what `reserve` returned last. */
@@ -195,6 +191,15 @@ export class FrameEncoder {
   /** Forgets all frames and keeps the buffer for the next. */
   clear(): void {
     this.#end = 0;
+  }
+
+  #grow(bytes: number): Uint8Array<ArrayBuffer> {
+    const larger = bytes > SMALL_BUFFER_BYTES ? takeBuffer(bytes) : new Uint8Array(SMALL_BUFFER_BYTES);
+    if (this.#buffer) {
+      larger.set(this.bytes);
+      giveBuffer(this.#buffer);
+    }
+    return this.#buffer = larger;
   }
 
   /** Forgets all frames and gives the buffer back. */

@@ -1,10 +1,10 @@
 import { cannot, FerryError } from "../core/errors.ts";
 import { compareUtf8, listingKey } from "../core/listing_order.ts";
 import type { Entry } from "../core/metadata.ts";
-import { isIn, joinPaths, parseRemotePath } from "../core/remote_path.ts";
+import { joinPaths, parseRemotePath } from "../core/remote_path.ts";
 import type { MetadataChange, OperationOptions } from "../storage/storage.ts";
 import { ifThere } from "./copy.ts";
-import { listAgain, unreadable } from "./listing.ts";
+import { listAgain, notBehindLinks, unreadable } from "./listing.ts";
 import { OpenDirectories, type OpenDirectory } from "./open_directories.ts";
 import { type Place, placeIn } from "./place.ts";
 import type { Retry } from "./retry.ts";
@@ -43,7 +43,7 @@ async function* wantedEntries(source: Place, { filter, retry, signal }: Deletion
     parseRemotePath(entry.path);
     if (takes && !takes(entry)) continue;
     const shown = joinPaths(source.shown, entry.path);
-    if (entry.unreadable) throw unreadable(shown);
+    if (entry.unreadable) throw unreadable(shown, entry.reason);
     if (entry.kind === "other") {
       throw cannot("read", shown, new FerryError("NotAFile", entry.reason ?? "it is no file"));
     }
@@ -59,13 +59,10 @@ async function* compare(source: Place, target: Place, options: DeletionOptions):
   await using wanted = wantedEntries(source, options);
   const takes = filter?.selector();
   let next = await wanted.next();
-  let link: string | undefined;
-  for await (const entry of listAgain(target, { recursive: true, retry, signal })) {
+  for await (const entry of notBehindLinks(listAgain(target, { recursive: true, retry, signal }))) {
     parseRemotePath(entry.path);
-    if (link !== undefined && isIn(entry.path, link)) continue;
-    link = entry.link ? entry.path : undefined;
     const isExcluded = takes?.(entry) === false;
-    if (entry.unreadable && !isExcluded) throw unreadable(joinPaths(target.shown, entry.path));
+    if (entry.unreadable && !isExcluded) throw unreadable(joinPaths(target.shown, entry.path), entry.reason);
     const key = listingKey(entry);
     while (!next.done && compareUtf8(listingKey(next.value), key) < 0) next = await wanted.next();
     const isWanted = !next.done && listingKey(next.value) === key;

@@ -11,8 +11,8 @@ export const DEFAULT_RETRY_MS = 5 * 60 * 1000;
  */
 const MAX_COUNTED_MS = 90_000;
 
-/** How often in a row what may pass by itself is tried again: bytes that were damaged, a file that is busy after a loss. */
-const MAX_VAIN = 5;
+/** How often in a row what was damaged on the way is tried again. */
+const MAX_DAMAGED = 5;
 
 /** The pause before the first new attempt, in ms; it doubles with each that follows. */
 const FIRST_PAUSE_MS = 200;
@@ -46,18 +46,58 @@ function throwIfClosed(closing: AbortSignal | undefined): void {
   if (closing?.aborted) throw new FerryError("Cancelled", "the connection was closed");
 }
 
+/** Failures without progress between, and how long they may go on. */
+class Patience {
+  readonly #mostMs: number;
+  /** How many there were since the last progress. */
+  #failures = 0;
+  /** The time since the first of these, as far as it counts, in ms. */
+  #spentMs = 0;
+  #failedAt = 0;
+
+  constructor(mostMs: number) {
+    this.#mostMs = mostMs;
+  }
+
+  /** Whether there were failures since the last progress. */
+  get isTried(): boolean {
+    return this.#failures > 0;
+  }
+
+  /** Whether it is time to give up. */
+  get isOver(): boolean {
+    return this.#spentMs >= this.#mostMs;
+  }
+
+  /** How long to wait before the next attempt, in ms. */
+  get pauseMs(): number {
+    // Up to half of it is left out at random, so that many clients of a server that comes back do not all come at once.
+    const pause = Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.max(0, this.#failures - 1));
+    // The last attempt comes when the time is over.
+    return Math.min(pause * (0.5 + Math.random() / 2), this.#mostMs - this.#spentMs);
+  }
+
+  failed(): void {
+    const now = performance.now();
+    if (this.isTried) this.#spentMs += Math.min(now - this.#failedAt, MAX_COUNTED_MS);
+    this.#failedAt = now;
+    this.#failures++;
+  }
+
+  renew(): void {
+    this.#failures = this.#spentMs = 0;
+  }
+}
+
 /**
  * Repeats what has failed because a connection was lost. All operations of a transfer share one, and so the pause before
  * the next attempt: they go on in the order that they had.
  */
 export class Retry {
   readonly #retryMs: number;
+  /** With losses, since something last succeeded or got somewhere. */
+  readonly #patience: Patience;
   readonly #closing: AbortSignal | undefined;
-  /** Losses since something last succeeded or got somewhere. */
-  #failures = 0;
-  /** The time since the first of these, as far as it counts, in ms. */
-  #spentMs = 0;
-  #lostAt = 0;
   #hasGivenUp = false;
   /** How many losses there were in all. */
   #losses = 0;
@@ -68,6 +108,7 @@ export class Retry {
   /** For the operations of one transfer. */
   constructor({ retryMs = DEFAULT_RETRY_MS, closing }: RetryOptions = {}) {
     this.#retryMs = retryMs;
+    this.#patience = new Patience(retryMs);
     this.#closing = closing;
   }
 
@@ -99,13 +140,16 @@ export class Retry {
     // What begins after the others gave up has all the time again.
     if (this.#hasGivenUp) this.#gotOn();
     let known = this.#losses;
-    let wasLost = this.#failures > 0;
-    let vain = 0;
+    let wasLost = this.#patience.isTried;
+    let damaged = 0;
+    /** With who holds what is needed. */
+    let held: Patience | undefined;
     return {
       progressed: () => {
         this.#gotOn();
         this.#wasConnected = true;
-        vain = 0;
+        damaged = 0;
+        held = undefined;
       },
       ready: (signal) => {
         if (known === this.#losses && !this.#pausing) return undefined;
@@ -116,47 +160,52 @@ export class Retry {
       recover: async (thrown, signal) => {
         const { code } = toFerryError(thrown);
         const isLost = isLoss(code) && (code !== "Unreachable" || this.#wasConnected);
-        // It may hold for a moment longer what a lost connection was writing.
-        const mayPass = code === "Corrupt" || wasLost && code === "Busy";
-        if (!isLost && !(mayPass && this.#retryMs > 0 && vain++ < MAX_VAIN)) throw thrown;
+        const isDamaged = code === "Corrupt" && this.#retryMs > 0 && damaged++ < MAX_DAMAGED;
+        // The server may hold for a while longer what a lost connection was writing.
+        const isHeld = code === "Busy" && wasLost;
+        if (!isLost && !isDamaged && !isHeld) throw thrown;
+        if (isHeld) (held ??= new Patience(this.#retryMs)).failed();
         if (isLost) this.#lose(known);
-        if (signal?.aborted) throw thrown;
-        throwIfClosed(this.#closing);
-        if (this.#spentMs >= this.#retryMs) {
-          this.#hasGivenUp = true;
-          throw thrown;
-        }
         wasLost = true;
-        await unlessAborted(this.#pausing ??= this.#pause().finally(() => this.#pausing = undefined), signal);
-        throwIfClosed(this.#closing);
+        await this.#wait(isHeld ? held : undefined, thrown, signal);
         known = this.#losses;
       },
     };
+  }
+
+  /** Waits for the next attempt. @throws `thrown` when there is none any more; {FerryError} `Cancelled`. */
+  async #wait(held: Patience | undefined, thrown: unknown, signal: AbortSignal | undefined): Promise<void> {
+    if (signal?.aborted) throw thrown;
+    throwIfClosed(this.#closing);
+    if (held?.isOver) throw thrown;
+    if (this.#patience.isOver) {
+      this.#hasGivenUp = true;
+      throw thrown;
+    }
+    // Nobody else waits for what is held.
+    await unlessAborted(held ? this.#pause(held) : this.#pausing ??= this.#pauseTogether(), signal);
+    throwIfClosed(this.#closing);
   }
 
   /** Counts a loss once, however many operations it has ended. @param known The losses before they began. */
   #lose(known: number): void {
     this.#wasConnected = true;
     if (known < this.#losses) return;
-    const now = performance.now();
-    if (this.#failures > 0) this.#spentMs += Math.min(now - this.#lostAt, MAX_COUNTED_MS);
-    this.#lostAt = now;
     this.#losses++;
-    this.#failures++;
+    this.#patience.failed();
   }
 
   #gotOn(): void {
-    this.#failures = 0;
-    this.#spentMs = 0;
+    this.#patience.renew();
     this.#hasGivenUp = false;
   }
 
-  async #pause(): Promise<void> {
-    // Up to half of it is left out at random, so that many clients of a server that comes back do not all come at once.
-    const pause = Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.max(0, this.#failures - 1));
-    // The last attempt comes when the time is over.
-    const ms = Math.min(pause * (0.5 + Math.random() / 2), this.#retryMs - this.#spentMs);
-    await setTimeout(ms, undefined, this.#closing ? { signal: this.#closing } : {}).catch(() => {});
+  #pauseTogether(): Promise<void> {
+    return this.#pause(this.#patience).finally(() => this.#pausing = undefined);
+  }
+
+  async #pause({ pauseMs }: Patience): Promise<void> {
+    await setTimeout(pauseMs, undefined, this.#closing ? { signal: this.#closing } : {}).catch(() => {});
   }
 }
 

@@ -1,8 +1,8 @@
-import { assert, assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
-import { BUFFER_BYTES, giveBuffer, takeBuffer } from "../../lib/protocol/buffers.ts";
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { BUFFER_BYTES, giveBuffer, MEDIUM_BUFFER_BYTES, takeBuffer } from "../../lib/protocol/buffers.ts";
 import { FrameDecoder, FrameEncoder, FrameKind, frameName, sealFrame } from "../../lib/protocol/frames.ts";
 import { HEADER_BYTES, MAX_DATA_BYTES, MAX_FRAME_BYTES } from "../../lib/protocol/constants.ts";
-import { decodeFrames, feed, frameBytes, streamOf } from "../helpers/frames.ts";
+import { concat, decodeFrames, feed, frameBytes, sameBytes, streamOf } from "../helpers/frames.ts";
 import { bytes } from "../helpers/random.ts";
 import { MIXED } from "../helpers/streams.ts";
 
@@ -71,20 +71,37 @@ Deno.test("FrameEncoder.reserve() forgets a place that was not used", () => {
   encoder.release();
 });
 
-Deno.test("FrameEncoder.release() gives the buffer back and starts anew", () => {
+for (const size of [10_000, 100_000]) {
+  Deno.test(`FrameEncoder.release() gives the buffer back and starts anew: ${size} bytes`, () => {
+    const encoder = new FrameEncoder();
+    const space = encoder.reserve(size);
+    encoder.commit(FrameKind.cancel, 0);
+    encoder.release();
+    assert(encoder.empty);
+    assertEquals(encoder.bytes.length, 0);
+    const next = takeBuffer(size);
+    assert(next.buffer === space?.buffer);
+    encoder.release();
+    assert(takeBuffer(size) !== next, "a second release() gave the buffer back twice");
+    assert(encoder.reserve(size)?.buffer !== next.buffer);
+    encoder.release();
+    giveBuffer(next);
+  });
+}
+
+Deno.test("FrameEncoder takes no larger a buffer than it needs, and keeps its frames when it takes a larger one", () => {
   const encoder = new FrameEncoder();
-  const space = encoder.reserve(10_000);
-  encoder.commit(FrameKind.cancel, 0);
+  const frames: Uint8Array[] = [];
+  for (const [size, length] of [[100, 4096], [20_000, MEDIUM_BUFFER_BYTES], [60_000, BUFFER_BYTES]] as const) {
+    const payload = bytes(size, size);
+    const space = encoder.reserve(size);
+    assertEquals(space?.buffer.byteLength, length);
+    space?.set(payload);
+    encoder.commit(FrameKind.data, size);
+    frames.push(frameBytes(FrameKind.data, payload));
+  }
+  assert(sameBytes(encoder.bytes, concat(...frames)));
   encoder.release();
-  assert(encoder.empty);
-  assertEquals(encoder.bytes.length, 0);
-  const next = takeBuffer();
-  assertStrictEquals(next.buffer, space?.buffer);
-  encoder.release();
-  assert(takeBuffer() !== next, "a second release() gave the buffer back twice");
-  assert(encoder.reserve(10_000)?.buffer !== next.buffer);
-  encoder.release();
-  giveBuffer(next);
 });
 
 Deno.test("FrameEncoder.commit() throws without reserve()", () => {
@@ -101,18 +118,23 @@ Deno.test("FrameEncoder and FrameDecoder use different buffers at the same time"
   decoder.release();
 });
 
-Deno.test("takeBuffer() gives each buffer to one taker, of one size", () => {
-  const taken = Array.from({ length: 100 }, takeBuffer);
-  assertEquals(new Set(taken).size, 100);
-  taken.forEach(giveBuffer);
-  const again = Array.from({ length: 100 }, takeBuffer);
-  assertEquals(new Set(again).size, 100);
-  for (const buffer of again) assertEquals(buffer.length, BUFFER_BYTES);
-  // Some are kept and used again, not all of them.
-  const kept = again.filter((buffer) => taken.includes(buffer)).length;
-  assert(kept > 0 && kept < 100, `${kept} buffers were kept`);
-  again.forEach(giveBuffer);
-});
+for (
+  const [wanted, size] of [[undefined, BUFFER_BYTES], [MEDIUM_BUFFER_BYTES + 1, BUFFER_BYTES], [1, MEDIUM_BUFFER_BYTES]]
+) {
+  Deno.test(`takeBuffer() gives each buffer to one taker, of ${size} bytes for ${wanted}`, () => {
+    const take = () => takeBuffer(wanted);
+    const taken = Array.from({ length: 100 }, take);
+    assertEquals(new Set(taken).size, 100);
+    taken.forEach(giveBuffer);
+    const again = Array.from({ length: 100 }, take);
+    assertEquals(new Set(again).size, 100);
+    for (const buffer of again) assertEquals(buffer.length, size);
+    // Some are kept and used again, not all of them.
+    const kept = again.filter((buffer) => taken.includes(buffer)).length;
+    assert(kept > 0 && kept < 100, `${kept} buffers were kept`);
+    again.forEach(giveBuffer);
+  });
+}
 
 Deno.test("giveBuffer() ignores what did not come from the pool", () => {
   const foreign = new Uint8Array(10);

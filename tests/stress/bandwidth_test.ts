@@ -102,7 +102,10 @@ Deno.test("transfers of trees over four connections keep to the client's limit",
   await using served = await Served.with();
   const rate = MIB;
   const options = { connections: 4, pool: { rate: new RateLimit(rate) } };
-  const put = () => transferTree({ direction: "put", address: served.address, local: dir.path }, options);
+  const put = async () => {
+    const { failures } = await transferTree({ direction: "put", address: served.address, local: dir.path }, options);
+    assertEquals(failures, []);
+  };
   await assertRate(rate, 16 * size, put);
   assertSameTree(served.join(), dir.path);
 });

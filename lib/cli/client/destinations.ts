@@ -79,8 +79,9 @@ export async function findDestination(
   if (there?.kind === "directory") return { sources, word: typed, isDirectory: true, isMissing: false };
   await requireNoPattern(from, typed, to.where);
   const saysDirectory = namesDirectory(to.slashed(typed));
-  if (!saysDirectory) await requireNoSource(from, to, typed, words, there !== undefined);
   const isDirectory = saysDirectory || recursive || sources.length > 1 || sources.some(({ pattern }) => pattern);
+  const isFile = there !== undefined;
+  if (!saysDirectory) await requireNoSource(from, to, { typed, words, isFile, isDirectory });
   if (there && isDirectory) throw notDirectory(place.shown);
   return { sources, word: typed, isDirectory, isMissing: true };
 }
@@ -103,20 +104,26 @@ export async function requireNoPattern(from: TransferSide, typed: string, where:
 async function requireNoSource(
   from: TransferSide,
   to: TransferSide,
-  typed: string,
-  words: readonly string[],
-  isThere: boolean,
+  { typed, words, isFile, isDirectory }: {
+    readonly typed: string;
+    readonly words: readonly string[];
+    /** Whether it is a file at the target. */
+    readonly isFile: boolean;
+    /** Whether it has to be a directory. */
+    readonly isDirectory: boolean;
+  },
 ): Promise<void> {
   // To look at the server costs a round trip, which is worth it only when a file here would be replaced.
-  const isAtRisk = from.where === "here" || isThere || words.length > 1;
+  const isAtRisk = from.where === "here" || isFile || words.length > 1;
   if (!isAtRisk || !await from.has(typed, words.length > 1 ? undefined : words[0])) return;
   const why = `${quote(typed)} looks like a source, since it is ${from.where}, too`;
   const add = `one more word to transfer it, such as . for the current directory ${to.where}`;
-  throw new UsageError(
-    isThere
-      ? `${why}, and the file of that name ${to.where} would be replaced. Write ${add}; to replace it, remove it first`
-      : `${why}, and it is not known to be a directory ${to.where}. Write ${quote(`${typed}/`)} for one, or ${add}`,
-  );
+  if (!isFile) {
+    const other = `and it is not known to be a directory ${to.where}. Write ${quote(`${typed}/`)} for one`;
+    throw new UsageError(`${why}, ${other}, or ${add}`);
+  }
+  const then = isDirectory ? `it is no directory ${to.where}` : `the file of that name ${to.where} would be replaced`;
+  throw new UsageError(`${why}, and ${then}. Write ${add}; to replace it, remove it first`);
 }
 
 /** @throws {UsageError} When two sources have one name, so that one would replace the other. */

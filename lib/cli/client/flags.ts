@@ -5,7 +5,7 @@ import { DEFAULT_RETRY_MS } from "../../transfer/retry.ts";
 import { parseCount, parseDuration } from "../terminal/quantities.ts";
 import { UsageError } from "../terminal/usage.ts";
 import { isClientOption } from "./client_options.ts";
-import { didYouMean } from "./suggestion.ts";
+import { didYouMean } from "../terminal/suggestion.ts";
 
 /** The options that commands can have. */
 const FLAGS = {
@@ -17,8 +17,16 @@ const FLAGS = {
   all: { help: "send files of a tree or pattern also when size and time are the same" },
   update: { alias: "u", help: "skip files that are newer at the target, or the same" },
   checksum: { help: "compare contents, not sizes and times" },
-  exclude: { value: "PATTERN", repeats: true, help: "leave out what matches; a directory with all in it" },
-  include: { value: "PATTERN", repeats: true, help: "take what matches; the first of these that matches decides" },
+  exclude: {
+    value: "PATTERN",
+    repeats: true,
+    help: "leave out what matches, a directory with all in it; a pattern with a / is a path from the top",
+  },
+  include: {
+    value: "PATTERN",
+    repeats: true,
+    help: "take what matches; the first of these options that matches decides",
+  },
   "exclude-from": { value: "FILE", repeats: true, help: "exclude the patterns in FILE, one per line" },
   delete: { help: "remove what only the target has, once all is there" },
   "dry-run": { alias: "n", help: "only show what would be done" },

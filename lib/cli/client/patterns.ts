@@ -1,4 +1,5 @@
-import { globToRegExp, isGlob } from "@std/path";
+import { isGlob } from "@std/path";
+import { wildcards } from "../../transfer/wildcards.ts";
 
 /** A pattern such as `reports/*.pdf`: the directory to list, and which of its entries match. */
 export interface Pattern {
@@ -20,11 +21,12 @@ export function parsePattern(path: string): Pattern | undefined {
   const names = path.split("/");
   const first = names.findIndex((name) => isGlob(name));
   const rest = names.slice(first);
-  const expression = globToRegExp(rest.join("/"), { extended: true, globstar: true });
+  // Something may really have a name that makes no sense as a pattern.
+  let test: ReturnType<typeof wildcards> | undefined;
   return {
     base: names.slice(0, first).join("/"),
     recursive: rest.length > 1 || rest.includes("**"),
-    matches: (path) => expression.test(path),
+    matches: (path) => (test ??= wildcards(rest.join("/")))(path),
   };
 }
 

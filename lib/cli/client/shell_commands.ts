@@ -12,7 +12,7 @@ import { open, status } from "./session_commands.ts";
 import type { Shell } from "./shell.ts";
 import type { ShellCommand } from "./shell_command.ts";
 import { cat, df, stat, sum } from "./show_commands.ts";
-import { didYouMean } from "./suggestion.ts";
+import { didYouMean } from "../terminal/suggestion.ts";
 import { readFilter } from "./tree_options.ts";
 
 const TRANSFER_FLAGS: readonly FlagName[] = [
@@ -68,7 +68,7 @@ export const SHELL_COMMANDS: readonly ShellCommand[] = [
     examples: [["put a.txt b.txt papers/", "two files, into papers on the server"], [
       "put -r photos/ backup",
       "what is in a directory, into backup",
-    ]],
+    ], ["put -r --delete --exclude '*.tmp' photos/ backup", "makes backup the same as photos; *.tmp stays as it is"]],
     run: put,
   },
   {

@@ -3,7 +3,7 @@ import type { Entry } from "../../core/metadata.ts";
 import { joinPaths, ROOT } from "../../core/remote_path.ts";
 import { quote } from "../../core/text.ts";
 import type { Place } from "../../transfer/place.ts";
-import { isLoss } from "../../transfer/retry.ts";
+import { endsTransfer } from "../../transfer/retry.ts";
 import { explain } from "../terminal/explain.ts";
 import { UsageError } from "../terminal/usage.ts";
 import { type Destination, findDestination, notDirectory, type SourceWord } from "./destinations.ts";
@@ -32,7 +32,7 @@ interface Job {
 
 /** Where the files of several sources go, so that none replaces that of an earlier source. */
 class Names {
-  /** The first that was there already. */
+  /** The first path of the present source that an earlier one has, too. */
   twice: string | undefined;
   readonly #paths = new Set<string>();
 
@@ -75,7 +75,9 @@ export async function transferWords(transfer: Transfer, verb: "get" | "put"): Pr
     try {
       await transferOne(job, source);
     } catch (error) {
-      if (sources.length === 1 || signal.aborted || !(error instanceof FerryError) || isLoss(error.code)) throw error;
+      if (sources.length === 1 || signal.aborted || !(error instanceof FerryError) || endsTransfer(error.code)) {
+        throw error;
+      }
       shell.output.inform(explain(error).message);
       first ??= new FerryError(error.code, "not everything could be transferred");
     }
@@ -107,8 +109,10 @@ async function transferOne(job: Job, source: SourceWord): Promise<void> {
       if (names?.claim(name) ?? true) await transferNamed(job, found, to.target(word, isDirectory ? name : undefined));
     }
   }
-  if (names?.twice === undefined) return;
-  throw cannot(verb, names.twice, new FerryError("AlreadyExists", "an earlier source has this name, and was sent"));
+  const twice = names?.twice;
+  if (!names || twice === undefined) return;
+  names.twice = undefined;
+  throw cannot(verb, twice, new FerryError("AlreadyExists", "an earlier source has this name, and was sent"));
 }
 
 function refuseDirectory(verb: string, shown: string): FerryError {
@@ -156,13 +160,13 @@ async function transferMatching(
 ): Promise<void> {
   const { transfer, verb, from, to, destination: { word, isMissing }, names } = job;
   const { recursive } = transfer.flags;
-  const base = pattern.base || (typed.startsWith("/") ? "/" : ".");
+  const base = pattern.base || (from.slashed(typed).startsWith("/") ? "/" : ".");
   const { place, entries } = from.base(base, pattern.recursive || recursive);
   const target = to.target(word);
   const matches = selector(pattern, recursive);
   const select = (entry: Entry) => matches(entry) && (entry.kind !== "file" || !names || names.claim(entry.path));
   const choices = { select, ...await choicesOf(job, isMissing) };
-  const wanted = before(entries, matches, () => makeTarget(job));
+  const wanted = before(entries, matches, () => makeDirectory(job, target, isMissing));
   const found = await transferTree(transfer, verb, { source: place, target }, wanted, choices);
   if (found > 0 || names?.twice !== undefined) return;
   throw cannot(verb, typed, new FerryError("NotFound", `nothing ${from.where} matches it`));

@@ -24,7 +24,8 @@ export async function ask(
 ): Promise<string | undefined> {
   const { promise, resolve } = Promise.withResolvers<string | undefined>();
   const giveUp = () => resolve(undefined);
-  const keys = new Keys({ interrupted: giveUp, ended: giveUp });
+  const resumed = () => hidden ? messages.write(question) : lines.prompt(true);
+  const keys = new Keys({ interrupted: giveUp, ended: giveUp, resumed });
   await messages.drained();
   // Nothing that is typed for another reader gets in between.
   keyboard.take(keys);

@@ -19,7 +19,7 @@ const HERE: Tree = Object.fromEntries(
 /** What would lose a file without a word, were it carried out: what is typed, what the server has, what is said. */
 const REFUSED: [words: string, there: Tree, message: RegExp][] = [
   ["put a b c", {}, /"c" looks like a source.*Write "c\/"/],
-  ["put a b c", { c: "old" }, /"c" looks like a source.*would be replaced/],
+  ["put a b c", { c: "old" }, /"c" looks like a source.*it is no directory on the server/],
   // As a shell expands `put *.txt`.
   ["put one.txt two.txt", {}, /"two\.txt" looks like a source/],
   ["put one.txt two.txt", { "two.txt": "old" }, /"two\.txt" looks like a source/],
@@ -149,7 +149,7 @@ const REFUSED_GETS: [words: string, there: Tree, here: Tree, message: RegExp][] 
   ["get d/one d/two", { "d/one": "1", "d/two": "2" }, { "d/two": "mine" }, /"d\/two" looks/],
   ["get ./one ./two", { one: "1", two: "2" }, { two: "mine" }, /"\.\/two" looks/],
   ["get one two", { one: "1", "two/x": "2" }, { two: "mine" }, /"two" looks/],
-  ["get -r d1 two", { "d1/1": "1", two: "2" }, { two: "mine" }, /"two" looks/],
+  ["get -r d1 two", { "d1/1": "1", two: "2" }, { two: "mine" }, /"two" looks.*it is no directory here/],
   ["get one two", { one: "two", two: "2" }, { two: "two" }, /"two" looks/],
   ["get one three two", { one: "1", two: "2", three: "3" }, { two: "mine" }, /"two" looks/],
   // As it is typed by who forgets where they go.

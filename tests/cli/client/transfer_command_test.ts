@@ -179,6 +179,10 @@ for (const verb of ["get", "put"] as const) {
       await place.run(`${verb} ${words} T`, 1);
       assertEquals([linesOf(target(place)), changes(place, asked)], [after, []]);
     }
+    await using several = await from({ ...tree, "z/last": "last" }, { T: null });
+    const { news } = await several.run(`${verb} -r x/ y/ z/ T`, 1);
+    assertEquals(news.match(/an earlier source/g)?.length, 1, news);
+    assertEquals(pathsIn(`${target(several)}/T`), ["last", "more", "same"]);
     await using place = await from(tree, { T: null });
     assertStringIncludes((await place.run(`${verb} x/same y/same T`, 2)).news, 'Two sources are called "same"');
     assertEquals(pathsIn(`${target(place)}/T`), []);

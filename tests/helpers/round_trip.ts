@@ -1,0 +1,65 @@
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import { CLOSED, describe, EveryKind, openUp, REFUSED } from "./every_kind.ts";
+import { CLIENT_ACCESS, DENO, Process, PROJECT, serverAccess, startServer } from "./process.ts";
+import { tempDir } from "./temp.ts";
+
+/** The lines that say what was refused, sorted: the paths as they are in the tree, and why. */
+function refusedIn(stderr: string, top: string): string[] {
+  return stderr.split("\n").filter((line) => line.startsWith("Cannot ")).map((line) => {
+    const [, path = "", reason] = /^Cannot \w+ "(.*?)": (.*)$/.exec(line) ?? [];
+    const start = path.indexOf(`${top}/`);
+    return `${start < 0 ? path : path.slice(start + top.length + 1)}: ${reason}`;
+  }).sort();
+}
+
+/** How large a round trip is. */
+interface RoundTripOptions {
+  /** How to run a program that permissions hold for, if that is possible; see `unprivileged`. */
+  readonly under: readonly string[] | undefined;
+  /** How many files there are in one directory. */
+  readonly many: number;
+  /** The size of a file with next to nothing in it. */
+  readonly sparseBytes: number;
+  /** How long each transfer may take, in ms. */
+  readonly deadlineMs: number;
+}
+
+/**
+ * Sends a tree of every kind of entry up and gets it back through the real programs, and gets another one that was there.
+ * Fails unless all is the same but for what was printed.
+ */
+export async function roundTrip({ under, many, sparseBytes, deadlineMs }: RoundTripOptions): Promise<void> {
+  await using root = await tempDir();
+  await using local = await tempDir();
+  await using source = new EveryKind(local.join("source"), { many, sparseBytes });
+  await using there = new EveryKind(root.join("there"), { many: 10, sparseBytes: 1 });
+  const way = { under: under ?? [] };
+  await using server = await startServer(root.path, [], serverAccess(root.path), way);
+  const run = async (...words: string[]) => {
+    const args = ["run", ...CLIENT_ACCESS, `${PROJECT}client.ts`, server.at, ...words];
+    await using client = new Process(DENO, args, { cwd: local.path, ...way });
+    return { code: await client.ended(deadlineMs), stderr: client.stderr.text };
+  };
+  const reasons = under ? { ...REFUSED, ...CLOSED } : REFUSED;
+  const refused = Object.entries(reasons).map(([path, reason]) => `${path}: ${reason}`).sort();
+  const allBut = (path: string) => describe(path, Object.keys(reasons));
+  try {
+    const wanted = allBut(source.path);
+    const put = await run("put", "-r", "source/", "copy");
+    assertEquals(refusedIn(put.stderr, "source"), refused, put.stderr);
+    assertStringIncludes(put.stderr, `, ${refused.length} failed.`);
+    assertEquals(allBut(root.join("copy")), wanted);
+
+    const get = await run("get", "-r", "copy/", "back");
+    assertEquals([get.code, refusedIn(get.stderr, "copy")], [0, []], get.stderr);
+    assertEquals(allBut(local.join("back")), wanted);
+
+    const down = await run("get", "-r", "there/", "down");
+    assertEquals(refusedIn(down.stderr, "there"), refused, down.stderr);
+    assertStringIncludes(down.stderr, `, ${refused.length} failed.`);
+    assertEquals(allBut(local.join("down")), allBut(there.path));
+    assertEquals([put.code > 0, down.code > 0], [true, true]);
+  } finally {
+    for (const path of [root.path, local.path]) await openUp(path);
+  }
+}
