@@ -55,7 +55,8 @@ export class Client implements AsyncDisposable {
     this.storage = new RemoteStorage(this.#pool);
     this.ended = this.#own.ended;
     void this.ended.then((reason) => {
-      this.#pool.fail(reason);
+      // While it closes, its other connections end in order, too.
+      if (!this.#pool.isClosing) this.#pool.fail(reason);
       this.#ending.abort(reason);
     });
   }

@@ -108,6 +108,15 @@ export class ConnectionPool implements AsyncDisposable {
   }
 
   /**
+   * Whether all that was asked is settled, and its sessions are being ended.
+   *
+   * @ignore
+   */
+  get isClosing(): boolean {
+    return this.#isClosing;
+  }
+
+  /**
    * The first connection, if it is open.
    *
    * @ignore

@@ -1,6 +1,16 @@
 import { assert, assertEquals } from "@std/assert";
 import { ROOT } from "../../lib/core/remote_path.ts";
-import { ConnectionPool, copyContent, FerryError, localTarget, RemoteStorage, Retry } from "../../lib/mod.ts";
+import {
+  type Client,
+  connect,
+  ConnectionPool,
+  copyContent,
+  FerryError,
+  localTarget,
+  RemoteStorage,
+  Retry,
+} from "../../lib/mod.ts";
+import type { PoolOptions } from "../../lib/client/connection_pool.ts";
 import { RIGHTS } from "../../lib/protocol/commands.ts";
 import { RandomCuts } from "../helpers/cuts.ts";
 import { FaultProxy } from "../helpers/proxy.ts";
@@ -40,8 +50,10 @@ Deno.test("ConnectionPool spreads what is asked over its connections", async () 
   for (const [session, { length }] of counts) assert(length > 50 && length < 150, `${length} in session ${session}`);
 });
 
-/** A pool whose first connection answers, while its second one is being opened. */
-async function opening() {
+/** Something whose first connection answers, while its second one is being opened. */
+async function opening<T extends AsyncDisposable & { close(): Promise<void> }>(
+  open: (options: PoolOptions) => Promise<[opened: T, storage: RemoteStorage]>,
+) {
   await using stack = new AsyncDisposableStack();
   const served = stack.use(await Served.with({ "f": "hello" }));
   // Faults are asked for with each connection.
@@ -53,32 +65,46 @@ async function opening() {
       },
     }),
   );
-  const pool = stack.use(new ConnectionPool({ ...proxy.address, connections: 2 }));
-  await pool.connect();
-  const storage = new RemoteStorage(pool);
+  const [opened, storage] = await open({ ...proxy.address, connections: 2 });
+  stack.use(opened);
   await Promise.all([storage.stat(at("f")), storage.stat(at("f"))]);
   await within(proxy.stalled);
-  return { served, proxy, pool, stack: stack.move() };
+  return { served, proxy, opened, storage, stack: stack.move() };
 }
 
-Deno.test("ConnectionPool.close() ends in order what it has just begun to open", async () => {
-  const { served, proxy, pool, stack } = await opening();
-  await using _stack = stack;
-  const closing = pool.close();
-  await failsWith(pool.ask({ command: "stat" }), "Disconnected");
-  proxy.release();
-  await within(closing);
-  const closed = await served.events.until("close", 2);
-  assertEquals(closed.map(({ reason }) => reason), [undefined, undefined]);
-});
+async function openPool(options: PoolOptions): Promise<[ConnectionPool, RemoteStorage]> {
+  const pool = new ConnectionPool(options);
+  await pool.connect();
+  return [pool, new RemoteStorage(pool)];
+}
 
-Deno.test("ConnectionPool.close() does not wait for ever for what it has just begun to open", async () => {
-  const { served, pool, stack } = await opening();
-  await using _stack = stack;
-  await within(pool.close());
-  const [first, second] = await served.events.until("close", 2);
-  assertEquals([first?.reason, second?.reason], [undefined, "the other end closed the connection"]);
-});
+async function openClient(options: PoolOptions): Promise<[Client, RemoteStorage]> {
+  const client = await connect(options);
+  return [client, client.storage];
+}
+
+for (const [what, open] of Object.entries({ ConnectionPool: openPool, Client: openClient })) {
+  Deno.test(`${what}.close() ends in order what it has just begun to open`, async () => {
+    const { served, proxy, opened, storage, stack } = await opening<ConnectionPool | Client>(open);
+    await using _stack = stack;
+    const closing = opened.close();
+    // Time for the first connection to have been closed.
+    await served.events.until("close", 1);
+    await failsWith(storage.stat(ROOT), "Disconnected");
+    proxy.release();
+    await within(closing);
+    const closed = await served.events.until("close", 2);
+    assertEquals(closed.map(({ reason }) => reason), [undefined, undefined]);
+  });
+
+  Deno.test(`${what}.close() does not wait for ever for what it has just begun to open`, async () => {
+    const { served, opened, stack } = await opening<ConnectionPool | Client>(open);
+    await using _stack = stack;
+    await within(opened.close());
+    const [first, second] = await served.events.until("close", 2);
+    assertEquals([first?.reason, second?.reason], [undefined, "the other end closed the connection"]);
+  });
+}
 
 Deno.test("ConnectionPool tells of a loss while nothing is under way, and connects again for the next", async () => {
   await using served = await Served.with();

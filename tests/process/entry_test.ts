@@ -303,6 +303,8 @@ Deno.test("server.ts obeys its operator at the terminal", NO_TERMINAL, async () 
   await server.stdout.until(/#1 \S+ says: "wait for me"\r\n/);
   await server.type("frob\x1b[2J\n");
   await server.stdout.until("There is no command frob\\u{1b}[2J here.");
+  await server.type("wh\n");
+  await server.stdout.until('There is no command wh here; did you mean "who"?');
   // Ctrl-D ends neither the server nor its console.
   await server.type("\x04");
   await server.stdout.until('Type "quit" to stop the server.');

@@ -95,7 +95,7 @@ Deno.test(
       if (old !== undefined) await Deno.writeTextFile(join(dir.here, "big.bin"), old);
       await using server = await startServer(dir.served);
       await using proxy = await FaultProxy.to(server.address, { toClient: { stallAfter: STALL } });
-      await using client = startClient([at(proxy.address), "get", "big.bin"], { cwd: dir.here });
+      await using client = startClient([at(proxy.address), "get", "--retry-for", "2s", "big.bin"], { cwd: dir.here });
       await proxy.stalled;
       await eventually("the client has a part", () => partialBytes(dir.here) > 0);
       server.kill("SIGKILL");

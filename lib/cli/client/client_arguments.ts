@@ -6,7 +6,7 @@ import { UsageError } from "../terminal/usage.ts";
 import { CLIENT_SWITCHES, CLIENT_VALUES } from "./client_options.ts";
 import { isFlag } from "./flags.ts";
 import { type Address, parseAddress } from "./server_address.ts";
-import { didYouMean } from "./suggestion.ts";
+import { didYouMean } from "../terminal/suggestion.ts";
 
 /** What the client's command line says. */
 export interface ClientArguments {

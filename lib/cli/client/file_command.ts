@@ -42,15 +42,15 @@ export async function transferFile(
     const mayLook = verb === "get" || await shell.may("read", signal);
     const options = { ...copyOptions(flags), verb, known, mayLook, signal, retry, ...told };
     const outcome = await copyFile(source, target, options);
+    const amount = amountOf(progress.moved, progress.before, began);
     progress.clear();
     const [from, to] = [quote(source.shown), quote(target.shown)];
     if (outcome === "planned") await shell.output.print(`${verb} ${from} as ${to}\n`);
-    else if (outcome === "skipped") {
+    else if (outcome === "done") {
+      shell.output.inform(`${verb === "get" ? "Got" : "Put"} ${from} as ${to} (${amount}).${grown}`);
+    } else {
       const why = flags.noClobber ? `${to} ${await howItDiffers(ends, mayLook, signal)}` : "nothing to do";
       shell.output.inform(`Skipped ${from}: ${why}.`);
-    } else {
-      const amount = amountOf(progress.moved, progress.before, began);
-      shell.output.inform(`${verb === "get" ? "Got" : "Put"} ${from} as ${to} (${amount}).${grown}`);
     }
     // What others have left there and cannot be removed is no failure of this file.
     if (verb === "get") await target.storage.sweep?.(ROOT).catch(() => {});
@@ -106,9 +106,13 @@ async function keptThere(
 /** A failure that says what was kept as well. @param kept In bytes; undefined when nobody knows how many. */
 function withKept(thrown: unknown, kept: number | undefined): unknown {
   if (kept === 0) return thrown;
+  return resumable(thrown, kept === undefined ? "what has arrived is kept" : `${bytes(kept)} kept`);
+}
+
+/** A failure that says what is there already, and what to do. */
+export function resumable(thrown: unknown, there: string): FerryError {
   const { code, message, path, cause } = toFerryError(thrown);
-  const what = kept === undefined ? "what has arrived is kept" : `${bytes(kept)} kept`;
-  return new FerryError(code, `${message} (${what}; run the same command to resume)`, { path, cause });
+  return new FerryError(code, `${message} (${there}; run the same command to resume)`, { path, cause });
 }
 
 /** Options that make no sense with `-` are refused rather than ignored. */

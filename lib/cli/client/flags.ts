@@ -5,7 +5,7 @@ import { DEFAULT_RETRY_MS } from "../../transfer/retry.ts";
 import { parseCount, parseDuration } from "../terminal/quantities.ts";
 import { UsageError } from "../terminal/usage.ts";
 import { isClientOption } from "./client_options.ts";
-import { didYouMean } from "./suggestion.ts";
+import { didYouMean } from "../terminal/suggestion.ts";
 
 /** The options that commands can have. */
 const FLAGS = {

@@ -10,7 +10,7 @@ import { open, status } from "./session_commands.ts";
 import type { Shell } from "./shell.ts";
 import type { ShellCommand } from "./shell_command.ts";
 import { cat, df, stat, sum } from "./show_commands.ts";
-import { didYouMean } from "./suggestion.ts";
+import { didYouMean } from "../terminal/suggestion.ts";
 import { readFilter } from "./tree_options.ts";
 
 const TRANSFER_FLAGS: readonly FlagName[] = [

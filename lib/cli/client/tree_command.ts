@@ -1,8 +1,10 @@
-import { FerryError } from "../../core/errors.ts";
+import { FerryError, toFerryError } from "../../core/errors.ts";
 import type { Entry } from "../../core/metadata.ts";
 import { joinPaths } from "../../core/remote_path.ts";
 import { quote } from "../../core/text.ts";
 import { copyTree, type TreeOptions, type TreeProgress } from "../../transfer/tree.ts";
+import { isLoss } from "../../transfer/retry.ts";
+import { resumable } from "./file_command.ts";
 import { copyOptions, type Flags } from "./flags.ts";
 import { explain } from "../terminal/explain.ts";
 import { plural } from "../terminal/format.ts";
@@ -35,7 +37,7 @@ export async function transferTree(
   const whole = { ...copyOptions(flags), ...options, ...reports.callbacks, filter, verb, signal, retry };
   const progress = await copyTree(ends.source, ends.target, entries, whole).catch((error) => {
     if (flags.delete) output.inform("Nothing was deleted, since not everything was transferred.");
-    throw error;
+    throw flags.dryRun ? error : reports.stopped(error);
   });
   const amount = amountOf(progress.bytesDone - progress.bytesKept, progress.bytesKept, began);
   reports.line.clear();
@@ -51,6 +53,7 @@ export async function transferTree(
 /** What tells the user of each entry, beside a progress line. */
 class TreeReports implements Disposable {
   readonly line = new TreeProgressLine();
+  #filesDone = 0;
   /** The first failure. */
   first: FerryError | undefined;
   readonly callbacks: Required<Pick<TreeOptions, "onStep" | "onFailure" | "onGrown" | "onPlan">>;
@@ -61,7 +64,10 @@ class TreeReports implements Disposable {
       output.inform(text);
     };
     this.callbacks = {
-      onStep: (progress) => signal.aborted || this.line.update(progress),
+      onStep: (progress) => {
+        this.#filesDone = progress.filesDone;
+        if (!signal.aborted) this.line.update(progress);
+      },
       onFailure: (_path, error) => {
         this.first ??= error;
         inform(explain(error).message);
@@ -73,6 +79,13 @@ class TreeReports implements Disposable {
         return output.print(action === "copy" ? `${verb} ${from} as ${to}\n` : `${action} ${to}\n`);
       },
     };
+  }
+
+  /** Why the tree ended early, and what is there by then. */
+  stopped(thrown: unknown): FerryError {
+    const error = toFerryError(thrown);
+    const isCut = error.code === "Cancelled" || isLoss(error.code);
+    return isCut && this.#filesDone > 0 ? resumable(error, `${plural(this.#filesDone, "file", "files")} done`) : error;
   }
 
   [Symbol.dispose](): void {

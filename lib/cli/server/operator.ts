@@ -3,12 +3,15 @@ import type { FerryServer } from "../../server/server.ts";
 import type { Session } from "../../server/session.ts";
 import { bytes } from "../terminal/format.ts";
 import { cut } from "../terminal/log_text.ts";
+import { didYouMean } from "../terminal/suggestion.ts";
 
 const HELP = `say TEXT       send a line to all clients
 who            list the clients, and what each is doing
 kick N [TEXT]  end session N, and tell its client why
 help           list these commands
 quit, close    stop the server; Ctrl-C, too`;
+
+const COMMANDS = ["say", "who", "kick", "help", "quit", "close"];
 
 /** How much is read from the terminal at a time, in bytes. */
 const READ_BYTES = 4096;
@@ -68,7 +71,7 @@ export async function runOperator(server: FerryServer, print: (line: string) => 
         print(HELP);
         break;
       default:
-        print(`There is no command ${printable(cut(command))} here.\n${HELP}`);
+        print(`There is no command ${printable(cut(command))} here${didYouMean(command, COMMANDS) || "."}\n${HELP}`);
     }
   }
 }

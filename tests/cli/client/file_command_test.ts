@@ -128,3 +128,16 @@ Deno.test("get -r of a tree with a file that grows delivers it, and says so", as
   assertMatch(news, /^Got 2 files \(8 B in [^,]+\)\.$/m);
   assertEquals(await Deno.readTextFile(local.join("t", "log")), "a line\n");
 });
+
+Deno.test("get -r that is interrupted says how many files are there, and what to do", async () => {
+  const stop = new AbortController();
+  await using served = await Served.with(
+    { "t/a": "1", "t/b": bytes(48 * MIB, 4) },
+    {},
+    after(40 * MIB, () => stop.abort()),
+  );
+  await using local = await tempDir();
+  const { code, news } = await runCommand(served.address, local.path, ["get", "-r", "t", "."], stop.signal);
+  assertEquals(code, 130, news);
+  assertMatch(news, / \(1 file done; run the same command to resume\)$/);
+});

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { didYouMean } from "../../../lib/cli/client/suggestion.ts";
+import { didYouMean } from "../../../lib/cli/terminal/suggestion.ts";
 import { namesOf, SHELL_COMMANDS } from "../../../lib/cli/client/shell_commands.ts";
 import { scene } from "../../helpers/scene.ts";
 
