@@ -158,13 +158,13 @@ async function transferMatching(
 ): Promise<void> {
   const { transfer, verb, from, to, destination: { word, isMissing }, names } = job;
   const { recursive } = transfer.flags;
-  const base = pattern.base || (typed.startsWith("/") ? "/" : ".");
+  const base = pattern.base || (from.slashed(typed).startsWith("/") ? "/" : ".");
   const { place, entries } = from.base(base, pattern.recursive || recursive);
   const target = to.target(word);
   const matches = selector(pattern, recursive);
   const select = (entry: Entry) => matches(entry) && (entry.kind !== "file" || !names || names.claim(entry.path));
   const choices = { select, ...await choicesOf(job, isMissing) };
-  const wanted = before(entries, matches, () => makeTarget(job));
+  const wanted = before(entries, matches, () => makeDirectory(job, target, isMissing));
   const found = await transferTree(transfer, verb, { source: place, target }, wanted, choices);
   if (found > 0 || names?.twice !== undefined) return;
   throw cannot(verb, typed, new FerryError("NotFound", `nothing ${from.where} matches it`));
