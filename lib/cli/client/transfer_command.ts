@@ -3,7 +3,7 @@ import type { Entry } from "../../core/metadata.ts";
 import { joinPaths, ROOT } from "../../core/remote_path.ts";
 import { quote } from "../../core/text.ts";
 import type { Place } from "../../transfer/place.ts";
-import { isLoss } from "../../transfer/retry.ts";
+import { endsTransfer } from "../../transfer/retry.ts";
 import { explain } from "../terminal/explain.ts";
 import { UsageError } from "../terminal/usage.ts";
 import { type Destination, findDestination, notDirectory, type SourceWord } from "./destinations.ts";
@@ -75,7 +75,9 @@ export async function transferWords(transfer: Transfer, verb: "get" | "put"): Pr
     try {
       await transferOne(job, source);
     } catch (error) {
-      if (sources.length === 1 || signal.aborted || !(error instanceof FerryError) || isLoss(error.code)) throw error;
+      if (sources.length === 1 || signal.aborted || !(error instanceof FerryError) || endsTransfer(error.code)) {
+        throw error;
+      }
       shell.output.inform(explain(error).message);
       first ??= new FerryError(error.code, "not everything could be transferred");
     }
