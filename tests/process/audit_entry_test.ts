@@ -124,27 +124,47 @@ function killQuietly(pid: number): void {
   }
 }
 
+/** Starts a server in a terminal that can be taken from it. */
+async function inLostTerminal(dir: string, served: string, ...args: string[]) {
+  const program = [DENO, "run", ...serverAccess(dir), join(PROJECT, "server.ts"), served, "--port", "0", ...args];
+  const terminal = inTerminal(["sh", "-c", 'echo "pid $$"; exec "$0" "$@"', ...program]);
+  const pid = Number((await terminal.stdout.until(/pid \d+/)).slice(4));
+  const line = await terminal.stdout.until(/Serving .*:\d+\r\n/);
+  await terminal.stdout.until("nothing else.");
+  return {
+    terminal,
+    pid,
+    address: { hostname: "127.0.0.1", port: Number(/:(\d+)\r\n$/.exec(line)?.[1]) },
+    async [Symbol.asyncDispose]() {
+      killQuietly(pid);
+      await terminal[Symbol.asyncDispose]();
+    },
+  };
+}
+
+Deno.test("server.ts ends in order when its terminal is gone", NO_TERMINAL, async () => {
+  await using dir = await tempDir();
+  await using server = await inLostTerminal(dir.path, dir.join("served"));
+  using peer = await RawPeer.greeted(server.address);
+  server.terminal.kill("SIGKILL");
+  assertEquals((await peer.receive())?.kind, "notice");
+  assertEquals(await peer.ended(), "closed");
+});
+
 Deno.test(
-  "server.ts --audit ends with its terminal, and not when SIGHUP comes from elsewhere",
+  "server.ts --audit goes on when SIGHUP comes from elsewhere, and not when its terminal is gone",
   NO_TERMINAL,
   async () => {
     await using dir = await tempDir();
     const [served, audit] = [dir.join("served"), dir.join("audit")];
     Deno.mkdirSync(served);
-    const program = [DENO, "run", ...serverAccess(dir.path), join(PROJECT, "server.ts"), served];
-    const shell = ["sh", "-c", 'echo "pid $$"; exec "$0" "$@"', ...program, "--port", "0", "--audit", audit];
-    await using terminal = inTerminal(shell);
-    const pid = Number((await terminal.stdout.until(/pid \d+/)).slice(4));
-    const line = await terminal.stdout.until(/Serving .*:\d+\r\n/);
-    const address = { hostname: "127.0.0.1", port: Number(/:(\d+)\r\n$/.exec(line)?.[1]) };
-    await terminal.stdout.until("nothing else.");
-    using _server = { [Symbol.dispose]: () => killQuietly(pid) };
-    using peer = await RawPeer.greeted(address);
+    await using server = await inLostTerminal(dir.path, served, "--audit", audit);
+    using peer = await RawPeer.greeted(server.address);
     Deno.removeSync(audit);
-    Deno.kill(pid, "SIGHUP");
+    Deno.kill(server.pid, "SIGHUP");
     await eventually("the audit log is there again", () => Array.from(Deno.readDirSync(dir.path)).length === 2);
     assertEquals((await peer.ask({ command: "mkdir", path: "d" })).outcome, "ok");
-    terminal.kill("SIGKILL");
+    server.terminal.kill("SIGKILL");
     assertEquals((await peer.receive())?.kind, "notice");
     assertEquals(await peer.ended(), "closed");
   },

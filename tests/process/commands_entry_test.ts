@@ -95,3 +95,16 @@ Deno.test("server.ts tells clients of the space on its disk, or what it needs to
   assertEquals(code, 0);
   assertStringIncludes(stdout, "free: ");
 });
+
+Deno.test("client.ts takes names and patterns from the directory that cd went to, and lists them so", async () => {
+  await using dir = await places();
+  await Deno.mkdir(`${dir.served}/d/e`, { recursive: true });
+  for (const path of ["d/a.txt", "d/b.txt", "d/e/c.txt", "a.txt"]) {
+    await Deno.writeTextFile(`${dir.served}/${path}`, path);
+  }
+  await using server = await startServer(dir.served);
+  const lines = ["cd d", "dir *.txt /*.txt e", "mv *.txt e/", "rm e/b*", "dir e", "cat e/a.txt"];
+  const { code, stdout } = await runClient([server.at], { input: lines.join("\n") });
+  const names = stdout.split("\n").map((line) => line.split("  ").at(-1));
+  assertEquals([code, names], [0, ["a.txt", "b.txt", "/a.txt", "e/c.txt", "a.txt", "c.txt", "d/a.txt"]]);
+});

@@ -6,7 +6,7 @@ import { eventually } from "../helpers/process.ts";
 import { bytes } from "../helpers/random.ts";
 import { failsWith, namesIn, RawPeer, Served, within } from "../helpers/raw.ts";
 import { tempDir } from "../helpers/temp.ts";
-import { transferTree } from "../helpers/trees.ts";
+import { runCommand, transferTree } from "../helpers/trees.ts";
 
 const MESSAGE = "the server's operator has ended the session: disk full soon";
 
@@ -63,6 +63,24 @@ for (const connections of [1, 3]) {
     assert((await namesIn(local.path)).length < 2000);
   });
 }
+
+Deno.test("a command with several sources ends at a kick", async () => {
+  const names = ["a", "b", "c"];
+  await using served = await Served.with(Object.fromEntries(names.map((name) => [name, name])), {}, (storage) => ({
+    read: (...args) => {
+      served.server.kick(1);
+      return storage.read(...args);
+    },
+  }));
+  await using local = await tempDir();
+  await Deno.mkdir(local.join("to"));
+  const { code, news } = await runCommand(served.address, local.path, ["get", ...names, "to/"]);
+  assertEquals(code, 4);
+  assertEquals(news.split("\n").filter((line) => line.startsWith("Cannot get")), [
+    'Cannot get "a": the server\'s operator has ended the session',
+  ]);
+  assertEquals(served.events.of("open").length, 1);
+});
 
 Deno.test("ConnectionPool tells of a kick once, and connects again for what is asked a second later", async () => {
   using clock = new MovedClock();

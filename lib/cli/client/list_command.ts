@@ -6,6 +6,7 @@ import { Columns } from "../terminal/format.ts";
 import { UsageError } from "../terminal/usage.ts";
 import { forEach } from "./each.ts";
 import type { Invocation } from "./invocation.ts";
+import type { Pattern } from "./patterns.ts";
 import { matchingEntries, nothingMatches, remotePattern, requireFew } from "./remote_matches.ts";
 import { relativeTo } from "./resolve_path.ts";
 
@@ -19,43 +20,51 @@ export async function dir(invocation: Invocation): Promise<void> {
   const names = args.length > 0 ? args : ["."];
   const lines = new ListingLines(invocation);
   try {
-    await forEach(invocation, names, (name) => lines.add(name, entriesOf(invocation, name, names.length > 1)), 1);
+    await forEach(invocation, names, (name) => list(invocation, name, names.length > 1, lines), 1);
   } finally {
     if (!signal.aborted) await lines.flush();
   }
 }
 
 /**
- * What there is to list for one name. What is in a directory that is the only name has a path relative to that, everything
- * else one that can be typed as it is.
+ * Adds what there is to list for one name. What is in a directory that is the only name has a path relative to that,
+ * everything else one that can be typed as it is.
  *
  * @throws {FerryError} `Refused` at the end, when a directory could not be looked into.
  */
-async function* entriesOf(invocation: Invocation, name: string, isOneOfMany: boolean): AsyncGenerator<Entry> {
+async function list(invocation: Invocation, name: string, isOneOfMany: boolean, lines: ListingLines): Promise<void> {
   const { shell, flags: { recursive }, signal } = invocation;
   const path = shell.remote(name, "list");
   const typed = (entry: Entry) => ({ ...entry, path: relativeTo(shell.remoteDirectory, entry.path) });
   const pattern = await remotePattern(invocation, path);
-  if (pattern) {
-    let found = false;
-    for await (const entry of matchingEntries(invocation, pattern, recursive)) {
-      found = true;
-      yield typed(entry);
-    }
-    if (!found) throw nothingMatches("list", name);
-    return;
-  }
+  if (pattern) return await listMatching(invocation, name, pattern, (entry) => lines.add(name, typed(entry)));
+  let missing: FerryError | undefined;
   try {
-    let missing: FerryError | undefined;
     for await (const entry of shell.storage.list(path, { recursive, signal })) {
       if (entry.unreadable) missing ??= unreadable(joinPaths(path, entry.path), entry.reason);
-      yield isOneOfMany ? typed({ ...entry, path: joinPaths(path, entry.path) }) : entry;
+      const shown = isOneOfMany ? typed({ ...entry, path: joinPaths(path, entry.path) }) : entry;
+      const printing = lines.add(name, shown);
+      if (printing) await printing;
     }
-    if (missing) throw missing;
   } catch (error) {
     if (!hasCode(error, "NotADirectory")) throw error;
-    yield typed({ ...await shell.storage.stat(path, { signal }), path });
+    await lines.add(name, typed({ ...await shell.storage.stat(path, { signal }), path }));
   }
+  if (missing) throw missing;
+}
+
+async function listMatching(
+  invocation: Invocation,
+  name: string,
+  pattern: Pattern,
+  add: (entry: Entry) => Promise<void> | void,
+): Promise<void> {
+  let found = false;
+  for await (const entry of matchingEntries(invocation, pattern, invocation.flags.recursive)) {
+    found = true;
+    await add(entry);
+  }
+  if (!found) throw nothingMatches("list", name);
 }
 
 /** The lines of a listing. They are printed as they come, or in another order when everything is there. */
@@ -71,12 +80,10 @@ class ListingLines {
   }
 
   /** @throws {FerryError} `TooLarge` when there are too many to be sorted. */
-  async add(name: string, entries: AsyncIterable<Entry>): Promise<void> {
-    for await (const entry of entries) {
-      this.#entries.push(entry);
-      if (this.#isSorted) requireFew(this.#entries.length, name);
-      else if (this.#entries.length === BATCH_ENTRIES) await this.flush();
-    }
+  add(name: string, entry: Entry): Promise<void> | void {
+    const count = this.#entries.push(entry);
+    if (this.#isSorted) requireFew(count, name);
+    else if (count === BATCH_ENTRIES) return this.flush();
   }
 
   async flush(): Promise<void> {

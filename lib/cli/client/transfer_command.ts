@@ -3,7 +3,7 @@ import type { Entry } from "../../core/metadata.ts";
 import { joinPaths, ROOT } from "../../core/remote_path.ts";
 import { quote } from "../../core/text.ts";
 import type { Place } from "../../transfer/place.ts";
-import { isLoss } from "../../transfer/retry.ts";
+import { endsTransfer } from "../../transfer/retry.ts";
 import { explain } from "../terminal/explain.ts";
 import { UsageError } from "../terminal/usage.ts";
 import { type Destination, findDestination, notDirectory, type SourceWord } from "./destinations.ts";
@@ -75,7 +75,9 @@ export async function transferWords(transfer: Transfer, verb: "get" | "put"): Pr
     try {
       await transferOne(job, source);
     } catch (error) {
-      if (sources.length === 1 || signal.aborted || !(error instanceof FerryError) || isLoss(error.code)) throw error;
+      if (sources.length === 1 || signal.aborted || !(error instanceof FerryError) || endsTransfer(error.code)) {
+        throw error;
+      }
       shell.output.inform(explain(error).message);
       first ??= new FerryError(error.code, "not everything could be transferred");
     }
@@ -158,13 +160,13 @@ async function transferMatching(
 ): Promise<void> {
   const { transfer, verb, from, to, destination: { word, isMissing }, names } = job;
   const { recursive } = transfer.flags;
-  const base = pattern.base || (typed.startsWith("/") ? "/" : ".");
+  const base = pattern.base || (from.slashed(typed).startsWith("/") ? "/" : ".");
   const { place, entries } = from.base(base, pattern.recursive || recursive);
   const target = to.target(word);
   const matches = selector(pattern, recursive);
   const select = (entry: Entry) => matches(entry) && (entry.kind !== "file" || !names || names.claim(entry.path));
   const choices = { select, ...await choicesOf(job, isMissing) };
-  const wanted = before(entries, matches, () => makeTarget(job));
+  const wanted = before(entries, matches, () => makeDirectory(job, target, isMissing));
   const found = await transferTree(transfer, verb, { source: place, target }, wanted, choices);
   if (found > 0 || names?.twice !== undefined) return;
   throw cannot(verb, typed, new FerryError("NotFound", `nothing ${from.where} matches it`));

@@ -1,5 +1,4 @@
-import { statfsSync, type StatsFs } from "node:fs";
-import { statfs } from "node:fs/promises";
+import { promises, statfsSync, type StatsFs } from "node:fs";
 import { FerryError } from "../../core/errors.ts";
 import type { Space } from "../../core/metadata.ts";
 
@@ -20,7 +19,7 @@ export async function diskSpace(directory: string): Promise<Space> {
   if (state !== "granted") {
     throw new FerryError("Unsupported", "the server needs --allow-sys=statfs to know the space on its disk");
   }
-  return spaceFrom(await statfs(directory));
+  return spaceFrom(await promises.statfs(directory));
 }
 
 /**

@@ -132,7 +132,11 @@ Deno.test("execute() gets everything for who may only read, and says what else i
   await assertFile(visit.here.join("d", "e", "b.txt"), "b");
   await visit.run("cd", "/");
   for (
-    const words of [["put", "a.txt"], ["put", "-r", "d"], ["mkdir", "x"], ["rename", "a.txt", "x"], ["rm", "a.txt"]]
+    const words of [["put", "a.txt"], ["put", "-r", "d"], ["put", "*.txt", "d"], ["mkdir", "x"], [
+      "rename",
+      "a.txt",
+      "x",
+    ], ["rm", "a.txt"]]
   ) {
     assertMatch((await visit.fails("Refused", ...words)).message, /: you may only read here$/);
   }

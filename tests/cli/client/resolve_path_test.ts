@@ -1,5 +1,5 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
-import { remoteBasename, resolveRemote } from "../../../lib/cli/client/resolve_path.ts";
+import { relativeTo, remoteBasename, resolveRemote } from "../../../lib/cli/client/resolve_path.ts";
 import { parseRemotePath } from "../../../lib/core/remote_path.ts";
 import { assertThrowsCode } from "../../helpers/failures.ts";
 
@@ -47,4 +47,19 @@ Deno.test("resolveRemote() leaves what is wrong in a name for the server to refu
 
 Deno.test("remoteBasename() gives the last name", () => {
   assertEquals(["a", "a/b", "测量/曲线.csv", ""].map(remoteBasename), ["a", "b", "曲线.csv", ""]);
+});
+
+Deno.test("relativeTo() gives what resolveRemote() takes back to the path", () => {
+  const cases: [cwd: string, path: string, shown: string][] = [
+    ["", "a/b", "a/b"],
+    ["a", "a/b/c", "b/c"],
+    ["a", "ab", "/ab"],
+    ["a", "a", "/a"],
+    ["a/b", "a/c", "/a/c"],
+    ["测量", `测量/${CHINESE}`, CHINESE],
+  ];
+  for (const [cwd, path, shown] of cases) {
+    assertEquals(relativeTo(cwd, path), shown);
+    assertEquals(resolveRemote(cwd, shown), path);
+  }
 });

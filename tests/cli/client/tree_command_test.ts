@@ -348,7 +348,7 @@ Deno.test("client.ts gives up a tree on SIGINT, leaves whole files only, and goe
   const found = pathsIn(dir.join("here")).filter((path) => !path.endsWith("/") && !path.includes(".ferry-"));
   assert(found.length > 0 && found.length < 40, `${found.length} files`);
   for (const path of found) assertEquals(await Deno.readFile(dir.join("here", path)), tree[path]);
-  const again = await runClient([server.at, "get", "-r", "--update", "t", "."], { cwd: dir.join("here") });
+  const again = await runClient([server.at, "get", "-r", "t"], { cwd: dir.join("here") });
   assertEquals(again.code, 0, again.stderr);
   assertMatch(again.stderr, new RegExp(`, ${found.length} skipped\\.`));
   assertSameTree(dir.join("here", "t"), dir.join("served", "t"));
