@@ -2,6 +2,7 @@ import { FerryError, hasCode, toFerryError } from "../../core/errors.ts";
 import { endsTransfer } from "../../transfer/retry.ts";
 import { explain } from "../terminal/explain.ts";
 import { OutputClosed } from "../terminal/terminal.ts";
+import { UsageError } from "../terminal/usage.ts";
 import type { Invocation } from "./invocation.ts";
 
 /** Requests that are under way together, so that a thousand names do not cost a thousand round trips. */
@@ -48,9 +49,9 @@ export async function forEach<Item>(
       continue;
     }
     const error = toFerryError(result.reason);
-    const concernsAll = error instanceof OutputClosed || endsTransfer(error.code) ||
-      signal.aborted || hasCode(error, "Cancelled", "Unauthorized");
-    if (items.length === 1 || concernsAll) throw error;
+    const isOfAll = result.reason instanceof UsageError || error instanceof OutputClosed || signal.aborted ||
+      endsTransfer(error.code) || hasCode(error, "Cancelled", "Unauthorized");
+    if (items.length === 1 || isOfAll) throw result.reason;
     shell.output.inform(explain(error).message);
     failures.push(error);
   }
