@@ -83,7 +83,9 @@ async function openTo(
       ? await encrypt(conn, await awaitTls(connection), hostname, options, signal)
       : undefined;
     if (link) connection = new Connection(link.conn, rate ? [rate] : []);
-    else if (secret && !isLoopback(conn.remoteAddr.hostname)) {
+    // Whoever was told a moment ago had another connection to close.
+    signal.throwIfAborted();
+    if (!link && secret && !isLoopback(conn.remoteAddr.hostname)) {
       throw new FerryError("Unauthorized", "a secret is not used without encryption");
     }
     const welcome = await greetServer(connection, { secret, certificate: link?.certificate });
@@ -98,8 +100,7 @@ async function openTo(
 }
 
 function tooLate(): FerryError {
-  const message = "nobody answered in time; a server that uses encryption is reached with its ticket only";
-  return new FerryError("Timeout", message);
+  return new FerryError("Timeout", "nothing came in time, and a Ferry server greets at once; is the address right?");
 }
 
 /** @param announced The certificate (DER) that the server is about to use, if it uses one. */

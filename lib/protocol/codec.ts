@@ -48,7 +48,10 @@ export interface Notice {
 
 /** The payloads of control frames other than requests and `ok`, whose fields are in the command table. */
 export const MESSAGES = {
-  /** The server's first frame: the versions it speaks, and random bytes (Base64) when it wants a proof. */
+  /**
+   * The server's first frame: the versions it speaks, and random bytes (Base64) when it wants a proof. Before encryption
+   * there is one with the certificate (DER in Base64) that it is about to use.
+   */
   serverHello: object({ ferry: listOf(count), nonce: optional(text), certificate: optional(text) }),
   /**
    * The client's first frame: the version it chose from the server's list, and random bytes (Base64) of its own, which are

@@ -28,6 +28,7 @@ function control(kind: FrameKind, value: unknown, check: (value: unknown, name: 
 }
 
 const serverHello = control(FrameKind.hello, { ferry: [1] }, MESSAGES.serverHello);
+const tlsHello = control(FrameKind.hello, { ferry: [1], certificate: "MIIBSTCB8KADAgEC" }, MESSAGES.serverHello);
 const clientHello = control(FrameKind.hello, { ferry: 1 }, MESSAGES.clientHello);
 const welcome = control(
   FrameKind.ok,
@@ -100,6 +101,7 @@ const disconnect = control(
 /** What each file says. */
 const FILES: Readonly<Record<string, readonly Message[]>> = {
   "hello-server.hex": [serverHello],
+  "hello-tls.hex": [tlsHello],
   "hello-client.hex": [clientHello],
   "welcome.hex": [welcome],
   "request-get.hex": [get],

@@ -4,10 +4,8 @@ import { UsageError } from "../terminal/usage.ts";
 import { mkdir, remove, rename } from "./change_commands.ts";
 import { cd, lcd, lpwd, pwd } from "./directory_commands.ts";
 import { type FlagName, parseFlags } from "./flags.ts";
-import { get } from "./get_command.ts";
 import { help, usage } from "./help_command.ts";
 import { dir } from "./list_command.ts";
-import { put } from "./put_command.ts";
 import { open, status } from "./session_commands.ts";
 import type { Shell } from "./shell.ts";
 import type { ShellCommand } from "./shell_command.ts";
@@ -32,7 +30,10 @@ const TRANSFER_FLAGS: readonly FlagName[] = [
   "connections",
 ];
 
-/** The commands of the prompt, the command line and scripts, in the order of the help. */
+/**
+ * The commands of the prompt, the command line and scripts, in the order of the help. What only some need is loaded when
+ * one runs: nobody shall wait for it at the start.
+ */
 export const SHELL_COMMANDS: readonly ShellCommand[] = [
   {
     name: "dir",
@@ -56,7 +57,7 @@ export const SHELL_COMMANDS: readonly ShellCommand[] = [
       "get 'reports/*.pdf' papers/",
       "what matches, into papers",
     ], ["get -r photos backup", "a directory with everything in it, as backup/photos"]],
-    run: get,
+    run: async (invocation) => await (await import("./get_command.ts")).get(invocation),
   },
   {
     name: "put",
@@ -69,7 +70,7 @@ export const SHELL_COMMANDS: readonly ShellCommand[] = [
       "put -r photos/ backup",
       "what is in a directory, into backup",
     ], ["put -r --delete --exclude '*.tmp' photos/ backup", "makes backup the same as photos; *.tmp stays as it is"]],
-    run: put,
+    run: async (invocation) => await (await import("./put_command.ts")).put(invocation),
   },
   {
     name: "cat",
