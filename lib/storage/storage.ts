@@ -191,7 +191,10 @@ export interface Upload extends ByteSink {
 export interface Storage {
   /** What is known of a file or directory; of what a link leads to. */
   stat(path: RemotePath, options?: OperationOptions): Promise<FileMetadata>;
-  /** The entries of a directory, sorted by `listingKey`: the bytes of the whole path, a directory's with a `/` at its end. */
+  /**
+   * The entries of a directory, sorted by `listingKey`: the bytes of the whole path, a directory's with a `/` at its end.
+   * With `recursive`, links to directories are entered, but not in circles.
+   */
   list(path: RemotePath, options?: RecursiveOptions): AsyncIterable<Entry>;
   /** Opens a file for reading. */
   read(path: RemotePath, options?: ReadOptions): Promise<Reader>;

@@ -1,4 +1,5 @@
 import { FerryError, hasCode, toFerryError } from "../../core/errors.ts";
+import { endsTransfer } from "../../transfer/retry.ts";
 import { explain } from "../terminal/explain.ts";
 import { OutputClosed } from "../terminal/terminal.ts";
 import type { Invocation } from "./invocation.ts";
@@ -29,7 +30,7 @@ async function* inOrder<Item, Result>(
  * server.
  * @throws {FerryError} With the code of the first failure.
  */
-export async function forEach<Item extends string>(
+export async function forEach<Item>(
   { shell, signal }: Invocation,
   items: readonly (Item | FerryError)[],
   act: (item: Item) => Promise<string | void>,
@@ -47,8 +48,8 @@ export async function forEach<Item extends string>(
       continue;
     }
     const error = toFerryError(result.reason);
-    const concernsAll = error instanceof OutputClosed ||
-      hasCode(error, "Cancelled", "Disconnected", "Unreachable", "Unauthorized");
+    const concernsAll = error instanceof OutputClosed || endsTransfer(error.code) ||
+      signal.aborted || hasCode(error, "Cancelled", "Unauthorized");
     if (items.length === 1 || concernsAll) throw error;
     shell.output.inform(explain(error).message);
     failures.push(error);

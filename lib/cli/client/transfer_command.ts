@@ -3,10 +3,9 @@ import type { Entry } from "../../core/metadata.ts";
 import { joinPaths, ROOT } from "../../core/remote_path.ts";
 import { quote } from "../../core/text.ts";
 import type { Place } from "../../transfer/place.ts";
-import { endsTransfer } from "../../transfer/retry.ts";
-import { explain } from "../terminal/explain.ts";
 import { UsageError } from "../terminal/usage.ts";
 import { type Destination, findDestination, notDirectory, type SourceWord } from "./destinations.ts";
+import { forEach } from "./each.ts";
 import { transferFile } from "./file_command.ts";
 import type { Transfer } from "./invocation.ts";
 import { selector } from "./patterns.ts";
@@ -52,7 +51,7 @@ class Names {
 
 /** Transfers what the words of a `get` or `put` name; the others when one fails. */
 export async function transferWords(transfer: Transfer, verb: "get" | "put"): Promise<void> {
-  const { shell, flags: { all, update, checksum, recursive }, args, signal } = transfer;
+  const { flags: { all, update, checksum, recursive }, args } = transfer;
   if (all && (update || checksum)) throw new UsageError("--all cannot be combined with --update or --checksum");
   const sides = [remoteSide(transfer), localSide(transfer)] as const;
   const [from, to] = verb === "get" ? sides : [sides[1], sides[0]];
@@ -70,19 +69,8 @@ export async function transferWords(transfer: Transfer, verb: "get" | "put"): Pr
     made: new Set<string>(),
     names: isOpen ? new Names() : undefined,
   };
-  let first: FerryError | undefined;
-  for (const source of sources) {
-    try {
-      await transferOne(job, source);
-    } catch (error) {
-      if (sources.length === 1 || signal.aborted || !(error instanceof FerryError) || endsTransfer(error.code)) {
-        throw error;
-      }
-      shell.output.inform(explain(error).message);
-      first ??= new FerryError(error.code, "not everything could be transferred");
-    }
-  }
-  if (first) throw first;
+  // What an earlier source has put there is not replaced.
+  await forEach(transfer, sources, (source) => transferOne(job, source), 1);
 }
 
 /** @throws {FerryError} `Refused` for an option that needs more than we may do at the target. */
