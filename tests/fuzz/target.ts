@@ -74,13 +74,19 @@ export function pureTarget(name: string, share: number, run: (random: Random, se
   return { name, share, atOnce: 1, open };
 }
 
+/** What went wrong; of two failures of which one came while the other was on its way, both. */
+function reasonOf(cause: unknown): string {
+  if (cause instanceof SuppressedError) return `${reasonOf(cause.suppressed)}; and then ${reasonOf(cause.error)}`;
+  return cause instanceof Error ? cause.message : Deno.inspect(cause);
+}
+
 /** A case that failed; the message says how to try it again, alone. */
 export class FuzzFailure extends Error {
   override readonly name = "FuzzFailure";
   readonly seed: number;
 
   constructor({ name, isTimed = false }: Target, seed: number, cause: unknown) {
-    const reason = cause instanceof Error ? cause.message : Deno.inspect(cause);
+    const reason = reasonOf(cause);
     const again = `deno task fuzz --only ${name} --seed ${seed} --cases 1`;
     const often = isTimed ? "\nIt depends on the moment too, so it may take some tries." : "";
     super(`${name} fails with seed ${seed}: ${reason}\nTry it again with: ${again}${often}`, { cause });

@@ -688,7 +688,8 @@ Deno.test("client.ts gives up a get on SIGINT and leaves nothing under the name"
   await eventually("a part was kept", () => partialBytes(dir.here) > 0);
   client.kill("SIGINT");
   assertEquals(await client.ended(AT_ONCE_MS), 130);
-  assertEquals(client.stderr.text, 'Cannot get "big.bin": cancelled\n');
+  const kept = /^Cannot get "big\.bin": cancelled \([\d.]+ [kM]?B kept; run the same command to resume\)\n$/;
+  assertMatch(client.stderr.text, kept);
   assertEquals(Places.names(dir.here).filter((name) => !name.startsWith(".ferry-")), []);
 });
 
@@ -704,7 +705,8 @@ Deno.test("client.ts gives up a put on SIGINT and leaves the old file under the 
   await eventually("the server has a part", () => partialBytes(dir.served) > 0);
   client.kill("SIGINT");
   assertEquals(await client.ended(AT_ONCE_MS), 130);
-  assertEquals(client.stderr.text, 'Cannot put "big.bin": cancelled\n');
+  const kept = 'Cannot put "big.bin": cancelled (what has arrived is kept; run the same command to resume)\n';
+  assertEquals(client.stderr.text, kept);
   proxy.release();
   await server.stderr.until(/ disconnected /);
   assertEquals(await Deno.readTextFile(join(dir.served, "big.bin")), "old");
