@@ -36,6 +36,7 @@ export interface Digest extends Pick<FileMetadata, "size" | "version"> {
 export interface Space {
   /** What can still be stored. */
   readonly free: number;
+  /** What there is in all. */
   readonly total: number;
 }
 

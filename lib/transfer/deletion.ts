@@ -15,6 +15,7 @@ import { UnderWay } from "./under_way.ts";
 /** How to remove what only the target of a tree has. */
 export interface DeletionOptions
   extends OperationOptions, Pick<TreeOptions, "filter" | "root" | "mayChange" | "dryRun"> {
+  /** Repeats what has failed because the connection was lost. */
   readonly retry: Retry;
   /** Told of each thing that was removed, or with `dryRun` would be; of a directory after what is in it. */
   readonly onRemoved?: ((path: string) => Promise<void> | void) | undefined;

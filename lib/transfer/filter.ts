@@ -43,12 +43,12 @@ function parse({ isIncluded, pattern }: FilterRule): ParsedRule {
 export class Filter {
   readonly #rules: readonly ParsedRule[];
 
-  /** @throws {FerryError} `InvalidPath`, `BadRequest` for a pattern that makes no sense. */
+  /** With its rules in order. @throws {FerryError} `InvalidPath`, `BadRequest` for a pattern that makes no sense. */
   constructor(rules: readonly FilterRule[]) {
     this.#rules = rules.map(parse);
   }
 
-  /** @returns What says of each entry of one listing whether it is taken; they must come in the listing's order. */
+  /** Begins a listing. @returns What says of each entry whether it is taken; they must come in the listing's order. */
   selector(): (entry: Entry) => boolean {
     let out: string | undefined;
     return (entry) => {

@@ -91,7 +91,8 @@ class TreeCopy {
   readonly #directories: TreeDirectories;
 
   constructor(source: Place, target: Place, options: TreeOptions) {
-    const { connections = 1, verb, root, retry, dryRun, mayChange } = options;
+    const { connections = 1, verb, root, retry, dryRun, mayChange, mayLook = true } = options;
+    const compare = mayLook && !dryRun && (options.same || options.update || options.checksum);
     this.#source = source;
     this.#target = target;
     this.#options = options;
@@ -106,7 +107,7 @@ class TreeCopy {
     });
     const { signal } = this.#underWay;
     const follow = (path: string, work: Promise<void>) => this.#underWay.follow(path, work);
-    this.#directories = new TreeDirectories(target, root, { retry, dryRun, mayChange, signal, follow });
+    this.#directories = new TreeDirectories(target, root, { retry, dryRun, mayChange, compare, signal, follow });
     // What is got is asked for ahead; what is put is read only when it can be sent, so that little is open or in memory.
     const turns = new Turns(connections);
     this.#fileOptions = {
@@ -183,12 +184,16 @@ class TreeCopy {
     const [parent] = splitPath(path);
     const directory = this.#directories.enter(parent);
     directory.open++;
+    let outcome: Outcome | undefined;
     try {
-      const outcome = await this.#copy(entry, placeIn(this.#source, path), placeIn(this.#target, path), directory);
+      const ready = this.#directories.ready(directory);
+      if (ready) await ready;
+      outcome = await this.#copy(entry, placeIn(this.#source, path), placeIn(this.#target, path), directory);
       if (outcome === "planned") await this.#options.onPlan?.("copy", path);
       if (outcome === "skipped") this.progress.skipped++;
       else this.progress.filesDone++;
     } finally {
+      if (outcome !== "skipped") directory.value.hasChanged = true;
       this.#directories.release(directory);
     }
   }

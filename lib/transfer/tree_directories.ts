@@ -2,6 +2,7 @@ import { cannot } from "../core/errors.ts";
 import type { FileMetadata } from "../core/metadata.ts";
 import { joinPaths, parseRemotePath } from "../core/remote_path.ts";
 import type { OperationOptions } from "../storage/storage.ts";
+import { ifThere } from "./copy.ts";
 import { OpenDirectories, type OpenDirectory } from "./open_directories.ts";
 import { type Place, placeIn } from "./place.ts";
 import type { Retry } from "./retry.ts";
@@ -17,9 +18,19 @@ interface Making {
   /** What it is to be in the end; absent for one that was not listed itself. */
   readonly metadata: DirectoryMetadata | undefined;
   /** Fulfilled when it is there. */
-  readonly making: Promise<void>;
+  making: Promise<void>;
   /** Whether `making` is over. */
   isSettled: boolean;
+  /** Whether it was there already as it is to be. */
+  isSame: boolean;
+  /** Whether something in it was changed, and with that its time. */
+  hasChanged: boolean;
+}
+
+/** Whether `setMetadata` would change no bits, and files can be written there without it. */
+function hasBits(found: number | undefined, wanted: number | undefined): boolean {
+  if (found === undefined || wanted === undefined) return true;
+  return (wanted | OWNER_WRITES) === wanted && (found & 0o700) === (wanted & 0o700) && (found & 0o077 & ~wanted) === 0;
 }
 
 /** A directory of a tree that is being copied. */
@@ -31,6 +42,8 @@ export interface DirectoryOptions extends OperationOptions {
   readonly dryRun?: boolean | undefined;
   /** Whether they may be given times and permission bits (the default). */
   readonly mayChange?: boolean | undefined;
+  /** Look at each first, and do nothing to one that is there already as it is to be. */
+  readonly compare?: boolean | undefined;
   /** Follows what is done when all that is in a directory is there. */
   readonly follow: (path: string, work: Promise<void>) => void;
 }
@@ -49,7 +62,7 @@ export class TreeDirectories {
     this.#target = target;
     this.#options = options;
     this.#open = new OpenDirectories<Making>(
-      this.#entered(root, this.#reopen(root)),
+      this.#entered("", root, () => this.#reopen(root)),
       (directory, left) => this.#close(directory, left),
     );
   }
@@ -58,7 +71,19 @@ export class TreeDirectories {
   enter(path: string, metadata?: DirectoryMetadata): TreeDirectory {
     const above = this.#open.above(path);
     if (above.path === path) return above;
-    return this.#open.enter(path, this.#entered(metadata, this.#make(path, metadata)));
+    const make = () => {
+      above.value.hasChanged = true;
+      return this.#make(path, metadata);
+    };
+    return this.#open.enter(path, this.#entered(path, metadata, make));
+  }
+
+  /**
+   * What a file has to wait for: where directories are looked at first, one that has to be made comes a round trip later
+   * than its files, which would be sent in vain.
+   */
+  ready({ value }: TreeDirectory): Promise<void> | undefined {
+    return this.#options.compare && !value.isSettled ? value.making : undefined;
   }
 
   /** Says that something in a directory is over. */
@@ -71,16 +96,33 @@ export class TreeDirectories {
     this.#open.end();
   }
 
-  #entered(metadata: DirectoryMetadata | undefined, making: Promise<void>): Making {
-    const value = { metadata, making, isSettled: false };
+  #entered(path: string, metadata: DirectoryMetadata | undefined, make: () => Promise<void>): Making {
+    const value = { metadata, making: Promise.resolve(), isSettled: false, isSame: false, hasChanged: false };
+    value.making = this.#prepare(path, value, make);
     const settle = () => void (value.isSettled = true);
-    making.then(settle, settle);
+    value.making.then(settle, settle);
     return value;
   }
 
-  #close({ path, value: { making, metadata } }: TreeDirectory, left: () => void): void {
+  async #prepare(path: string, value: Making, make: () => Promise<void>): Promise<void> {
+    value.isSame = this.#options.compare === true && await this.#isThere(path, value.metadata);
+    if (!value.isSame) await make();
+  }
+
+  /** Whether a directory is there as it is to be. What goes wrong here shows again when it is made. */
+  async #isThere(path: string, metadata: DirectoryMetadata | undefined): Promise<boolean> {
+    const { mayChange = true, signal } = this.#options;
+    const { storage, path: whole } = this.#place(path);
+    const found = await ifThere(storage.stat(whole, { signal })).catch(() => undefined);
+    if (found?.kind !== "directory") return false;
+    return !metadata || !mayChange || found.mtimeMs === metadata.mtimeMs && hasBits(found.mode, metadata.mode);
+  }
+
+  #close({ path, value }: TreeDirectory, left: () => void): void {
+    const { making, metadata, isSame, hasChanged } = value;
     const { dryRun, mayChange = true, signal, follow } = this.#options;
-    if (!metadata || !this.#target.storage.setMetadata || !mayChange || dryRun || signal?.aborted) left();
+    const isDone = !metadata || isSame && !hasChanged || !this.#target.storage.setMetadata || !mayChange || dryRun;
+    if (isDone || signal?.aborted) left();
     else follow(path, this.#finish(path, making, metadata).finally(left));
   }
 
@@ -97,7 +139,7 @@ export class TreeDirectories {
     const { dryRun, mayChange = true, signal } = this.#options;
     if (dryRun) return;
     const mode = metadata?.mode === undefined ? undefined : metadata.mode | OWNER_WRITES;
-    const { storage, path: whole } = placeIn(this.#target, parseRemotePath(path));
+    const { storage, path: whole } = this.#place(path);
     const make = async () => {
       await storage.mkdir(whole, { parents: true, mode, signal });
       // An earlier run may have made it, and taken from its owner the right to write in it.
@@ -111,9 +153,13 @@ export class TreeDirectories {
     const isThere = await making.then(() => true, () => false);
     if (!isThere) return;
     const { signal } = this.#options;
-    const place = path === "" ? this.#target : placeIn(this.#target, parseRemotePath(path));
+    const { storage, path: whole } = this.#place(path);
     const { mtimeMs, mode } = metadata;
-    await this.#act(path, async () => await place.storage.setMetadata?.(place.path, { mtimeMs, mode }, { signal }));
+    await this.#act(path, async () => await storage.setMetadata?.(whole, { mtimeMs, mode }, { signal }));
+  }
+
+  #place(path: string): Place {
+    return path === "" ? this.#target : placeIn(this.#target, parseRemotePath(path));
   }
 
   /** Does something to a directory. What is elsewhere says itself what it could not do. */

@@ -20,6 +20,7 @@ const SHORTEST_WAIT_MS = 5;
 export class RateLimit {
   /** The size of a piece, in bytes. */
   readonly slice: number;
+  /** What is let through on average. */
   readonly bytesPerSecond: number;
   /** When everything moved so far would have passed, on the clock of `performance.now()`. */
   #passedAt = 0;

@@ -43,19 +43,24 @@ for (const verb of ["get", "put"] as const) {
   type Scene = Awaited<ReturnType<typeof scene>>;
   const source = ({ there, here }: Scene) => verb === "get" ? there : here;
   const target = ({ there, here }: Scene) => verb === "get" ? here : there;
-  /** What the server did since a number of commands, and did not only look. */
-  const changes = ({ served }: Scene, since: number) =>
-    served.events.of("command").slice(since).map(({ command }) => command)
-      .filter((command) => !["stat", "dir", "mkdir", "set", "close"].includes(command));
+  const asked = ({ served }: Scene, since: number) =>
+    served.events.of("command").slice(since).map(({ command }) => command);
+  /** What the server did since a number of commands, other than to look and to make directories. */
+  const changes = (place: Scene, since: number) =>
+    asked(place, since).filter((command) => !["stat", "dir", "mkdir", "set", "close"].includes(command));
 
   /** Runs a command again: nothing is different then, and nothing of a tree or pattern was sent. */
   const assertSameAgain = async (place: Scene, words: string) => {
     const after = linesOf(target(place));
-    const asked = place.served.events.of("command").length;
+    const since = place.served.events.of("command").length;
     const { news } = await place.run(words);
     assertEquals(linesOf(target(place)), after);
     if (!/ -r |\*/.test(words)) return;
-    assertEquals(changes(place, asked), []);
+    assertEquals(changes(place, since), []);
+    // Only the top is asked for once more, to learn whether anything may be put there.
+    const again = asked(place, since);
+    assert(again.filter((command) => command === "mkdir").length <= words.split(" ").length, again.join(" "));
+    assert(!again.includes("set"), again.join(" "));
     assert(!/^(Got|Put) "/m.test(news), news);
     for (const [, files] of news.matchAll(/^(?:Got|Put) (\d+) files?/gm)) assertEquals(files, "0", news);
   };
