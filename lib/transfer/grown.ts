@@ -89,6 +89,6 @@ export async function requirePrefix(source: Place, sums: BlockSums, signal: Abor
 }
 
 /** The failure of who reads what has changed. */
-export function hasChanged(): FerryError {
+function hasChanged(): FerryError {
   return new FerryError("Changed", "it changed while it was read; try again");
 }

@@ -1,11 +1,11 @@
-import { blockSizeFor, type BlockSums, NO_BLOCKS } from "../core/block_sums.ts";
+import { blockSizeFor, NO_BLOCKS } from "../core/block_sums.ts";
 import { cannot, hasCode } from "../core/errors.ts";
 import type { FileMetadata, Receipt } from "../core/metadata.ts";
 import { eitherSignal, unlessAborted } from "../core/unless_aborted.ts";
 import { BlockSummer } from "../storage/block_summer.ts";
 import type { OperationOptions, Reader, Upload, UploadOptions } from "../storage/storage.ts";
 import type { ContentOptions } from "./content_options.ts";
-import { hasChanged, requirePrefix } from "./grown.ts";
+import { requirePrefix } from "./grown.ts";
 import type { Place } from "./place.ts";
 import { PIECE_BYTES, pump } from "./pump.ts";
 
@@ -34,12 +34,6 @@ const MAX_COMPARED_BYTES = 64 * 1024 * 1024;
 
 function sumsOfAll(length: number): BlockSummer {
   return new BlockSummer({ ...NO_BLOCKS, blockSize: blockSizeFor(length) });
-}
-
-/** @returns The size of a source that begins with what the stream was given. @throws {FerryError} `Changed`. */
-async function requireBeginning(source: Place, sums: BlockSums, length: number, signal?: AbortSignal): Promise<number> {
-  if (sums.covered < length) throw hasChanged();
-  return await requirePrefix(source, sums, signal);
 }
 
 /**
@@ -71,8 +65,9 @@ export async function readToStream(
       await pump(reader, { write }, { blame: { isSource: true }, signal, onMoved });
       await unlessAborted(writer.close(), either);
     } catch (error) {
-      if (!sums || !hasCode(error, "Changed")) throw error;
-      const size = await requireBeginning(source, sums.sums(), length, signal);
+      const read = sums?.sums();
+      if (!read || read.covered < length || !hasCode(error, "Changed")) throw error;
+      const size = await requirePrefix(source, read, signal);
       await unlessAborted(writer.close(), signal);
       if (size > length) onGrown?.(length);
     }

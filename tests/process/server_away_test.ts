@@ -26,14 +26,14 @@ function countFiles(directory: string): number {
 const SLOWLY = ["--limit-rate", "500k"];
 
 /** A tree that is being transferred when the server is killed. */
-async function interrupted(direction: "get" | "put") {
+async function interrupted(direction: "get" | "put", ...options: string[]) {
   const dir = await tempDir();
   const [served, here] = [dir.join("served"), dir.join("here")];
   for (const path of [served, here]) await Deno.mkdir(path);
   const [source, target] = direction === "get" ? [served, here] : [here, served];
   makeTree(source, manyFiles());
   const server = await startServer(served);
-  const client = startClient([...SLOWLY, server.at, direction, "-r", "t"], { cwd: here });
+  const client = startClient([...SLOWLY, server.at, direction, ...options, "-r", "t"], { cwd: here });
   await eventually("some files have arrived", () => countFiles(target) > 150);
   server.kill("SIGKILL");
   await server.ended();
@@ -59,7 +59,7 @@ for (const direction of DIRECTIONS) {
   });
 
   Deno.test(`client.ts ${direction} -r ends with one message when the server stays away`, async () => {
-    const { dir, target, server, client } = await interrupted(direction);
+    const { dir, target, server, client } = await interrupted(direction, "--retry-for", "2s");
     await using _dir = dir;
     await using _server = server;
     await using _client = client;

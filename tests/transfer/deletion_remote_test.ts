@@ -57,7 +57,7 @@ Deno.test("removeExtra() at a server waits for no answer before the next removal
 });
 
 Deno.test("removeExtra() at a server goes on after each loss of the connection, and removes nothing else", async () => {
-  const cuts = new RandomCuts(new Random(7), 8, [["toServer", 1000, 12_000], ["toClient", 1000, 12_000]]);
+  const cuts = new RandomCuts(new Random(7), 8, [["toServer", 300, 4_000], ["toClient", 300, 4_000]]);
   const { count } = await removeThrough(cuts);
   assertEquals(count, REMOVED);
   assertLess(cuts.left, 6);
