@@ -1,6 +1,7 @@
 import { jsonLine, logLine, recordOf } from "./lib/cli/server/event_lines.ts";
 import { explain } from "./lib/cli/terminal/explain.ts";
 import { Exit } from "./lib/cli/terminal/exit.ts";
+import { plural } from "./lib/cli/terminal/format.ts";
 import { describeLimits } from "./lib/cli/server/limit_options.ts";
 import { LineQueue } from "./lib/cli/terminal/line_queue.ts";
 import { Observer } from "./lib/cli/server/observer.ts";
@@ -174,15 +175,11 @@ function start(options: ServerArguments, { path, storage }: Root, { identity, se
   return server;
 }
 
-function count(n: number, noun: string): string {
-  return `${n} ${noun}${n === 1 ? "" : "s"}`;
-}
-
 /** Lets what is under way finish, and says what that is. */
 async function stop(server: FerryServer, options: ServerArguments): Promise<void> {
   const busy = server.sessions.flatMap(({ busyWith = [] }) => busyWith);
   const transfers = busy.filter((command) => command === "get" || command === "put").length;
-  const what = transfers > 0 ? count(transfers, "transfer") : count(busy.length, "command");
+  const what = transfers > 0 ? plural(transfers, "transfer", "transfers") : plural(busy.length, "command", "commands");
   const message = `Waiting for ${what}, at most ${SHUTDOWN_GRACE_MS / 1000} s; Ctrl-C stops the server at once.`;
   if (busy.length > 0) inform("stopping", message, options);
   await server.shutdown();

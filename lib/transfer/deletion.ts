@@ -178,7 +178,7 @@ class Deletion {
     await onRemoved?.(path);
   }
 
-  /** Whoever has taken from the owner of a directory the right to write in it did not mean us. */
+  /** Lets the owner of a directory write in it, where its permission bits do not, so that something in it can be removed. */
   async #allowWriting({ path, value: { mode } }: OpenDirectory<Emptied>): Promise<void> {
     if (mode === undefined || (mode & OWNER_WRITES) === OWNER_WRITES) return;
     await this.#change(path, { mode: mode | OWNER_WRITES });

@@ -37,7 +37,9 @@ export async function greet(shell: Shell, signal: AbortSignal): Promise<void> {
 }
 
 /** `status` */
-export async function status({ shell }: Invocation): Promise<void> {
+export async function status({ shell, signal }: Invocation): Promise<void> {
+  // Before the first connection nothing is known of the rights.
+  if (shell.allows.length === 0) await shell.rights(signal);
   const { address, isConnected } = shell;
   const isEncrypted = address.keyHash !== undefined || address.tls !== undefined;
   const limit = restriction(shell.allows);

@@ -234,7 +234,7 @@ export const SHELL_COMMANDS: readonly ShellCommand[] = [
 ];
 
 /** @throws {UsageError} When there is no command of that name. */
-export function findCommand(name: string): ShellCommand {
+function findCommand(name: string): ShellCommand {
   const found = SHELL_COMMANDS.find((command) => namesOf(command).includes(name));
   if (found) return found;
   const hint = didYouMean(name, SHELL_COMMANDS.flatMap(namesOf));
