@@ -210,7 +210,7 @@ class Deletion {
  */
 export async function removeExtra(source: Place, target: Place, options: DeletionOptions): Promise<number> {
   const { dryRun, signal } = options;
-  // It would have been made.
+  // The copy would have made the target, and there is nothing in it yet.
   if (dryRun && !await ifThere(target.storage.stat(target.path, { signal }))) return 0;
   const plan = dryRun ? options : { ...options, dryRun: true, onRemoved: undefined };
   const planned = await new Deletion(source, target, plan).run();

@@ -36,7 +36,7 @@ export class Candidates {
 function commonBeginning(a: string, b: string): string {
   let length = 0;
   while (length < a.length && a[length] === b[length]) length++;
-  // Half a character is none.
+  // Not half of a surrogate pair.
   return a.slice(0, length).replace(/[\ud800-\udbff]$/, "");
 }
 
