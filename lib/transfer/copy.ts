@@ -81,13 +81,16 @@ async function look({ storage, path }: Place, { known, mtimeMs, signal }: CopyOp
   return mtimeMs === undefined ? found : { ...found, mtimeMs };
 }
 
-/** Gives a target that has the content of the source already its permission bits, too. */
-async function setBits(target: Place, found: Known, { mode }: Known, options: CopyOptions): Promise<void> {
+/** Gives a target that has the content of the source already its permission bits, too, unless it must be replaced for it. */
+async function setBits(target: Place, found: Known, { mode }: Known, options: CopyOptions): Promise<boolean> {
   const { mayChange = true, overwrite, dryRun, signal } = options;
-  if (!mayChange || overwrite === false || dryRun || hasBits(found.mode, mode)) return;
+  if (!mayChange || overwrite === false || dryRun || hasBits(found.mode, mode)) return true;
   try {
     await target.storage.setMetadata?.(target.path, { mode }, { signal });
+    return true;
   } catch (error) {
+    // It belongs to others, or may not even be opened.
+    if (hasCode(error, "Refused")) return false;
     throw cannot("set the permission bits of", target.shown, error);
   }
 }
@@ -106,8 +109,7 @@ async function isCurrent(source: Place, target: Place, options: CopyOptions): Pr
   const isSame = checksum
     ? await haveSameContent(source, target, options)
     : (same || update) === true && found.mtimeMs === wanted.mtimeMs;
-  if (isSame) await setBits(target, found, wanted, options);
-  return isSame;
+  return isSame && await setBits(target, found, wanted, options);
 }
 
 /** Whether a file whose confirmation was lost has arrived, and is now as it is to be. */
@@ -122,8 +124,7 @@ async function hasArrived(source: Place, target: Place, options: CopyOptions): P
   if (found?.kind !== "file" || found.size !== wanted.size || found.mtimeMs !== wanted.mtimeMs) return false;
   if (!await (early ?? compare())) return false;
   // It may have been there before, and what was lost is this.
-  await setBits(target, found, wanted, options);
-  return true;
+  return await setBits(target, found, wanted, options);
 }
 
 /** The connection was lost before a file was confirmed, and we may not look whether it has arrived. */
