@@ -81,7 +81,7 @@ async function look({ storage, path }: Place, { known, mtimeMs, signal }: CopyOp
   return mtimeMs === undefined ? found : { ...found, mtimeMs };
 }
 
-/** Gives a target that has the content of the source already its permission bits, too, unless it must be replaced for it. */
+/** Gives a target with the content of the source its permission bits, too. @returns False if it must be replaced for that. */
 async function setBits(target: Place, found: Known, { mode }: Known, options: CopyOptions): Promise<boolean> {
   const { mayChange = true, overwrite, dryRun, signal } = options;
   if (!mayChange || overwrite === false || dryRun || hasBits(found.mode, mode)) return true;
