@@ -62,7 +62,7 @@ async function haveSameContent(source: Place, target: Place, options: CopyOption
     const [here, there] = await ofBoth(source, target, options, digest);
     return here === there;
   } catch (error) {
-    // What changes all the time is not what was there before.
+    // Where one changes all the time, they are not the same.
     if (hasCode(error, "Changed")) return false;
     throw error;
   }

@@ -13,7 +13,7 @@ export const OWNER_WRITES = 0o300;
 /** What a directory is to be in the end. */
 export type DirectoryMetadata = Pick<FileMetadata, "mtimeMs" | "mode">;
 
-/** How a directory of a tree that is being copied comes to be there. */
+/** A directory at the target, from when it is looked for until it is finished. */
 interface Making {
   /** What it is to be in the end; absent for one that was not listed itself. */
   readonly metadata: DirectoryMetadata | undefined;

@@ -348,11 +348,13 @@ Deno.test("server.ts makes the directory when all else was found good, and says 
     ["--port", "0", "--identity", dir.join("nowhere/id")],
     ["--port", "0", "--audit", dir.join("nowhere/audit")],
     ["--port", "0", "--secret-file", dir.join("new/place/secret")],
+    ["--port", "0", "--identity", dir.join("id"), "--ticket-file", dir.join("nowhere/ticket")],
     ["--port", "0", "--read-only"],
   ];
   for (const options of failures) {
-    const { code, stderr } = await runServer([missing, ...options], serverAccess(dir.path));
+    const { code, stdout, stderr } = await runServer([missing, ...options], serverAccess(dir.path));
     assert(code === 1 || code === 2, stderr);
+    assertEquals(stdout, "");
     assert(!Array.from(Deno.readDirSync(dir.path)).some(({ name }) => name === "new"), `${options}: ${stderr}`);
   }
   await using server = await startServer(missing, [], serverAccess(dir.path));

@@ -8,7 +8,7 @@ import { isLocalDirectory } from "./local_directory.ts";
 /** `cd [DIRECTORY]` */
 export async function cd({ shell, args: [name = "/"], signal }: Invocation): Promise<void> {
   const path = shell.remote(name, "enter");
-  // Who may not look can go anywhere; whether there is such a directory shows when something is put there.
+  // Without the right to look, a missing directory shows only when something is put there.
   if (await shell.may("read", signal)) {
     const found = await ifThere(shell.storage.stat(path, { signal }));
     if (!found) throw cannot("enter", name, new FerryError("NotFound", "no such directory"));

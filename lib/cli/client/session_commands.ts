@@ -22,7 +22,7 @@ export async function open({ shell, args: [name = ""], signal }: Invocation): Pr
   for (const hostname of [found.hostname, ...found.otherHostnames ?? []]) {
     requireNet(formatAddress({ ...found, hostname }));
   }
-  // How fast, and which authorities to trust, the user has said for all servers.
+  // The rate limit and the trusted authorities of the command line hold for all servers.
   const address = { ...found, rate, ...(found.tls ? { tls: { ca: tls?.ca } } : {}) };
   const connect = (address: Address) => shell.open(address, signal);
   await (asks ? withSecretIfWanted(address, connect) : connect(address));
@@ -37,7 +37,9 @@ export async function greet(shell: Shell, signal: AbortSignal): Promise<void> {
 }
 
 /** `status` */
-export async function status({ shell }: Invocation): Promise<void> {
+export async function status({ shell, signal }: Invocation): Promise<void> {
+  // Before the first connection nothing is known of the rights.
+  if (shell.allows.length === 0) await shell.rights(signal);
   const { address, isConnected } = shell;
   const isEncrypted = address.keyHash !== undefined || address.tls !== undefined;
   const limit = restriction(shell.allows);

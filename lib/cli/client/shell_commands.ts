@@ -32,7 +32,7 @@ const TRANSFER_FLAGS: readonly FlagName[] = [
 
 /**
  * The commands of the prompt, the command line and scripts, in the order of the help. What only some need is loaded when
- * one runs: nobody shall wait for it at the start.
+ * one of these runs, so that the prompt appears sooner.
  */
 export const SHELL_COMMANDS: readonly ShellCommand[] = [
   {
@@ -234,7 +234,7 @@ export const SHELL_COMMANDS: readonly ShellCommand[] = [
 ];
 
 /** @throws {UsageError} When there is no command of that name. */
-export function findCommand(name: string): ShellCommand {
+function findCommand(name: string): ShellCommand {
   const found = SHELL_COMMANDS.find((command) => namesOf(command).includes(name));
   if (found) return found;
   const hint = didYouMean(name, SHELL_COMMANDS.flatMap(namesOf));

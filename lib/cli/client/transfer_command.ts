@@ -194,7 +194,7 @@ async function makeTarget(job: Job): Promise<void> {
 async function makeDirectory(job: Job, place: Place, isNew: boolean, mode?: number): Promise<void> {
   const { transfer: { shell, flags }, to, made } = job;
   if (made.has(place.shown)) return;
-  // Of one that is there nothing changes, but who may put nothing into it learns that now, and not from each file.
+  // This changes nothing about one that is there, but fails at once, not for each file, where nothing may be put into it.
   if (!flags.dryRun) await to.make(place, mode);
   else if (isNew) await shell.output.print(`mkdir ${quote(place.shown)}\n`);
   made.add(place.shown);

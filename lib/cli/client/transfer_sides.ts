@@ -143,7 +143,7 @@ export function remoteSide(transfer: Transfer): TransferSide {
         if (besides !== undefined && path === shell.remote(besides, "get")) return false;
         return await stat(path) !== undefined;
       } catch (error) {
-        // What cannot be a name there, or may not be looked at, was not found there by a shell either.
+        // A shell cannot have found it there either: it is no valid name, or may not be looked at.
         if (!hasCode(error, "InvalidPath", "NotADirectory", "Refused")) throw error;
         return false;
       }
