@@ -90,8 +90,8 @@ export async function addNames(
       // A terminal could obey the characters of such a name.
       if (printable(name) !== name || (kind.endsWith("directory") && !isDirectory)) continue;
       const end = isDirectory && !kind.endsWith("source") ? "/" : "";
-      // It is not meant as an option.
-      const before = directory === "" && name.startsWith("-") ? "./" : directory;
+      // It is meant neither as an option nor as a home directory.
+      const before = directory === "" && /^[-~]/.test(name) ? "./" : directory;
       candidates.add(before + name + end, isDirectory ? `${name}/` : name);
     }
   } catch (error) {

@@ -2,6 +2,7 @@ import { resolve } from "@std/path";
 import { cannot, FerryError } from "../../core/errors.ts";
 import { printable } from "../../core/text.ts";
 import { ifThere } from "../../transfer/copy.ts";
+import { expandHome } from "./home_directory.ts";
 import type { Invocation } from "./invocation.ts";
 import { isLocalDirectory } from "./local_directory.ts";
 
@@ -25,7 +26,7 @@ export async function pwd({ shell }: Invocation): Promise<void> {
 }
 
 /** `lcd [DIRECTORY]` */
-export function lcd({ shell, args: [name = "."] }: Invocation): void {
+export function lcd({ shell, args: [name = expandHome("~")] }: Invocation): void {
   const path = resolve(shell.local(name));
   if (!isLocalDirectory(path)) {
     throw cannot("enter", name, new FerryError("NotADirectory", "there is no such directory here"));

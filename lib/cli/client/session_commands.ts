@@ -2,7 +2,7 @@ import { resolve } from "@std/path";
 import { printable } from "../../core/text.ts";
 import { formatAddress } from "../../transport/address.ts";
 import { bytes } from "../terminal/format.ts";
-import { requireAccess, requireNet } from "../terminal/grants.ts";
+import { requireNet } from "../terminal/grants.ts";
 import { withCredentials, withSecretIfWanted } from "./credentials.ts";
 import type { Invocation } from "./invocation.ts";
 import { restriction } from "./rights.ts";
@@ -17,8 +17,7 @@ export async function open({ shell, args: [name = ""], signal }: Invocation): Pr
   const asks = shell.output.ask !== undefined;
   const { rate, tls } = shell.address;
   // Only the path of a ticket's file has a slash.
-  if (name.includes("/")) requireAccess(name, "read");
-  const found = await withCredentials(parseAddress(name), NO_OPTIONS, asks);
+  const found = await withCredentials(parseAddress(name.includes("/") ? shell.local(name) : name), NO_OPTIONS, asks);
   for (const hostname of [found.hostname, ...found.otherHostnames ?? []]) {
     requireNet(formatAddress({ ...found, hostname }));
   }

@@ -10,6 +10,7 @@ import { Retry } from "../../transfer/retry.ts";
 import { formatAddress } from "../../transport/address.ts";
 import { type Access, requireAccess } from "../terminal/grants.ts";
 import { cut } from "../terminal/log_text.ts";
+import { expandHome } from "./home_directory.ts";
 import type { Address } from "./server_address.ts";
 import { resolveRemote } from "./resolve_path.ts";
 
@@ -30,7 +31,7 @@ export interface Output {
 /** What the commands of the client work on: a connection that comes back when it is lost, and two directories. */
 export class Shell {
   readonly output: Output;
-  /** Whether standard input is free for `put -`. */
+  /** Whether standard input is free for `put -`, since the command was on the command line. */
   readonly inputIsFree: boolean;
   /** The directory on the server; empty for the served one. */
   remoteDirectory: RemotePath = ROOT;
@@ -149,9 +150,15 @@ export class Shell {
     }
   }
 
-  /** The path on this machine that the user means by `name`. @throws {FerryError} `Refused` if Deno does not allow that. */
+  /**
+   * The path on this machine that the user means by `name`.
+   *
+   * @throws {FerryError} `Refused` if Deno does not allow that; what `expandHome` throws.
+   */
   local(name: string, ...accesses: readonly Access[]): string {
-    const path = this.localDirectory === "." || name === "" ? name : resolve(this.localDirectory, name);
+    // Words of the command line have been through a shell, which leaves a ~ only where it was quoted.
+    const expanded = this.inputIsFree ? name : expandHome(name);
+    const path = this.localDirectory === "." || name === "" ? expanded : resolve(this.localDirectory, expanded);
     if (path !== "") requireAccess(path, "read", ...accesses);
     return path;
   }

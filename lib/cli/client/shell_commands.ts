@@ -166,7 +166,7 @@ export const SHELL_COMMANDS: readonly ShellCommand[] = [
     summary: "change the directory on this side",
     arity: [0, 1],
     completes: ["local directory"],
-    examples: [["lcd ../downloads", "where get puts files from now on"], ["lcd ..", "up"]],
+    examples: [["lcd ../downloads", "where get puts files from now on"], ["lcd ..", "up"], ["lcd", "home"]],
     run: lcd,
   },
   {

@@ -64,7 +64,7 @@ export function localSide({ shell, signal }: Invocation): TransferSide {
         const isOther = besides === undefined || path !== resolve(shell.local(besides));
         return Promise.resolve(isOther && exists(path));
       } catch (error) {
-        if (!hasCode(error, "Refused")) throw error;
+        if (!hasCode(error, "Refused", "InvalidPath")) throw error;
         return Promise.resolve(false);
       }
     },
