@@ -25,11 +25,12 @@ export type WarningEvent = Partial<SessionEvent> & { readonly event: "warning"; 
 /** A command was answered, for a client that may do here what its role allows. */
 export type CommandEvent = SessionEvent & OperationRecord & { readonly event: "command"; readonly role: Role };
 
-/** A client was not let in, since it has not shown that it knows a secret, and given this code of an error. */
+/** A client was not let in, since it has not shown that it knows a secret; with what went wrong instead. */
 export type LoginEvent = SessionEvent & {
   readonly event: "login";
   readonly durationMs: number;
   readonly outcome: ErrorCode;
+  readonly detail: string;
 };
 
 /** A connection has ended; the reason says why, when it was not the orderly end. */

@@ -14,6 +14,7 @@ import type { Storage } from "../storage/storage.ts";
 import { acceptAll, listen, reasonOf } from "./accept.ts";
 import { ConnectionLimiter } from "./connection_limiter.ts";
 import type { ServerEvent } from "../access/events.ts";
+import { tellFailedLogin } from "./failed_login.ts";
 import { DEFAULT_LIMITS, EVICTION_LINGER_MS, type Limits } from "../access/limits.ts";
 import { type Policy, type Role, ROLES } from "../access/policy.ts";
 import { Session, type SessionOptions } from "./session.ts";
@@ -207,6 +208,7 @@ export class FerryServer implements AsyncDisposable {
     login: WaitingLogin,
     ending: AbortController,
   ): Promise<void> {
+    const began = performance.now();
     const { limits: { helloMs }, credentials: { certificate } } = this.#options;
     const late = new FerryError("Timeout", `not within ${helloMs / 1000} s`);
     const deadline = setTimeout(() => ending.abort(late), helloMs);
@@ -217,8 +219,10 @@ export class FerryServer implements AsyncDisposable {
       closeQuietly(conn);
       this.#waitingLogins.delete(login);
       const peer = formatAddress(conn.remoteAddr);
-      const message = `${peer} did not complete the encryption: ${toFerryError(error).message}`;
+      const failure = toFerryError(error);
+      const message = `${peer} did not complete the encryption: ${failure.message}`;
       this.#options.onEvent({ event: "warning", session: id, peer, message });
+      tellFailedLogin(this.#options, { session: id, peer }, began, failure);
     } finally {
       clearTimeout(deadline);
       this.#handshakes.delete(ending);

@@ -12,6 +12,7 @@ import type { Storage } from "../storage/storage.ts";
 import type { Connection } from "../transport/connection.ts";
 import type { ConnectionLimiter } from "./connection_limiter.ts";
 import { overdue } from "./deadlines.ts";
+import { tellFailedLogin } from "./failed_login.ts";
 import { RequestQueue } from "./request_queue.ts";
 import { Responder } from "./responder.ts";
 
@@ -54,6 +55,8 @@ export class Session {
   /** Lines for the person at the other end that wait until they can be sent. */
   #notices = 0;
   #reason: string | undefined;
+  /** Why its client is turned away. */
+  #refusal: FerryError | undefined;
   /** Aborted when it ends. */
   readonly #ended = new AbortController();
   #linger: ReturnType<typeof setTimeout> | undefined;
@@ -165,6 +168,7 @@ export class Session {
   /** Ends the session because of a limit, and gives the client this many ms to hear that. */
   refuse(error: FerryError, lingerMs = LINGER_MS): void {
     if (this.#requests.isClosed) return;
+    this.#refusal = error;
     this.#stop(error.message);
     this.#closeIn(lingerMs);
     void this.#tell(error).catch(() => this.#connection.close());
@@ -205,9 +209,12 @@ export class Session {
     try {
       return await greetClient(this.#connection, this.#options.credentials);
     } catch (error) {
-      const { code: outcome } = toFerryError(error);
-      if (outcome === "Unauthorized") {
-        this.#options.onEvent({ event: "login", ...this.#name, durationMs: msSince(this.#began), outcome });
+      const failure = toFerryError(error);
+      // When the server has ended it, it knows why.
+      const isEnded = failure.code === "Disconnected" && this.#requests.isClosed;
+      const reason = isEnded ? this.#refusal : failure;
+      if (reason) tellFailedLogin(this.#options, this.#name, this.#began, reason);
+      if (failure.code === "Unauthorized") {
         // It hears of that only later, and stays among the logins that wait, of which there is a limited number.
         await delay(REFUSAL_DELAY_MS, undefined, { signal: this.#ended.signal }).catch(() => {});
       }

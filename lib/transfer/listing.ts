@@ -11,16 +11,45 @@ export function unreadable(path: string, reason = "something in it may not be li
   return cannot("list", path, new FerryError("Refused", reason));
 }
 
+/** Checks that entries come in order, each in a directory that was listed before, and no path as two kinds of things. */
+class Order {
+  #last = "";
+  /** The lengths of those keys before that the last one begins with, and its own. */
+  readonly #lengths: number[] = [];
+
+  /** @throws {FerryError} `BadRequest`. */
+  check(entry: Entry): void {
+    const key = listingKey(entry);
+    for (let length = this.#lengths.at(-1); length !== undefined; length = this.#lengths.at(-1)) {
+      if (key.startsWith(this.#last.slice(0, length))) break;
+      this.#lengths.pop();
+    }
+    const name = key.lastIndexOf("/", key.length - 2) + 1;
+    // Between a file and a directory of one name come only keys that begin with it.
+    const isThere = entry.kind === "directory" && this.#lengths.at(-1) === key.length - 1;
+    if (isThere || name > 0 && !this.#lengths.includes(name)) throw notInOrder();
+    this.#last = key;
+    this.#lengths.push(key.length);
+  }
+}
+
+function notInOrder(): FerryError {
+  return new FerryError("BadRequest", "the listing is not in order");
+}
+
 /**
  * The entries of a directory. A listing whose connection was lost goes on after its last entry.
  *
- * @throws {FerryError} What the storage throws; `BadRequest` when the entries are not in order.
+ * @throws {FerryError} What the storage throws; `BadRequest` when the entries are not in order, a path is listed twice, or something
+ * without the directory that it is in.
  */
 export async function* listAgain(
   { storage, path, shown }: Place,
   { retry, signal, recursive }: RecursiveOptions & { readonly retry: Retry },
 ): AsyncGenerator<Entry> {
   const attempts = retry.begin();
+  // Of all that is handed out: something may become something else while there is no connection.
+  const order = new Order();
   let last: string | undefined;
   for (;;) {
     try {
@@ -29,10 +58,11 @@ export async function* listAgain(
         const key = listingKey(entry);
         // Going on after a loss depends on the order.
         if (previous !== undefined && compareUtf8(key, previous) <= 0) {
-          throw new FerryError("BadRequest", "the listing is not in order");
+          throw notInOrder();
         }
         previous = key;
         if (last !== undefined && compareUtf8(key, last) <= 0) continue;
+        order.check(entry);
         yield entry;
         last = key;
         attempts.progressed();

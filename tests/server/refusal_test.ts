@@ -1,7 +1,8 @@
-import { assert, assertEquals, assertGreater, assertLess } from "@std/assert";
+import { assert, assertEquals, assertGreater, assertLess, assertMatch } from "@std/assert";
 import { newNonce, prove, Secret } from "../../lib/auth/secret.ts";
 import { FrameKind } from "../../lib/protocol/frames.ts";
 import { frameBytes } from "../helpers/frames.ts";
+import { createIdentity } from "../../lib/auth/certificate.ts";
 import { type Answer, failsWith, RawPeer, Served, within } from "../helpers/raw.ts";
 
 /** The answer comes after 1 s; timers may be a little early against the clock. */
@@ -12,6 +13,8 @@ const MANY = 300;
 
 /** How long one of those who know the secret may need to come in, while many others fail, in ms. */
 const COME_IN_MS = 3_000;
+
+const IDENTITY = await createIdentity();
 
 const GOOD = newNonce().toBase64();
 
@@ -59,7 +62,7 @@ async function answerTo(served: Served, frames: readonly Uint8Array[]): Promise<
   return [answer, ms];
 }
 
-Deno.test("serve() tells of each failed login once, and of nobody who gets in or does not try", async () => {
+Deno.test("serve() tells of each failed login once, and of nobody who gets in or is turned away because of a limit", async () => {
   const secret = Secret.create();
   const limits = { connections: 1 };
   await using served = await Served.with({}, { secret, limits });
@@ -73,13 +76,75 @@ Deno.test("serve() tells of each failed login once, and of nobody who gets in or
   await rude.ended();
   (await RawPeer.connect(served.address)).conn.close();
   await client.stat();
-  const logins = served.events.of("login");
-  assertEquals(logins.length, names.length + 1);
+  const logins = await served.events.until("login", names.length + 3);
+  const outcomes = logins.map(({ outcome, detail }) => `${outcome}: ${detail}`);
+  const wrong = Array.from({ length: names.length + 1 }, () => "Unauthorized: the secret is wrong or missing");
+  assertEquals(outcomes.slice(0, wrong.length), wrong);
+  assertEquals(outcomes[wrong.length], "BadRequest: this message was not expected here");
+  assertMatch(outcomes[wrong.length + 1] ?? "", /^Disconnected: /);
   const opened = new Map(served.events.of("open").map(({ session, peer }) => [session, peer]));
-  for (const { session, peer, outcome, durationMs } of logins) {
-    assertEquals([peer, outcome], [opened.get(session), "Unauthorized"]);
+  for (const { session, peer, durationMs } of logins) {
+    assertEquals(peer, opened.get(session));
     // It is told at once, and not when the client hears of it.
     assert(durationMs < 1000, `${durationMs}`);
+  }
+});
+
+/** What clients do that do not come as far as a proof, and what is told of them. */
+const NO_PROOF: readonly [what: string, outcome: string, act: (peer: RawPeer) => Promise<void>][] = [
+  ["nothing", "Timeout: no hello within 60 s", async () => {}],
+  [
+    "a hello, and no proof",
+    "Timeout: no hello within 60 s",
+    (peer) => peer.sendBytes(hello({ ferry: 1, nonce: GOOD })),
+  ],
+  ["a wrong version", "Unsupported: this server speaks version 1", (peer) => peer.sendBytes(hello({ ferry: 2 }))],
+  ["no JSON", "BadRequest: ", (peer) => peer.sendBytes(frameBytes(FrameKind.hello, "{"))],
+  ["no frame", "BadRequest: ", (peer) => peer.sendBytes(new Uint8Array(100))],
+  ["a hello, and goes", "Disconnected: ", async (peer) => {
+    await peer.sendBytes(hello({ ferry: 1, nonce: GOOD }));
+    await peer.conn.closeWrite();
+  }],
+];
+
+for (const secret of [Secret.create(), undefined]) {
+  Deno.test(`serve() tells of who sends no proof ${secret ? "as of failed logins" : "nothing without secrets"}`, async (t) => {
+    await using served = await Served.with({}, { secret, limits: { helloMs: 60_000 } });
+    for (const [what, outcome, act] of NO_PROOF) {
+      await t.step(what, async () => {
+        const before = served.events.of("close").length;
+        using peer = await RawPeer.connect(served.address);
+        await peer.receive();
+        await act(peer);
+        if (outcome.startsWith("Timeout")) {
+          for (const each of served.server.sessions) each.checkDeadlines(performance.now() + 61_000);
+        }
+        await peer.conn.closeWrite().catch(() => {});
+        await served.events.until("close", before + 1);
+        const logins = served.events.of("login");
+        assertEquals(logins.length, secret ? before + 1 : 0);
+        if (secret) {
+          assertEquals(`${logins.at(-1)?.outcome}: ${logins.at(-1)?.detail}`.slice(0, outcome.length), outcome);
+        }
+      });
+    }
+  });
+}
+
+Deno.test("serve() tells of TLS that fails as of a failed login, where a secret is needed", async () => {
+  for (const secret of [Secret.create(), undefined]) {
+    await using served = await Served.with({}, { secret, identity: IDENTITY, limits: { helloMs: 200 } });
+    using silent = await RawPeer.connect(served.address);
+    using wrong = await RawPeer.connect(served.address);
+    await wrong.receive();
+    await wrong.sendBytes(hello({ ferry: 1 }));
+    (await RawPeer.connect(served.address)).conn.close();
+    const warnings = await served.events.until("warning", 3);
+    await silent.ended();
+    const told = served.events.of("login").map(({ session, peer, outcome }) => `${session} ${peer} ${outcome}`);
+    const outcomes = ["Timeout", "Disconnected", "Disconnected"];
+    const wanted = warnings.map(({ session = 0, peer }) => `${session} ${peer} ${outcomes[session - 1]}`);
+    assertEquals(told, secret ? wanted : []);
   }
 });
 

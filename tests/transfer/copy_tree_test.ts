@@ -223,3 +223,55 @@ Deno.test("listAgain() takes no listing that is out of order or names something 
     await assertFailsWith("BadRequest", () => Array.fromAsync(listing));
   }
 });
+
+Deno.test("listAgain() takes no listing that names something as two things, or without its directory", async () => {
+  const kindOf = (key: string) => key.endsWith("/") ? "directory" : "file";
+  const listing = (...keys: string[]) =>
+    Object.assign(new MemoryStorage(), {
+      async *list() {
+        for (const key of keys) {
+          if (key === "!") throw new FerryError("Disconnected", "lost");
+          yield { path: key.replace(/\/$/, ""), kind: kindOf(key), size: 0, mtimeMs: 0 } as const;
+        }
+      },
+    });
+  const wrong = [
+    ["q", "q/"],
+    ["q", "q-1", "q/"],
+    ["q", "q ", "q-1/", "q-1/x", "q-1/y", "q-2", "q/", "q/x"],
+    ["d/", "d/q", "d/q-1", "d/q/"],
+    ["q/b"],
+    ["a", "a/b"],
+    ["a/", "a/b/c"],
+    ["a/", "b", "c/x"],
+    ["a/", "a/b", "ab/c"],
+  ];
+  for (const keys of wrong) {
+    const entries = listAgain(top(listing(...keys)), { retry: new Retry(), recursive: true });
+    const { message } = await assertFailsWith("BadRequest", () => Array.fromAsync(entries), keys.join(" "));
+    assertEquals(message, 'Cannot list "top": the listing is not in order');
+  }
+  // Names may begin alike.
+  for (const keys of [["q", "q-1", "q-1.", "q0"], ["a-/", "a/", "a/b.c/", "a/b.c/d", "a/b/", "a/b/c", "a/bb", "ab"]]) {
+    const entries = listAgain(top(listing(...keys)), { retry: new Retry(), recursive: true });
+    assertEquals((await Array.fromAsync(entries)).length, keys.length);
+  }
+  // What was listed before the connection was lost counts, too.
+  for (
+    const [before, after, isWrong] of [
+      [["a/", "a/b"], ["a/", "a/b", "a/c"], false],
+      [["a/", "a/b"], ["a/b", "a/c"], false],
+      [["q"], ["q-1", "q/", "q/x"], true],
+      [["a/", "b"], ["a/", "b", "c/d"], true],
+    ] as const
+  ) {
+    let attempts = 0;
+    const lost = listing(...before, "!");
+    const storage = Object.assign(new MemoryStorage(), {
+      list: () => attempts++ === 0 ? lost.list() : listing(...after).list(),
+    });
+    const entries = listAgain(top(storage), { retry: new Retry({ retryMs: 1_000 }), recursive: true });
+    if (isWrong) await assertFailsWith("BadRequest", () => Array.fromAsync(entries), after.join(" "));
+    else assertEquals((await Array.fromAsync(entries)).map(({ path }) => path), ["a", "a/b", "a/c"]);
+  }
+});

@@ -2,6 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { connect, serve, type ServerEvent } from "../../lib/mod.ts";
 import { copyFile } from "../../lib/transfer/copy.ts";
 import { localSource, localTarget } from "../../lib/transfer/local.ts";
+import { eventually } from "../helpers/process.ts";
 import { bytes } from "../helpers/random.ts";
 import { assertFile, RawPeer, Served } from "../helpers/raw.ts";
 import { at } from "../helpers/storage.ts";
@@ -66,5 +67,82 @@ Deno.test("openPart() counts bytes once that are sent again, since the answer wa
 Deno.test("commit() refuses a file with a gap between its parts, however many bytes were sent", async () => {
   await using served = await Served.with({ f: "old" });
   assertEquals(await putParts(served, [[0, "ab"], [0, "ab"], [4, "ef"]]), ["ok", "ok", "ok", "BadRequest"]);
+  await assertFile(served.join("f"), "old");
+});
+
+/** A shared upload of 4 bytes, and parts that are sent for it. */
+async function shared(served: Served) {
+  const host = await RawPeer.greeted(served.address);
+  await host.send("request", { command: "put", path: "f", size: 4, shared: true });
+  const { upload } = (await host.receive())?.value as { upload: string };
+  const end = async (peer: RawPeer, size: number) => {
+    await peer.send("end", { size });
+    return (await peer.answer()).outcome;
+  };
+  return {
+    host,
+    /** Begins a part, and returns when its bytes are in the partial file. */
+    async begin(offset: number, text: string, wanted: string) {
+      const peer = await RawPeer.greeted(served.address);
+      await peer.send("request", { command: "part", upload, offset });
+      await this.write(peer, text, wanted);
+      return peer;
+    },
+    async write(peer: RawPeer, text: string, wanted: string) {
+      await peer.send("data", new TextEncoder().encode(text));
+      await eventually(`the partial file is ${wanted}`, () => partialOf(served) === wanted);
+    },
+    end,
+  };
+}
+
+/** What is in the only partial file. */
+function partialOf(served: Served): string {
+  const [name] = [...Deno.readDirSync(served.join())].map(({ name }) => name).filter((name) => name !== "f");
+  return name === undefined ? "" : Deno.readTextFileSync(served.join(name));
+}
+
+Deno.test("commit() refuses a file over which a part wrote that did not come to its end", async () => {
+  await using served = await Served.with({ f: "old" });
+  for (const isLost of [false, true]) {
+    const upload = await shared(served);
+    using host = upload.host;
+    await upload.write(host, "AAAA", "AAAA");
+    using part = await upload.begin(0, "Z", "ZAAA");
+    if (isLost) {
+      await part.send("error", { code: "Cancelled", message: "" });
+      await part.answer();
+    }
+    assertEquals(await upload.end(host, 4), "BadRequest");
+    await assertFile(served.join("f"), "old");
+  }
+});
+
+Deno.test("a part that was cut can be sent again while the server still waits for the rest of it", async () => {
+  await using served = await Served.with({ f: "old" });
+  const upload = await shared(served);
+  using host = upload.host;
+  using cut = await upload.begin(1, "ZZ", "\0ZZ");
+  using again = await upload.begin(1, "BCD", "\0BCD");
+  // What still comes from the first time is not taken.
+  await cut.send("data", new TextEncoder().encode("Y"));
+  assertEquals((await cut.answer()).outcome, "NotFound");
+  assertEquals(await upload.end(again, 3), "ok");
+  using first = await upload.begin(0, "A", "ABCD");
+  assertEquals(await upload.end(first, 1), "ok");
+  assertEquals(await upload.end(host, 0), "ok");
+  await assertFile(served.join("f"), "ABCD");
+});
+
+Deno.test("a part that was sent again must reach as far as it did when it was cut", async () => {
+  await using served = await Served.with({ f: "old" });
+  const upload = await shared(served);
+  using host = upload.host;
+  using whole = await upload.begin(0, "ABCD", "ABCD");
+  assertEquals(await upload.end(whole, 4), "ok");
+  using _cut = await upload.begin(0, "ZZ", "ZZCD");
+  using again = await upload.begin(0, "A", "AZCD");
+  assertEquals(await upload.end(again, 1), "ok");
+  assertEquals(await upload.end(host, 0), "BadRequest");
   await assertFile(served.join("f"), "old");
 });

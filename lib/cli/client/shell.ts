@@ -6,7 +6,7 @@ import { parseRemotePath, type RemotePath, ROOT } from "../../core/remote_path.t
 import { printable } from "../../core/text.ts";
 import type { Right } from "../../protocol/commands.ts";
 import type { Storage } from "../../storage/storage.ts";
-import { Retry } from "../../transfer/retry.ts";
+import { isLoss, Retry } from "../../transfer/retry.ts";
 import { formatAddress } from "../../transport/address.ts";
 import { type Access, requireAccess } from "../terminal/grants.ts";
 import { cut } from "../terminal/log_text.ts";
@@ -180,7 +180,7 @@ export class Shell {
     // The operator means the client, whichever of its sessions was named.
     if (code === "Kicked") this.#ofTransfer?.fail(error);
     // A command that does not connect again fails, and says so itself.
-    const then = this.#reconnects && code !== "Kicked"
+    const then = this.#reconnects && (isLoss(code) || code === "Corrupt")
       ? " Connecting again."
       : this.busy
       ? ""

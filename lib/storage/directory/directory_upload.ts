@@ -76,6 +76,8 @@ export class DirectoryUpload implements Upload {
   /** What the upload itself writes. */
   readonly #body: Part;
   readonly #parts: Part[] = [];
+  /** How many parts were opened. */
+  opened = 0;
   /** Whether what is still a partial file has the time that the file shall have, and not that of its last change. */
   #isDated = false;
   #hasBegun = false;
@@ -113,6 +115,9 @@ export class DirectoryUpload implements Upload {
     if (this.#parts.length >= MAX_PARTS) throw new FerryError("TooLarge", `a file has at most ${MAX_PARTS} parts`);
     try {
       this.prepare(offset, 0);
+      // It is sent again: what still comes from the first time must not overwrite it.
+      for (const part of this.#parts) if (part.offset === offset && !part.isFinished) void part.stop();
+      this.opened++;
       const part = partAt(this.#partial.reopen(), offset, this);
       this.#parts.push(part);
       return part;
@@ -194,16 +199,21 @@ export class DirectoryUpload implements Upload {
     await Promise.all([this.#body, ...this.#parts].map((part) => part.stop()));
   }
 
-  /** The size of the file. @throws {FerryError} `BadRequest` when something of it is missing. */
+  /** The size of the file. @throws {FerryError} `BadRequest` when something of it is missing, or in doubt. */
   #completeSize(): number {
     const { size: wanted } = this.#options;
-    const size = sizeWith(this.#body.offset + this.#body.sent, this.#parts.filter((part) => part.isFinished));
+    const finished = this.#parts.filter((part) => part.isFinished);
+    const size = sizeWith(this.#body.offset + this.#body.sent, finished);
     if (wanted !== undefined && size !== wanted) {
       throw new FerryError("BadRequest", `${size} of the announced ${wanted} bytes were sent`);
     }
     if (this.#parts.length > 0 && this.#partial.file.statSync().size > size) {
       throw new FerryError("BadRequest", `what was sent has a gap after ${size} bytes`);
     }
+    // What a part has written that did not come to its end may lie over what others have sent.
+    const last = new Map(finished.map((part) => [part.offset, part]));
+    const cut = this.#parts.find((part) => !part.isFinished && part.sent > 0 && !last.get(part.offset)?.replaces(part));
+    if (cut) throw new FerryError("BadRequest", `the part at ${cut.offset} was begun and not completed; send it again`);
     return size;
   }
 

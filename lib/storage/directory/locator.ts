@@ -134,12 +134,23 @@ export class Locator {
   #directory(path: string): string | undefined {
     const place = join(this.root, path);
     if (isKnownDirectory(place)) return place;
-    const real = realPathOrNothing(place);
+    const real = this.#realPath(path, place);
     if (real === undefined || !this.#serves(real) || !look(real)?.isDirectory) return undefined;
     if (real === place) rememberDirectory(real);
     // Links on the way might lead out and back in again, and so would show what is outside.
     else if (this.#descend(path).names.length > 0) return undefined;
     return real;
+  }
+
+  /** Where `place` really is, which is the path in the root, or undefined when it leads nowhere. */
+  #realPath(path: string, place: string): string | undefined {
+    try {
+      return realPathOrNothing(place);
+    } catch (error) {
+      // A link may lead to what no path can be that long for. Then that is in the way, as one that leads nowhere.
+      if (this.#descend(path).isBlocked) return undefined;
+      throw error;
+    }
   }
 
   /**

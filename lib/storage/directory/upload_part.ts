@@ -6,6 +6,8 @@ const UPLOAD_ENDED = "the upload has ended";
 
 /** Checks that this many bytes, which end at a position of the file, may be written. */
 interface Guard {
+  /** How many parts were opened so far. */
+  readonly opened: number;
   prepare(end: number, bytes: number): void;
 }
 
@@ -19,6 +21,9 @@ export class Part implements UploadPart {
   received = 0;
   /** Whether all of it has arrived. */
   isFinished = false;
+  /** How many parts had been opened before it, and when its last bytes were written. */
+  readonly #openedAt: number;
+  #writtenAt: number;
   readonly #file: PacedFile;
   readonly #guard: Guard;
   #writing: Promise<void> | undefined;
@@ -29,11 +34,18 @@ export class Part implements UploadPart {
     this.#file = new PacedFile(file);
     this.offset = offset;
     this.#guard = guard;
+    this.#openedAt = this.#writtenAt = guard.opened;
+  }
+
+  /** Whether its bytes are those in the file although `other`, which is not finished, wrote some of them before. */
+  replaces(other: Part): boolean {
+    return this.offset === other.offset && other.#writtenAt < this.#openedAt && other.sent <= this.sent;
   }
 
   write(bytes: Uint8Array): Promise<void> | void {
     if (this.#ended) throw new FerryError("NotFound", UPLOAD_ENDED);
     this.sent += bytes.length;
+    this.#writtenAt = this.#guard.opened;
     try {
       this.#guard.prepare(this.offset + this.sent, bytes.length);
       const writing = this.#file.write(bytes);
@@ -41,7 +53,10 @@ export class Part implements UploadPart {
         this.received += bytes.length;
         return;
       }
-      const written = () => void (this.received += bytes.length);
+      const written = () => {
+        this.received += bytes.length;
+        this.#writtenAt = this.#guard.opened;
+      };
       return this.#writing = writing.then(written, (error) => Promise.reject(toFerryError(error)));
     } catch (error) {
       throw toFerryError(error);

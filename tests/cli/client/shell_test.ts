@@ -64,3 +64,24 @@ Deno.test("Shell ends a transfer that has its own connections when the prompt's 
   assertStringIncludes(message, "the server's operator has ended the session");
   assertEquals(said.filter((line) => line.includes("Connecting again")), []);
 });
+
+Deno.test("Shell says that it connects again only when it does", async () => {
+  await using here = await tempDir();
+  for (const code of ["ShuttingDown", "Kicked", "BadRequest", "Internal"]) {
+    let connections = 0;
+    await using server = FakeServer.welcoming(async (peer) => {
+      connections++;
+      await peer.receive();
+      await peer.send("disconnect", { code: connections > 1 ? "Refused" : code, message: "bye" });
+    });
+    const said: string[] = [];
+    const output = { print: () => Promise.resolve(), inform: (line: string) => void said.push(line) };
+    const shell = new Shell(server.address, output, false);
+    shell.busy = true;
+    shell.localDirectory = here.path;
+    await within(execute(shell, ["get", "a"], new AbortController().signal).catch(() => {}), "the end", 10_000);
+    await shell.close();
+    assertEquals(said[0]?.endsWith("has ended: bye. Connecting again."), code === "ShuttingDown", `${code}: ${said}`);
+    assertEquals(connections, code === "ShuttingDown" ? 2 : 1, code);
+  }
+});

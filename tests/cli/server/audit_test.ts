@@ -158,7 +158,14 @@ Deno.test("auditLine(), and logLine() in JSON and as text, say the same of an ev
     logLine(event, false, NOW),
     '2026-11-20T08:51:00.007Z #1 127.0.0.1:50000 (upload) set "天线.dat" to "b" 901 bytes 36 ms Internal (EIO)',
   );
-  const login = { event: "login", session: 2, peer: "[::1]:5", durationMs: 1, outcome: "Unauthorized" } as const;
+  const login = {
+    event: "login",
+    session: 2,
+    peer: "[::1]:5",
+    durationMs: 1,
+    outcome: "Unauthorized",
+    detail: "wrong",
+  } as const;
   assertEquals(JSON.parse(auditLine(login, NOW)), { time: NOW.toISOString(), ...login });
 });
 

@@ -375,3 +375,32 @@ async function failureOf(operation: () => Promise<unknown>): Promise<FerryError 
   }
   return undefined;
 }
+
+Deno.test("DirectoryStorage does not tell a link that leads to too long a name from one that leads nowhere", async () => {
+  await using served = await serveLinks();
+  const { storage, inside } = served;
+  await Deno.symlink(`/${"x".repeat(300)}`, inside("long"));
+  await Deno.symlink("/no-such-place", inside("none"));
+  await storage.mkdir(at("here"));
+  const acts: Record<string, (path: RemotePath) => Promise<unknown>> = {
+    stat: (path) => storage.stat(path),
+    read: (path) => storage.read(path),
+    list: (path) => Array.fromAsync(storage.list(path)),
+    upload: async (path) => await (await storage.upload(path, { overwrite: false })).commit(),
+    offer: async (path) => await storage.offer(path, {}),
+    mkdir: (path) => storage.mkdir(path),
+    "mkdir -p": (path) => storage.mkdir(path, { parents: true }),
+    rename: (path) => storage.rename(at("here"), path),
+    remove: (path) => storage.remove(path),
+  };
+  for (const [what, act] of Object.entries(acts)) {
+    for (const below of ["/x", "/x/y", what === "remove" || what === "offer" ? "/z" : ""]) {
+      const answers = await Promise.all(["long", "none"].map(async (name) => {
+        const error = await failureOf(() => act(at(name + below)));
+        return `${error?.code}: ${error?.message}`;
+      }));
+      assertEquals(answers[0], answers[1], `${what} ${below}`);
+      assert(!answers[0]?.startsWith("InvalidPath"), answers[0]);
+    }
+  }
+});
