@@ -105,10 +105,7 @@ class SecuredConn implements ByteConn {
   async handshake(signal?: AbortSignal): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const gone = () => reject(new FerryError("Disconnected", "the connection ended too early"));
-    this.#socket.once("secure", resolve).once("error", () => reject(this.#reason())).once("end", gone).once(
-      "close",
-      gone,
-    );
+    this.#socket.once("secure", resolve).once("error", reject).once("end", gone).once("close", gone);
     const abort = () => reject(signal?.reason);
     signal?.addEventListener("abort", abort);
     if (signal?.aborted) abort();

@@ -142,7 +142,7 @@ Deno.test("serve() tells of TLS that fails as of a failed login, where a secret 
     const warnings = await served.events.until("warning", 3);
     await silent.ended();
     const told = served.events.of("login").map(({ session, peer, outcome }) => `${session} ${peer} ${outcome}`);
-    const outcomes = ["Timeout", "Disconnected", "Disconnected"];
+    const outcomes = ["Timeout", "BadRequest", "Disconnected"];
     const wanted = warnings.map(({ session = 0, peer }) => `${session} ${peer} ${outcomes[session - 1]}`);
     assertEquals(told, secret ? wanted : []);
   }
