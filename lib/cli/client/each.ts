@@ -15,11 +15,16 @@ async function* inOrder<Item, Result>(
   atOnce: number,
 ): AsyncGenerator<PromiseSettledResult<Result>> {
   const running: Promise<PromiseSettledResult<Result>[]>[] = [];
-  for (const item of items) {
-    running.push(Promise.allSettled([act(item)]));
-    if (running.length === atOnce) yield* await running.shift() ?? [];
+  try {
+    for (const item of items) {
+      running.push(Promise.allSettled([act(item)]));
+      if (running.length === atOnce) yield* await running.shift() ?? [];
+    }
+    for (const results of running) yield* await results;
+  } finally {
+    // Whoever gives up leaves nothing behind that goes on.
+    await Promise.all(running);
   }
-  for (const results of running) yield* await results;
 }
 
 /**

@@ -35,16 +35,21 @@ export async function transferTree(
   const began = performance.now();
   using reports = new TreeReports(transfer, verb, ends);
   const whole = { ...copyOptions(flags), ...options, ...reports.callbacks, filter, verb, signal, retry };
+  const say = (progress: TreeProgress, deleted?: number) => {
+    const { bytesDone, bytesKept } = progress;
+    const amount = amountOf(bytesDone - bytesKept, bytesKept, began);
+    output.inform(summary(verb, flags, progress, { amount, deleted }));
+  };
   const progress = await copyTree(ends.source, ends.target, entries, whole).catch((error) => {
     if (flags.delete) output.inform("Nothing was deleted, since not everything was transferred.");
+    const { progress } = reports;
+    if (progress && (progress.filesDone > 0 || progress.skipped > 0 || progress.failed > 0)) say(progress);
     throw flags.dryRun ? error : reports.stopped(error);
   });
-  const amount = amountOf(progress.bytesDone - progress.bytesKept, progress.bytesKept, began);
-  reports.line.clear();
   const { first } = reports;
   if (progress.entries === 0 && options.select && !first && !flags.delete) return 0;
   const deleted = flags.delete && !first ? await deleteExtra(transfer, ends, whole) : undefined;
-  output.inform(summary(verb, flags, progress, { amount, deleted: deleted?.count }));
+  say(progress, deleted?.count);
   if (deleted?.failure) throw deleted.failure;
   if (first) throw incomplete(first, progress.failed, flags);
   return progress.entries;
@@ -52,27 +57,24 @@ export async function transferTree(
 
 /** What tells the user of each entry, beside a progress line. */
 class TreeReports implements Disposable {
-  readonly line = new TreeProgressLine();
-  #filesDone = 0;
+  readonly #line = new TreeProgressLine();
+  /** How far it has come, once something has ended. */
+  progress: TreeProgress | undefined;
   /** The first failure. */
   first: FerryError | undefined;
   readonly callbacks: Required<Pick<TreeOptions, "onStep" | "onFailure" | "onGrown" | "onPlan">>;
 
   constructor({ shell: { output }, signal }: Transfer, verb: "get" | "put", { source, target }: Ends) {
-    const inform = (text: string) => {
-      this.line.clear();
-      output.inform(text);
-    };
     this.callbacks = {
       onStep: (progress) => {
-        this.#filesDone = progress.filesDone;
-        if (!signal.aborted) this.line.update(progress);
+        this.progress = progress;
+        if (!signal.aborted) this.#line.update(progress);
       },
       onFailure: (_path, error) => {
         this.first ??= error;
-        inform(explain(error).message);
+        output.inform(explain(error).message);
       },
-      onGrown: (path, size) => inform(`${quote(joinPaths(source.shown, path))} ${hasGrown(size)}`),
+      onGrown: (path, size) => output.inform(`${quote(joinPaths(source.shown, path))} ${hasGrown(size)}`),
       onPlan(action, path) {
         const to = quote(joinPaths(target.shown, path));
         const from = quote(joinPaths(source.shown, path));
@@ -82,14 +84,15 @@ class TreeReports implements Disposable {
   }
 
   /** Why the tree ended early, and what is there by then. */
-  stopped(thrown: unknown): FerryError {
+  stopped(thrown: unknown): unknown {
     const error = toFerryError(thrown);
     const isCut = error.code === "Cancelled" || isLoss(error.code);
-    return isCut && this.#filesDone > 0 ? resumable(error, `${plural(this.#filesDone, "file", "files")} done`) : error;
+    const { filesDone = 0 } = this.progress ?? {};
+    return isCut && filesDone > 0 ? resumable(error, `${plural(filesDone, "file", "files")} done`) : thrown;
   }
 
   [Symbol.dispose](): void {
-    this.line.clear();
+    this.#line.clear();
   }
 }
 
