@@ -1,4 +1,4 @@
-import { cannot, FerryError, hasCode } from "../../core/errors.ts";
+import { cannot, FerryError, hasCode, toFerryError } from "../../core/errors.ts";
 import type { Entry } from "../../core/metadata.ts";
 import { joinPaths, ROOT } from "../../core/remote_path.ts";
 import { quote } from "../../core/text.ts";
@@ -182,7 +182,7 @@ async function transferDirectory(
 }
 
 /**
- * The same entries without what the filter leaves out, of which the first was awaited.
+ * The same entries without what the filter leaves out, once there is one.
  *
  * @throws {FerryError} `Refused` when there is none: with `--delete`, nothing would be left.
  */
@@ -191,12 +191,17 @@ async function notEmpty(entries: AsyncIterable<Entry>, filter: Filter | undefine
   const taken = (async function* () {
     for await (const entry of entries) if (!takes || takes(entry)) yield entry;
   })();
-  const first = await taken.next();
-  if (first.done) throw new FerryError("Refused", "Nothing was deleted: the source is empty, or all in it is excluded");
-  return (async function* () {
-    yield first.value;
-    yield* taken;
-  })();
+  try {
+    const first = await taken.next();
+    if (first.done) throw new FerryError("Refused", "the source is empty, or all in it is excluded");
+    return (async function* () {
+      yield first.value;
+      yield* taken;
+    })();
+  } catch (error) {
+    const { code, message, cause } = toFerryError(error);
+    throw new FerryError(code, `Nothing was deleted: ${message}`, { cause });
+  }
 }
 
 async function isDirectoryAt(to: TransferSide, place: Place): Promise<boolean> {

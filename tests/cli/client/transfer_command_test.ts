@@ -1,8 +1,9 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import { NOT_ON_WINDOWS } from "../../helpers/places.ts";
+import { FaultProxy } from "../../helpers/proxy.ts";
 import { scene } from "../../helpers/scene.ts";
-import { assertSameTree, linesOf, pathsIn, type Tree } from "../../helpers/trees.ts";
+import { assertSameTree, linesOf, pathsIn, runCommand, type Tree } from "../../helpers/trees.ts";
 import { Visit } from "../../helpers/visit.ts";
 
 /** What the source has. */
@@ -49,11 +50,14 @@ for (const verb of ["get", "put"] as const) {
   const changes = (place: Scene, since: number) =>
     asked(place, since).filter((command) => !["stat", "dir", "mkdir", "set", "close"].includes(command));
 
+  /** The code of a command that transfers all but a directory. */
+  const codeOf = (words: string) => words.startsWith("photos/*") ? 1 : 0;
+
   /** Runs a command again: nothing is different then, and nothing of a tree or pattern was sent. */
   const assertSameAgain = async (place: Scene, words: string) => {
     const after = linesOf(target(place));
     const since = place.served.events.of("command").length;
-    const { news } = await place.run(words);
+    const { news } = await place.run(words, codeOf(words.replace(/^\w+ /, "")));
     assertEquals(linesOf(target(place)), after);
     if (!/ -r |\*/.test(words)) return;
     assertEquals(changes(place, since), []);
@@ -86,9 +90,9 @@ for (const verb of ["get", "put"] as const) {
             assertEquals(changes(place, 0), []);
             return;
           }
-          const planned = await place.run(`${verb} --dry-run ${words} ${to}`);
+          const planned = await place.run(`${verb} --dry-run ${words} ${to}`, codeOf(words));
           assertEquals(linesOf(target(place)), state);
-          await place.run(`${verb} ${words} ${to}`);
+          await place.run(`${verb} ${words} ${to}`, codeOf(words));
           if (isName) assertEquals(Deno.readTextFileSync(top), "file");
           else {
             const found = inTarget === "named" ? ["file"] : inTarget;
@@ -152,6 +156,83 @@ for (const verb of ["get", "put"] as const) {
     assertMatch(news, new RegExp(`^Cannot ${verb} ".*photos": it is a directory; use ${verb} -r$`, "m"));
     assertMatch(news, /\n2 of 4 failed$/);
     assertEquals(pathsIn(`${target(place)}/T`), ["file", "other"]);
+  });
+
+  for (
+    const [words, first] of [
+      [`${verb} NAMES .`, verb],
+      [`${verb} NAMES T/`, verb === "get" ? "stat" : "put"],
+      [`${verb} -r NAMES .`, verb === "get" ? "stat" : "put"],
+      [`${verb} --connections 1 NAMES own`, verb],
+    ] as const
+  ) {
+    Deno.test(`${words} asks for all files before the first answer has come`, async () => {
+      const names = Array.from({ length: 50 }, (_, i) => `f${i}`);
+      await using place = await from(Object.fromEntries(names.map((name) => [name, name])), { own: null });
+      const commands = () => place.served.events.of("command");
+      // Nothing more gets to the client when the first file was asked for.
+      await using proxy: FaultProxy = await FaultProxy.to(place.served.address, {
+        toClient: {
+          get stallAfter(): number {
+            return commands().some(({ command }) => command === first) ? proxy.passed.toClient : Infinity;
+          },
+        },
+      });
+      const line = words.split(" ").flatMap((word) => word === "NAMES" ? names : [word]);
+      const running = runCommand(proxy.address, place.here, line);
+      await proxy.stalled;
+      const before = commands().findIndex(({ command }) => command === first);
+      await place.served.events.until("command", before + names.length);
+      proxy.release();
+      const { code, news } = await running;
+      assertEquals(code, 0, news);
+      assertEquals(news.split("\n").filter((text) => /^(Got|Put) "/.test(text)).length, names.length);
+      const top = words.endsWith("own") ? "own/" : words.endsWith("T/") ? "T/" : "";
+      for (const name of names) assertEquals(Deno.readTextFileSync(`${target(place)}/${top}${name}`), name);
+      // The directory is made once, however many files go there.
+      assert(commands().filter(({ command }) => command === "mkdir").length <= 1);
+    });
+  }
+
+  Deno.test(`${verb} of several directories and files with -r does each`, async () => {
+    await using place = await from(SOURCE);
+    const { news } = await place.run(`${verb} -r photos file none phones other T`, 5);
+    assertEquals(pathsIn(`${target(place)}/T`), [
+      "file",
+      "other",
+      "phones/",
+      "phones/c",
+      "photos/",
+      "photos/a",
+      "photos/in/",
+      "photos/in/b",
+    ]);
+    assertMatch(news, /\n1 of 5 failed$/);
+  });
+
+  Deno.test(`${verb} refuses a file whose name ends as that of a directory`, async () => {
+    for (const words of ["file/ T", "file/ .", "-r file/ T", "file/ other T/", "photos/a/"]) {
+      await using place = await from(SOURCE);
+      const { news } = await place.run(`${verb} ${words}`, 1);
+      const name = words.replace("-r ", "").split(" ")[0];
+      assertStringIncludes(news, `Cannot ${verb} "${name}": it is not a directory`);
+      assertEquals(pathsIn(target(place)), words.includes("other") ? ["T/", "T/other"] : []);
+    }
+    await using place = await from(SOURCE);
+    assertMatch((await place.run(`${verb} photos/ T`, 1)).news, /photos": it is a directory; use (get|put) -r$/);
+  });
+
+  Deno.test(`${verb} --update says that the target is newer, and not that there is nothing to do`, async () => {
+    await using place = await from({ one: "old" }, { one: "newer and different", T: null });
+    const { mtime } = await Deno.stat(`${source(place)}/one`);
+    const at = (mtime?.getTime() ?? 0) + 5000;
+    await Deno.utime(`${target(place)}/one`, new Date(at), new Date(at));
+    for (const option of ["-u", "-r -u"]) {
+      assertMatch((await place.run(`${verb} ${option} one`)).news, /^Skipped ".*one": ".*one" is newer\.$/);
+    }
+    assertEquals(Deno.readTextFileSync(`${target(place)}/one`), "newer and different");
+    await place.run(`${verb} one T`);
+    assertMatch((await place.run(`${verb} -u one T`)).news, /^Skipped ".*one": nothing to do\.$/);
   });
 
   Deno.test(`${verb} makes no TARGET for sources that are not there`, async () => {

@@ -1,4 +1,4 @@
-import { assertEquals, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { scene } from "../../helpers/scene.ts";
 import { pathsIn, type Tree } from "../../helpers/trees.ts";
 
@@ -39,6 +39,17 @@ for (const verb of ["get", "put"] as const) {
       without("a.c", "a.o", "src/b.o"),
     );
     assertEquals(await taken("--exclude-from patterns", "\n#*\n"), all);
+  });
+
+  Deno.test(`${verb} leaves out named files that are excluded by their name, and says so`, async () => {
+    await using place = await (verb === "get" ? scene(TREE) : scene({}, TREE));
+    const top = verb === "get" ? place.here : place.there;
+    const only = await place.run(`${verb} -r --exclude *.o t/src/b.o T`);
+    assertMatch(only.news, /^Skipped ".*t\/src\/b\.o": it is excluded\.$/);
+    assertEquals(pathsIn(top), []);
+    const { news } = await place.run(`${verb} -r --include keep.o --exclude *.o t/src t/a.o t/a.c t/build/keep.o T`);
+    assertMatch(news, /^Skipped ".*t\/a\.o": it is excluded\.$/m);
+    assertEquals(pathsIn(`${top}/T`), ["a.c", "keep.o", "src/", "src/b.c", "src/keep.o"]);
   });
 
   Deno.test(`${verb} refuses options for parts of a tree that make no sense, and transfers nothing`, async () => {
