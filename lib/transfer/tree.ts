@@ -45,8 +45,6 @@ export interface TreeOptions
   readonly connections?: number | undefined;
   /** What the top of the tree is to be in the end; left as it is when absent. */
   readonly root?: DirectoryMetadata | undefined;
-  /** Whether directories of the target may be given times and permission bits (the default). */
-  readonly mayChange?: boolean | undefined;
   /** Which parts of the tree are taken at all; what it leaves out does not count. Everything when absent. */
   readonly filter?: Filter | undefined;
   /** Which of these entries to take; all when absent. */

@@ -1,5 +1,5 @@
 import { cannot } from "../core/errors.ts";
-import type { FileMetadata } from "../core/metadata.ts";
+import { type FileMetadata, hasBits } from "../core/metadata.ts";
 import { joinPaths, parseRemotePath } from "../core/remote_path.ts";
 import type { OperationOptions } from "../storage/storage.ts";
 import { ifThere } from "./copy.ts";
@@ -13,7 +13,7 @@ export const OWNER_WRITES = 0o300;
 /** What a directory is to be in the end. */
 export type DirectoryMetadata = Pick<FileMetadata, "mtimeMs" | "mode">;
 
-/** How a directory of a tree that is being copied comes to be there. */
+/** A directory at the target, from when it is looked for until it is finished. */
 interface Making {
   /** What it is to be in the end; absent for one that was not listed itself. */
   readonly metadata: DirectoryMetadata | undefined;
@@ -27,10 +27,9 @@ interface Making {
   hasChanged: boolean;
 }
 
-/** Whether `setMetadata` would change no bits, and files can be written there without it. */
-function hasBits(found: number | undefined, wanted: number | undefined): boolean {
-  if (found === undefined || wanted === undefined) return true;
-  return (wanted | OWNER_WRITES) === wanted && (found & 0o700) === (wanted & 0o700) && (found & 0o077 & ~wanted) === 0;
+/** Whether `setMetadata` would change no bits of a directory, and files can be written there without it. */
+function isOpenWith(found: number | undefined, wanted: number | undefined): boolean {
+  return hasBits(found, wanted) && (found === undefined || wanted === undefined || (wanted | OWNER_WRITES) === wanted);
 }
 
 /** A directory of a tree that is being copied. */
@@ -115,7 +114,7 @@ export class TreeDirectories {
     const { storage, path: whole } = this.#place(path);
     const found = await ifThere(storage.stat(whole, { signal })).catch(() => undefined);
     if (found?.kind !== "directory") return false;
-    return !metadata || !mayChange || found.mtimeMs === metadata.mtimeMs && hasBits(found.mode, metadata.mode);
+    return !metadata || !mayChange || found.mtimeMs === metadata.mtimeMs && isOpenWith(found.mode, metadata.mode);
   }
 
   #close({ path, value }: TreeDirectory, left: () => void): void {
