@@ -45,6 +45,8 @@ export class Shell {
   #address: Address;
   #pool: ConnectionPool;
   #storage: RemoteStorage;
+  /** The connections of the transfer under way, if it has its own. */
+  #ofTransfer: ConnectionPool | undefined;
   /** What the prompt calls the server. */
   name = "ferry";
 
@@ -117,11 +119,13 @@ export class Shell {
   ): Promise<T> {
     const pool = connections > 1 ? new ConnectionPool({ ...this.address, connections }) : undefined;
     const server = pool ? new RemoteStorage(pool) : this.storage;
+    this.#ofTransfer = pool;
     this.#reconnects = retryFor > 0;
     try {
       return await run(server, new Retry({ retryMs: retryFor }));
     } finally {
       this.#reconnects = false;
+      this.#ofTransfer = undefined;
       // What was transferred is confirmed; that they have ended already is no failure.
       await pool?.close().catch(() => {});
     }
@@ -171,9 +175,16 @@ export class Shell {
     });
   }
 
-  #lost({ message }: FerryError): void {
+  #lost(error: FerryError): void {
+    const { code, message } = error;
+    // The operator means the client, whichever of its sessions was named.
+    if (code === "Kicked") this.#ofTransfer?.fail(error);
     // A command that does not connect again fails, and says so itself.
-    const then = this.#reconnects ? " Connecting again." : this.busy ? "" : " The next command connects again.";
+    const then = this.#reconnects && code !== "Kicked"
+      ? " Connecting again."
+      : this.busy
+      ? ""
+      : " The next command connects again.";
     this.output.inform(`The connection to ${formatAddress(this.address)} has ended: ${printable(message)}.${then}`);
   }
 }

@@ -2,6 +2,7 @@ import { cannot, FerryError, hasCode } from "../../core/errors.ts";
 import type { Entry } from "../../core/metadata.ts";
 import { joinPaths, ROOT } from "../../core/remote_path.ts";
 import { quote } from "../../core/text.ts";
+import { ifThere } from "../../transfer/copy.ts";
 import type { Place } from "../../transfer/place.ts";
 import { UsageError } from "../terminal/usage.ts";
 import { type Destination, findDestination, notDirectory, type SourceWord } from "./destinations.ts";
@@ -114,8 +115,11 @@ async function transferNamed(job: Job, { place, metadata }: Source, target: Plac
   try {
     await transferFile(transfer, verb, { source: place, target }, metadata);
   } catch (error) {
-    if (!hasCode(error, "IsADirectory") || error.path !== place.path || verb === "put") throw error;
-    throw refuseDirectory(verb, place.shown);
+    if (!hasCode(error, "IsADirectory") || verb === "put") throw error;
+    // Either side may be one. What is wrong with the source is said first.
+    const found = await ifThere(place.storage.stat(place.path, { signal: transfer.signal }));
+    if (!found) throw cannot(verb, place.shown, new FerryError("NotFound", "no such file or directory"));
+    throw found.kind === "directory" ? refuseDirectory(verb, place.shown) : error;
   }
 }
 

@@ -157,6 +157,9 @@ export function remoteSide(transfer: Transfer): TransferSide {
       await using unused = new AsyncDisposableStack();
       const entries = unused.use(begun(list(place, true)));
       const metadata = await stat(path);
+      if (!metadata && await mayLook()) {
+        throw cannot("get", path, new FerryError("NotFound", "no such file or directory"));
+      }
       if (metadata?.kind !== "directory") return { place, metadata };
       unused.move();
       return { place, metadata, entries };
