@@ -33,7 +33,7 @@ export async function transferTree(
 ): Promise<number> {
   const { shell: { output }, flags, filter, signal, retry } = transfer;
   const began = performance.now();
-  using reports = new TreeReports(transfer, verb, ends);
+  using reports = new TreeReports(transfer, verb, ends, options.mayLook === false);
   const whole = { ...copyOptions(flags), ...options, ...reports.callbacks, filter, verb, signal, retry };
   const say = (progress: TreeProgress, deleted?: number) => {
     const { bytesDone, bytesKept } = progress;
@@ -42,10 +42,12 @@ export async function transferTree(
   };
   const progress = await copyTree(ends.source, ends.target, entries, whole).catch((error) => {
     if (flags.delete) output.inform("Nothing was deleted, since not everything was transferred.");
+    reports.end();
     const { progress } = reports;
     if (progress && (progress.filesDone > 0 || progress.skipped > 0 || progress.failed > 0)) say(progress);
     throw flags.dryRun ? error : reports.stopped(error);
   });
+  reports.end();
   const { first } = reports;
   if (progress.entries === 0 && options.select && !first && !flags.delete) return 0;
   const deleted = flags.delete && !first ? await deleteExtra(transfer, ends, whole) : undefined;
@@ -58,13 +60,21 @@ export async function transferTree(
 /** What tells the user of each entry, beside a progress line. */
 class TreeReports implements Disposable {
   readonly #line = new TreeProgressLine();
+  readonly #transfer: Transfer;
+  readonly #isBlind: boolean;
   /** How far it has come, once something has ended. */
   progress: TreeProgress | undefined;
+  /** Files that a blind transfer has found to exist: most often those that an earlier try has sent. */
+  #existing = 0;
   /** The first failure. */
   first: FerryError | undefined;
   readonly callbacks: Required<Pick<TreeOptions, "onStep" | "onFailure" | "onGrown" | "onPlan">>;
 
-  constructor({ shell: { output }, signal }: Transfer, verb: "get" | "put", { source, target }: Ends) {
+  /** @param isBlind Whether we may not look at the target. */
+  constructor(transfer: Transfer, verb: "get" | "put", { source, target }: Ends, isBlind: boolean) {
+    const { shell: { output }, signal } = transfer;
+    this.#transfer = transfer;
+    this.#isBlind = isBlind;
     this.callbacks = {
       onStep: (progress) => {
         this.progress = progress;
@@ -72,7 +82,8 @@ class TreeReports implements Disposable {
       },
       onFailure: (_path, error) => {
         this.first ??= error;
-        output.inform(explain(error).message);
+        if (isBlind && error.code === "AlreadyExists") this.#existing++;
+        else output.inform(explain(error).message);
       },
       onGrown: (path, size) => output.inform(`${quote(joinPaths(source.shown, path))} ${hasGrown(size)}`),
       onPlan(action, path) {
@@ -88,7 +99,18 @@ class TreeReports implements Disposable {
     const error = toFerryError(thrown);
     const isCut = error.code === "Cancelled" || isLoss(error.code);
     const { filesDone = 0 } = this.progress ?? {};
-    return isCut && filesDone > 0 ? resumable(error, `${plural(filesDone, "file", "files")} done`) : thrown;
+    if (!isCut || filesDone === 0) return thrown;
+    // What is done would be refused the next time.
+    const how = this.#isBlind && !this.#transfer.flags.noClobber ? "with --no-clobber to go on" : undefined;
+    return resumable(error, `${plural(filesDone, "file", "files")} done`, how);
+  }
+
+  /** Says what is left to say of the entries. */
+  end(): void {
+    if (this.#existing === 0) return;
+    const files = plural(this.#existing, "file exists", "files exist");
+    const hint = "and may not be replaced or compared here; --no-clobber skips such files";
+    this.#transfer.shell.output.inform(`${files} already ${hint}`);
   }
 
   [Symbol.dispose](): void {
