@@ -12,7 +12,7 @@ import type { Transfer } from "./invocation.ts";
 import { selector } from "./patterns.ts";
 import { localSide, remoteSide, type Source, type TransferSide } from "./transfer_sides.ts";
 import { transferTree, type TreeChoices } from "./tree_command.ts";
-import { requireDirectory, requireTree } from "./tree_options.ts";
+import { requireDirectory, requireTree, sayUnmatched } from "./tree_options.ts";
 
 /** How many names of several sources are remembered. */
 const MAX_NAMES = 1_000_000;
@@ -72,6 +72,7 @@ export async function transferWords(transfer: Transfer, verb: "get" | "put"): Pr
   };
   // What an earlier source has put there is not replaced.
   await forEach(transfer, sources, (source) => transferOne(job, source), 1);
+  sayUnmatched(transfer);
 }
 
 /** @throws {FerryError} `Refused` for an option that needs more than we may do at the target. */
