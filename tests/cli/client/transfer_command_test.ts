@@ -176,7 +176,7 @@ for (const verb of ["get", "put"] as const) {
     for (const [words, content] of cases) {
       await using place = await from(tree, { T: null });
       const { news } = await place.run(`${verb} ${words} T`, 1);
-      assertStringIncludes(news, `Cannot ${verb} "same": an earlier source has this name, and was sent`);
+      assertStringIncludes(news, `Cannot ${verb} "same": it is transferred by an earlier source`);
       assertEquals(Deno.readTextFileSync(`${target(place)}/T/same`), content, words);
       if (!words.includes("-r")) continue;
       const after = linesOf(target(place));
