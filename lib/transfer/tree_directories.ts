@@ -5,8 +5,7 @@ import type { OperationOptions } from "../storage/storage.ts";
 import { ifThere } from "./copy.ts";
 import { OpenDirectories, type OpenDirectory } from "./open_directories.ts";
 import { type Place, placeIn } from "./place.ts";
-import { endsTransfer } from "./retry.ts";
-import type { TreeOptions } from "./tree.ts";
+import { endsTransfer, type Retry } from "./retry.ts";
 
 /** The owner of a directory must be able to write in it until its content is there. */
 export const OWNER_WRITES = 0o300;
@@ -44,8 +43,13 @@ function hasBits(found: number | undefined, wanted: number | undefined): boolean
 export type TreeDirectory = OpenDirectory<Making>;
 
 /** How the directories of a tree are made. */
-export interface DirectoryOptions
-  extends OperationOptions, Pick<TreeOptions, "retry" | "dryRun" | "mayChange" | "onPlan"> {
+export interface DirectoryOptions extends OperationOptions {
+  readonly retry?: Retry | undefined;
+  readonly dryRun?: boolean | undefined;
+  /** Whether they may be given times and permission bits (the default). */
+  readonly mayChange?: boolean | undefined;
+  /** Told of each that would be made, with `dryRun`. */
+  readonly onPlan?: ((action: "mkdir", path: string) => Promise<void>) | undefined;
   /** Look at each first: do nothing to one that is there already as it is to be, and write nothing through a link. */
   readonly compare: boolean;
   /** Follows what is done when all that is in a directory is there. */
