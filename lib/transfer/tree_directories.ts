@@ -136,7 +136,8 @@ export class TreeDirectories {
 
   async #prepare(path: string, value: Making, above: Making | undefined): Promise<void> {
     let found: FileMetadata | undefined;
-    if (this.#options.compare) found = await (value.looking = this.#look(path, above));
+    const isNeeded = above !== undefined || value.metadata !== undefined;
+    if (this.#options.compare && isNeeded) found = await (value.looking = this.#look(path, above));
     if (above?.failure) throw above.failure;
     value.isSame = found !== undefined && this.#isSame(found, value.metadata);
     if (value.isSame) return;
