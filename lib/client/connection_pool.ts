@@ -201,7 +201,7 @@ export class ConnectionPool implements AsyncDisposable {
     if (this.#failure) throw this.#failure;
     this.#isClosing = true;
     const late = setTimeout(() => this.#ending.abort(), this.#pipelines.length > 0 ? OPENING_MS : 0);
-    // What is being opened ends in order, too, so that the server need not take it for lost. Nobody minds if it does not.
+    // What is being opened ends in order, too, so that the server does not take it for lost. If that fails, it does not matter.
     const opening = [...this.#opening].map((each) => each.then((pipeline) => pipeline.close()).catch(() => {}));
     const results = await Promise.allSettled([...this.#pipelines.map((pipeline) => pipeline.close()), ...opening]);
     clearTimeout(late);
@@ -369,7 +369,7 @@ export class ConnectionPool implements AsyncDisposable {
     this.#giveUpStuck();
     for (const pipeline of [...this.#pipelines]) {
       const isSpare = this.#pipelines.length > this.#spread && pipeline !== this.#first;
-      // That it ends in another way than in order is no failure of anybody.
+      // If it does not end in order, nothing is lost.
       if (isSpare && pipeline.load === 0 && pipeline.quiet >= IDLE_LOOKS) pipeline.close().catch(() => {});
     }
     this.#watch();

@@ -47,8 +47,6 @@ export interface TreeOptions
   readonly root?: DirectoryMetadata | undefined;
   /** Whether the target was made for it: then nothing is looked at there. */
   readonly isNew?: boolean | undefined;
-  /** Whether directories of the target may be given times and permission bits (the default). */
-  readonly mayChange?: boolean | undefined;
   /** Which parts of the tree are taken at all; what it leaves out does not count. Everything when absent. */
   readonly filter?: Filter | undefined;
   /** Which of these entries to take; all when absent. */

@@ -1,5 +1,5 @@
 import { cannot, FerryError, toFerryError } from "../core/errors.ts";
-import type { FileMetadata } from "../core/metadata.ts";
+import { type FileMetadata, hasBits } from "../core/metadata.ts";
 import { joinPaths, parseRemotePath, splitPath } from "../core/remote_path.ts";
 import type { OperationOptions } from "../storage/storage.ts";
 import { ifThere } from "./copy.ts";
@@ -13,7 +13,7 @@ export const OWNER_WRITES = 0o300;
 /** What a directory is to be in the end. */
 export type DirectoryMetadata = Pick<FileMetadata, "mtimeMs" | "mode">;
 
-/** How a directory of a tree that is being copied comes to be there. */
+/** A directory at the target, from when it is looked for until it is finished. */
 interface Making {
   /** What it is to be in the end; absent for one that was not listed itself. */
   readonly metadata: DirectoryMetadata | undefined;
@@ -33,10 +33,9 @@ interface Making {
   hasChanged: boolean;
 }
 
-/** Whether `setMetadata` would change no bits, and files can be written there without it. */
-function hasBits(found: number | undefined, wanted: number | undefined): boolean {
-  if (found === undefined || wanted === undefined) return true;
-  return (wanted | OWNER_WRITES) === wanted && (found & 0o700) === (wanted & 0o700) && (found & 0o077 & ~wanted) === 0;
+/** Whether `setMetadata` would change no bits of a directory, and files can be written there without it. */
+function isOpenWith(found: number | undefined, wanted: number | undefined): boolean {
+  return hasBits(found, wanted) && (found === undefined || wanted === undefined || (wanted | OWNER_WRITES) === wanted);
 }
 
 /** A directory of a tree that is being copied. */
@@ -164,7 +163,7 @@ export class TreeDirectories {
   #isSame(found: FileMetadata, metadata: DirectoryMetadata | undefined): boolean {
     const { mayChange = true } = this.#options;
     if (found.kind !== "directory") return false;
-    return !metadata || !mayChange || found.mtimeMs === metadata.mtimeMs && hasBits(found.mode, metadata.mode);
+    return !metadata || !mayChange || found.mtimeMs === metadata.mtimeMs && isOpenWith(found.mode, metadata.mode);
   }
 
   #close(directory: TreeDirectory, left: () => void): void {

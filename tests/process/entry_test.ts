@@ -348,11 +348,13 @@ Deno.test("server.ts makes the directory when all else was found good, and says 
     ["--port", "0", "--identity", dir.join("nowhere/id")],
     ["--port", "0", "--audit", dir.join("nowhere/audit")],
     ["--port", "0", "--secret-file", dir.join("new/place/secret")],
+    ["--port", "0", "--identity", dir.join("id"), "--ticket-file", dir.join("nowhere/ticket")],
     ["--port", "0", "--read-only"],
   ];
   for (const options of failures) {
-    const { code, stderr } = await runServer([missing, ...options], serverAccess(dir.path));
+    const { code, stdout, stderr } = await runServer([missing, ...options], serverAccess(dir.path));
     assert(code === 1 || code === 2, stderr);
+    assertEquals(stdout, "");
     assert(!Array.from(Deno.readDirSync(dir.path)).some(({ name }) => name === "new"), `${options}: ${stderr}`);
   }
   await using server = await startServer(missing, [], serverAccess(dir.path));
@@ -537,7 +539,7 @@ Deno.test("client.ts refuses names that lead out of the served directory", async
   await using dir = await places({ "a.txt": "a" });
   await Deno.writeTextFile(dir.join("secret"), "secret");
   await using server = await startServer(dir.served);
-  for (const name of ["../secret", "..", "a/../../secret", "/../secret", "a//b", "", "a.txt//", dir.join("secret")]) {
+  for (const name of ["../secret", "..", "a/../../secret", "/../secret", "", dir.join("secret")]) {
     const outcome = await runClient([server.at, "get", name, "copy"], { cwd: dir.here });
     assertNoTrace(outcome.stderr);
     assertEquals(outcome.code, name === dir.join("secret") ? 5 : 1, outcome.stderr);
@@ -854,7 +856,7 @@ Deno.test("client.ts goes on at the prompt after commands that fail", NO_TERMINA
     ["get a/../../x", 'Cannot use "a/../../x": it leads out of the served directory'],
     ["cd ..", 'Cannot use "..": it leads out of the served directory'],
     ["get /etc/passwd", 'Cannot get "etc/passwd": no such file or directory'],
-    ["get a//b", 'Cannot get "a//b": it contains an empty name'],
+    ["get a//b", 'Cannot get "a/b": no such file or directory'],
     ['get ""', 'Cannot get "": the name is empty'],
     ['get "a', 'the quote " is not closed'],
     ["frob", "There is no command frob"],

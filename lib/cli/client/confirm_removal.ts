@@ -1,4 +1,5 @@
-import type { FerryError } from "../../core/errors.ts";
+import { type FerryError, hasCode } from "../../core/errors.ts";
+import type { Entry } from "../../core/metadata.ts";
 import { parseRemotePath, type RemotePath, ROOT, splitPath } from "../../core/remote_path.ts";
 import { ifThere } from "../../transfer/copy.ts";
 import { notBehindLinks } from "../../transfer/listing.ts";
@@ -14,22 +15,26 @@ interface Extent {
   isMore: boolean;
 }
 
-/** Whether a path on the server is that of a link, which is removed and not what it leads to. */
-async function isLink({ shell, signal }: Invocation, path: RemotePath): Promise<boolean> {
+/** What a directory has at a path on the server: a link itself, which is removed, and not what it leads to. */
+async function entryAt({ shell, signal }: Invocation, path: RemotePath): Promise<Entry | undefined> {
   const [parent, name] = splitPath(path);
   const directory = parent === "" ? ROOT : parseRemotePath(parent, false);
   for await (const entry of shell.storage.list(directory, { signal })) {
-    if (entry.path === name) return entry.link === true;
+    if (entry.path === name) return entry;
   }
-  return false;
+  return undefined;
 }
 
 /** Adds what is at a path on the server, and below. */
 async function count(invocation: Invocation, path: RemotePath, extent: Extent): Promise<void> {
   const { shell, signal } = invocation;
   const found = await ifThere(shell.storage.stat(path, { signal }));
-  // A link that leads nowhere is not there, and can be removed.
-  const link = !found || await isLink(invocation, path);
+  // A link that leads nowhere is in its directory only, and can be removed.
+  const entry = await entryAt(invocation, path).catch((error) => {
+    if (!hasCode(error, "NotFound", "NotADirectory")) throw error;
+  });
+  if (!found && !entry) return;
+  const link = !found || entry?.link;
   if (found?.kind !== "directory" || link) {
     extent.files++;
     extent.bytes += link ? 0 : found.size;
@@ -59,6 +64,7 @@ export async function confirmRemoval(
   const extent: Extent = { files: 0, directories: 0, bytes: 0, isMore: false };
   for (const path of paths) await count(invocation, path, extent);
   const { files, directories, isMore } = extent;
+  if (files + directories === 0) return true;
   const things = [
     ...directories > 0 ? [plural(directories, "directory", "directories")] : [],
     `${plural(files, "file", "files")} (${bytes(extent.bytes)}${isMore ? " and more that you may not list" : ""})`,

@@ -40,7 +40,8 @@ export async function transferFile(
   };
   try {
     const mayLook = verb === "get" || await shell.may("read", signal);
-    const options = { ...copyOptions(flags), verb, known, mayLook, signal, retry, ...told };
+    const mayChange = verb === "get" || await shell.may("overwrite", signal);
+    const options = { ...copyOptions(flags), verb, known, mayLook, mayChange, signal, retry, ...told };
     const outcome = await copyFile(source, target, options);
     const amount = amountOf(progress.moved, progress.before, began);
     progress.clear();

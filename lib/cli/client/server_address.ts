@@ -11,6 +11,7 @@ import { readPrivateFile } from "../terminal/private_files.ts";
 import { ask } from "../terminal/question.ts";
 import { messages } from "../terminal/terminal.ts";
 import { UsageError } from "../terminal/usage.ts";
+import { expandHome } from "./home_directory.ts";
 
 /** Where a server is, and how to connect to it. */
 export interface Address {
@@ -81,7 +82,7 @@ export async function askAddress(): Promise<Address | undefined> {
     const answer = await ask("Host or ticket [127.0.0.1]: ");
     if (answer === undefined) return undefined;
     try {
-      const address = parseAddress(answer.trim() || "127.0.0.1");
+      const address = parseAddress(expandHome(answer.trim()) || "127.0.0.1");
       if (saysPort(answer.trim())) return address;
       const port = await ask(`Port [${DEFAULT_PORT}]: `);
       if (port === undefined) return undefined;

@@ -2,6 +2,7 @@ import { cannot, FerryError, hasCode } from "../../core/errors.ts";
 import type { Entry } from "../../core/metadata.ts";
 import { joinPaths, ROOT } from "../../core/remote_path.ts";
 import { quote } from "../../core/text.ts";
+import { ifThere } from "../../transfer/copy.ts";
 import type { Place } from "../../transfer/place.ts";
 import { UsageError } from "../terminal/usage.ts";
 import { type Destination, findDestination, notDirectory, type SourceWord } from "./destinations.ts";
@@ -114,8 +115,11 @@ async function transferNamed(job: Job, { place, metadata }: Source, target: Plac
   try {
     await transferFile(transfer, verb, { source: place, target }, metadata);
   } catch (error) {
-    if (!hasCode(error, "IsADirectory") || error.path !== place.path || verb === "put") throw error;
-    throw refuseDirectory(verb, place.shown);
+    if (!hasCode(error, "IsADirectory") || verb === "put") throw error;
+    // Either side may be one. What is wrong with the source is said first.
+    const found = await ifThere(place.storage.stat(place.path, { signal: transfer.signal }));
+    if (!found) throw cannot(verb, place.shown, new FerryError("NotFound", "no such file or directory"));
+    throw found.kind === "directory" ? refuseDirectory(verb, place.shown) : error;
   }
 }
 
@@ -194,7 +198,7 @@ async function makeTarget(job: Job): Promise<void> {
 async function makeDirectory(job: Job, place: Place, isNew: boolean, mode?: number): Promise<void> {
   const { transfer: { shell, flags }, to, made } = job;
   if (made.has(place.shown)) return;
-  // Of one that is there nothing changes, but who may put nothing into it learns that now, and not from each file.
+  // This changes nothing about one that is there, but fails at once, not for each file, where nothing may be put into it.
   if (!flags.dryRun) await to.make(place, mode);
   else if (isNew) await shell.output.print(`mkdir ${quote(place.shown)}\n`);
   made.add(place.shown);

@@ -93,7 +93,7 @@ class TreeReports implements Disposable {
   }
 }
 
-/** The failure of a tree of which something is missing. What one entry failed with is no more than that it failed. */
+/** The failure of a tree of which something is missing. It does not say that the tree itself was refused or not found. */
 function incomplete({ code }: FerryError, failed: number, flags: Flags): FerryError {
   const kept = flags.delete ? ", so nothing was deleted" : "";
   const message = `${plural(failed, "entry", "entries")} could not be transferred${kept}`;

@@ -4,7 +4,7 @@ import { join } from "@std/path";
 import { blockSizeFor, MIN_BLOCK_BYTES } from "../../core/block_sums.ts";
 import { FerryError, toFerryError } from "../../core/errors.ts";
 import { sumBlocks } from "./sum_blocks.ts";
-import { mtimeMs as mtimeMsOf, OWNERS, PERMISSION_BITS, versionOf } from "./system_metadata.ts";
+import { mtimeMs as mtimeMsOf, narrowed, PERMISSION_BITS, versionOf } from "./system_metadata.ts";
 import { requireSpace } from "./disk_space.ts";
 import { PacedFile } from "./paced_file.ts";
 import type { KeptFiles } from "./kept_files.ts";
@@ -34,7 +34,7 @@ async function openDirectory(directory: string): Promise<Deno.FsFile | undefined
 /** Which permission bits the file shall have. */
 function permissionsFor({ info }: UploadTarget, { mode }: UploadOptions): OpenPermissions {
   // Nobody may read the new content who could not read the old.
-  if (info?.mode) return { mode: info.mode & PERMISSION_BITS & ((mode ?? ~0) | OWNERS) };
+  if (info?.mode) return { mode: narrowed(info, mode ?? info.mode) };
   return mode === undefined ? {} : { mode: mode & PERMISSION_BITS, isMasked: true };
 }
 

@@ -14,6 +14,7 @@ for (
     ["rm a d/*.pdf", 0, ["[ab]", "b", "d/", "d/z", "e/"], ""],
     // A name that exists is meant as it is.
     ["rm [ab]", 0, ["a", "b", "d/", "d/x.pdf", "d/y.pdf", "d/z", "e/"], ""],
+    ["rm d//z /a//", 0, ["[ab]", "b", "d/", "d/x.pdf", "d/y.pdf", "e/"], ""],
     ["rm -r d e", 0, ["[ab]", "a", "b"], ""],
     ["rm -r **/*", 0, [], ""],
     ["rm -rf d nothing", 0, ["[ab]", "a", "b", "e/"], ""],

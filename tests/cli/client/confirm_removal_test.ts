@@ -3,6 +3,7 @@ import { join } from "@std/path";
 import { Shell } from "../../../lib/cli/client/shell.ts";
 import { execute } from "../../../lib/cli/client/shell_commands.ts";
 import { NOT_ON_WINDOWS } from "../../helpers/places.ts";
+import { failsWith } from "../../helpers/raw.ts";
 import { scene } from "../../helpers/scene.ts";
 import { pathsIn, type Tree } from "../../helpers/trees.ts";
 
@@ -54,6 +55,20 @@ for (
 Deno.test("rm asks nothing without -r, or with -f", async () => {
   assertEquals(await atPrompt(["rm", "a"], undefined), { told: [], left: ALL.filter((path) => path !== "a") });
   assertEquals(await atPrompt(["rm", "-rf", "d"], undefined), { told: [], left: ["a", "k"] });
+});
+
+Deno.test("rm -r counts only what is there, and fails without a question if nothing is", NOT_ON_WINDOWS, async () => {
+  const { told, left } = await atPrompt(["rm", "-r", "nothing", "a", "k/x", "nothing/x"], "n");
+  assertEquals([told, left], [["Remove 1 file (2 B)? [y/N] ", "Nothing was removed."], ALL]);
+  for (const name of ["nothing", "nothing/x", "k/x"]) {
+    const { message } = await failsWith(atPrompt(["rm", "-r", name], "y"), "NotFound");
+    assertEquals(message, `Cannot remove "${name}": no such file or directory`);
+  }
+  const prepare = (there: string) => Deno.symlinkSync("nowhere", join(there, "broken"));
+  assertEquals(await atPrompt(["rm", "-r", "broken"], "y", prepare), {
+    told: ["Remove 1 file (0 B)? [y/N] "],
+    left: ALL,
+  });
 });
 
 Deno.test("rm -r counts a link as a file without content", NOT_ON_WINDOWS, async () => {

@@ -150,7 +150,7 @@ Deno.test("writeTicket() replaces an old file and a link, with one for its owner
       Deno.writeTextFileSync(dir.join("other"), "other");
       const file = dir.join("ticket");
       prepare(file, dir);
-      await writeTicket(file, "ferry:abc");
+      writeTicket(file, "ferry:abc");
       assertEquals(Deno.readTextFileSync(file), "ferry:abc\n");
       assertEquals(modeOf(file), 0o600);
       assert(Deno.lstatSync(file).isFile);
