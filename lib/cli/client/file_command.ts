@@ -110,10 +110,10 @@ function withKept(thrown: unknown, kept: number | undefined): unknown {
   return resumable(thrown, kept === undefined ? "what has arrived is kept" : `${bytes(kept)} kept`);
 }
 
-/** A failure that says what is there already, and what to do. */
-export function resumable(thrown: unknown, there: string): FerryError {
+/** A failure that says what is there already, and how the same command goes on. */
+export function resumable(thrown: unknown, there: string, how = "to resume"): FerryError {
   const { code, message, path, cause } = toFerryError(thrown);
-  return new FerryError(code, `${message} (${there}; run the same command to resume)`, { path, cause });
+  return new FerryError(code, `${message} (${there}; run the same command ${how})`, { path, cause });
 }
 
 /** Options that make no sense with `-` are refused rather than ignored. */
