@@ -102,7 +102,7 @@ async function transferOne(job: Job, source: SourceWord): Promise<void> {
   const twice = names?.twice;
   if (!names || twice === undefined) return;
   names.twice = undefined;
-  throw cannot(verb, twice, new FerryError("AlreadyExists", "an earlier source has this name, and was sent"));
+  throw cannot(verb, twice, new FerryError("AlreadyExists", "it is transferred by an earlier source"));
 }
 
 function refuseDirectory(verb: string, shown: string): FerryError {
@@ -186,7 +186,7 @@ async function choicesOf({ transfer, verb, to }: Job, isNew: boolean): Promise<T
   const { shell, flags: { all, update, checksum }, signal } = transfer;
   const mayChange = verb === "get" || await shell.may("overwrite", signal);
   const compare = isNew ? { same: false, update: false, checksum: false } : { same: !all, update, checksum };
-  return { ...compare, mayLook: await to.mayLook(), mayChange };
+  return { ...compare, isNew, mayLook: await to.mayLook(), mayChange };
 }
 
 /** Makes TARGET if it may be missing. */
