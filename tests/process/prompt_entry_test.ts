@@ -180,8 +180,10 @@ Deno.test("client.ts does not stop alone under deno task, where nobody could go 
   await terminal.stdout.until("Ctrl-Z does not work");
   await terminal.stdout.until("\n/\r\n");
   await terminal.stdout.until("ferry:/> ");
-  await terminal.type(`frob${CTRL_C}`);
-  await terminal.stdout.until('Type "quit" to leave.');
+  await terminal.type("frob");
+  await terminal.stdout.until("frob");
+  await terminal.type(CTRL_C);
+  await terminal.stdout.until("ferry:/> ");
   await terminal.type("pwd\r");
   await terminal.stdout.until("\n/\r\n");
   await terminal.type("quit\r");
@@ -258,6 +260,8 @@ Deno.test(
     // Two rows up to the beginning of the prompt, and as many down again, which drawing it anew goes up.
     await terminal.stdout.until("\x1b[2A\r\x1b[JServer: back in five\r\n\r\n\r\n");
     await terminal.stdout.until(/ferry:\/> say long /);
+    await terminal.type(CTRL_C);
+    await terminal.stdout.until("ferry:/> \x1b[10G");
     await terminal.type(CTRL_C);
     await terminal.stdout.until('Type "quit" to leave.');
     await terminal.type("quit\r");

@@ -12,7 +12,7 @@ import type { Transfer } from "./invocation.ts";
 import { selector } from "./patterns.ts";
 import { localSide, remoteSide, type Source, type TransferSide } from "./transfer_sides.ts";
 import { transferTree, type TreeChoices } from "./tree_command.ts";
-import { requireDirectory, requireTree } from "./tree_options.ts";
+import { requireDirectory, requireTree, sayUnmatched } from "./tree_options.ts";
 
 /** How many names of several sources are remembered. */
 const MAX_NAMES = 1_000_000;
@@ -72,6 +72,7 @@ export async function transferWords(transfer: Transfer, verb: "get" | "put"): Pr
   };
   // What an earlier source has put there is not replaced.
   await forEach(transfer, sources, (source) => transferOne(job, source), 1);
+  sayUnmatched(transfer);
 }
 
 /** @throws {FerryError} `Refused` for an option that needs more than we may do at the target. */
@@ -101,7 +102,7 @@ async function transferOne(job: Job, source: SourceWord): Promise<void> {
   const twice = names?.twice;
   if (!names || twice === undefined) return;
   names.twice = undefined;
-  throw cannot(verb, twice, new FerryError("AlreadyExists", "an earlier source has this name, and was sent"));
+  throw cannot(verb, twice, new FerryError("AlreadyExists", "it is transferred by an earlier source"));
 }
 
 function refuseDirectory(verb: string, shown: string): FerryError {
@@ -185,7 +186,7 @@ async function choicesOf({ transfer, verb, to }: Job, isNew: boolean): Promise<T
   const { shell, flags: { all, update, checksum }, signal } = transfer;
   const mayChange = verb === "get" || await shell.may("overwrite", signal);
   const compare = isNew ? { same: false, update: false, checksum: false } : { same: !all, update, checksum };
-  return { ...compare, mayLook: await to.mayLook(), mayChange };
+  return { ...compare, isNew, mayLook: await to.mayLook(), mayChange };
 }
 
 /** Makes TARGET if it may be missing. */
