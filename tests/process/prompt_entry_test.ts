@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { join } from "@std/path";
 import { formatAddress } from "../../lib/transport/address.ts";
-import { CLIENT_ACCESS, DENO, hasTerminal, inTerminal, Process, PROJECT } from "../helpers/process.ts";
+import { CLIENT_ACCESS, DENO, hasTerminal, inTerminal, Process, PROJECT, startServer } from "../helpers/process.ts";
 import { FaultProxy } from "../helpers/proxy.ts";
 import { Visit } from "../helpers/visit.ts";
 
@@ -101,6 +101,21 @@ Deno.test("client.ts gives the terminal back for what is typed after its questio
   assertEquals(Deno.readTextFileSync(join(visit.served.join(), "typed")), "line\n");
 });
 
+Deno.test("client.ts asks for a secret before it reads what is typed for put -", NO_TERMINAL, async () => {
+  await using visit = await Visit.to({});
+  const file = visit.here.join("secret");
+  const access = ["--allow-net", "--allow-read", "--allow-write"];
+  await using server = await startServer(visit.served.join(), ["--secret-file", file], access);
+  await using terminal = await betweenLooks([server.at, "put", "-", "typed"]);
+  await terminal.stdout.until("Secret: ");
+  await terminal.type(`${Deno.readTextFileSync(file).trim()}\r`);
+  // It connects again after the question.
+  await server.stderr.until(/#2 .*(?=\n)/);
+  await terminal.type(`line\r${CTRL_D}`);
+  await assertRestored(terminal, 0);
+  assertEquals(Deno.readTextFileSync(join(visit.served.join(), "typed")), "line\n");
+});
+
 function namesIn(visit: Visit): string[] {
   return Array.from(Deno.readDirSync(visit.served.join()), ({ name }) => name).sort();
 }
@@ -165,8 +180,10 @@ Deno.test("client.ts does not stop alone under deno task, where nobody could go 
   await terminal.stdout.until("Ctrl-Z does not work");
   await terminal.stdout.until("\n/\r\n");
   await terminal.stdout.until("ferry:/> ");
-  await terminal.type(`frob${CTRL_C}`);
-  await terminal.stdout.until('Type "quit" to leave.');
+  await terminal.type("frob");
+  await terminal.stdout.until("frob");
+  await terminal.type(CTRL_C);
+  await terminal.stdout.until("ferry:/> ");
   await terminal.type("pwd\r");
   await terminal.stdout.until("\n/\r\n");
   await terminal.type("quit\r");
@@ -243,6 +260,8 @@ Deno.test(
     // Two rows up to the beginning of the prompt, and as many down again, which drawing it anew goes up.
     await terminal.stdout.until("\x1b[2A\r\x1b[JServer: back in five\r\n\r\n\r\n");
     await terminal.stdout.until(/ferry:\/> say long /);
+    await terminal.type(CTRL_C);
+    await terminal.stdout.until("ferry:/> \x1b[10G");
     await terminal.type(CTRL_C);
     await terminal.stdout.until('Type "quit" to leave.');
     await terminal.type("quit\r");

@@ -15,7 +15,7 @@ import type { Transfer } from "./invocation.ts";
 import { matching, selector } from "./patterns.ts";
 import { localSide, remoteSide, type Source, type TransferSide } from "./transfer_sides.ts";
 import { transferTree, type TreeChoices } from "./tree_command.ts";
-import { requireDirectory, requireTree } from "./tree_options.ts";
+import { requireDirectory, requireTree, sayUnmatched } from "./tree_options.ts";
 
 /** How many names of several sources are remembered. */
 const MAX_NAMES = 1_000_000;
@@ -88,6 +88,7 @@ export async function transferWords(transfer: Transfer, verb: "get" | "put"): Pr
   // What an earlier source has put there is not replaced.
   const atOnce = isOpen ? 1 : FILES_UNDER_WAY * connections;
   await forEach(transfer, sources, (source) => transferOne(job, source), atOnce);
+  sayUnmatched(transfer);
 }
 
 /** @throws {FerryError} `Refused` for an option that needs more than we may do at the target. */
@@ -108,7 +109,7 @@ async function transferOne(job: Job, source: SourceWord): Promise<string | void>
   const twice = names?.twice;
   if (!names || twice === undefined) return text;
   names.twice = undefined;
-  throw cannot(verb, twice, new FerryError("AlreadyExists", "an earlier source has this name, and was sent"));
+  throw cannot(verb, twice, new FerryError("AlreadyExists", "it is transferred by an earlier source"));
 }
 
 /** Transfers what a word names that is no pattern. */
@@ -249,7 +250,7 @@ async function choicesOf({ transfer, verb, to }: Job, isNew: boolean): Promise<T
   const { shell, flags: { all, update, checksum }, signal } = transfer;
   const mayChange = verb === "get" || await shell.may("overwrite", signal);
   const compare = isNew ? { same: false, update: false, checksum: false } : { same: !all, update, checksum };
-  return { ...compare, mayLook: await to.mayLook(), mayChange };
+  return { ...compare, isNew, mayLook: await to.mayLook(), mayChange };
 }
 
 /** Makes TARGET if it may be missing. */

@@ -15,7 +15,7 @@ import { deleteExtra } from "./tree_deletion.ts";
 /** What is different for each tree. */
 export type TreeChoices = Pick<
   TreeOptions,
-  "select" | "root" | "mayLook" | "mayChange" | "same" | "update" | "checksum"
+  "select" | "root" | "isNew" | "mayLook" | "mayChange" | "same" | "update" | "checksum"
 >;
 
 /**

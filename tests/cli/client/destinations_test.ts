@@ -84,7 +84,7 @@ Deno.test("put of patterns that mean files of one name sends the first, and fail
   for (const [words, content] of [["x/* y/*", "x/same"], ["y/same x/*", "y/same"], ["y/* x/s*", "y/same"]]) {
     await using place = await scene({}, HERE);
     const { news } = await place.run(`put ${words} d1/* into/`, 1);
-    assertStringIncludes(news, 'Cannot put "same": an earlier source has this name, and was sent');
+    assertStringIncludes(news, 'Cannot put "same": it is transferred by an earlier source');
     assertEquals(pathsIn(join(place.there, "into")), ["1", "same"]);
     assertEquals(Deno.readTextFileSync(join(place.there, "into", "same")), content);
   }

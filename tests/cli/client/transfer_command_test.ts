@@ -258,7 +258,7 @@ for (const verb of ["get", "put"] as const) {
     for (const [words, content] of cases) {
       await using place = await from(tree, { T: null });
       const { news } = await place.run(`${verb} ${words} T`, 1);
-      assertStringIncludes(news, `Cannot ${verb} "same": an earlier source has this name, and was sent`);
+      assertStringIncludes(news, `Cannot ${verb} "same": it is transferred by an earlier source`);
       assertEquals(Deno.readTextFileSync(`${target(place)}/T/same`), content, words);
       if (!words.includes("-r")) continue;
       const after = linesOf(target(place));
@@ -373,9 +373,9 @@ Deno.test("get and put take no part of the current directories for a pattern", N
 
 for (
   const [words, code, said] of [
-    ["get x", 1, 'Cannot write "HERE/x": it is a directory'],
-    ["get -r x", 1, 'Cannot write "HERE/x": it is a directory'],
-    ["get -r large", 1, 'Cannot write "HERE/large": it is a directory'],
+    ["get x", 1, 'Cannot write "HERE/x": it is a directory; remove it first to put a file in its place'],
+    ["get -r x", 1, 'Cannot write "HERE/x": it is a directory; remove it first to put a file in its place'],
+    ["get -r large", 1, 'Cannot write "HERE/large": it is a directory; remove it first to put a file in its place'],
     ["get nothing", 5, 'Cannot get "nothing": no such file or directory'],
     ["get -r nothing", 5, 'Cannot get "nothing": no such file or directory'],
     ["get d", 1, 'Cannot get "d": it is a directory; use get -r'],

@@ -243,7 +243,7 @@ for (const verb of ["get", "put"] as const) {
   Deno.test(`${verb} -r reports a bad file, sends the rest, and exits with the reason`, async () => {
     await using place = await from({ "t/1": "1", "t/2": "2", "t/3/x": "x" }, { "t/2/in the way": null });
     const { news } = await place.run(`${verb} -r t ${verb === "get" ? "." : ""}`.trim(), 1);
-    assertMatch(news, /"(.*\/)?t\/2": it is a directory$/m);
+    assertMatch(news, /"(.*\/)?t\/2": it is a directory; remove it first to put a file in its place$/m);
     assertMatch(news, /^(Got|Put) 2 files \(.*\), 1 failed\.$/m);
     assertMatch(news, /^1 entry could not be transferred$/m);
     assertEquals(pathsIn(target(place)), ["t/", "t/1", "t/2/", "t/2/in the way/", "t/3/", "t/3/x"]);
