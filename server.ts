@@ -1,6 +1,7 @@
 import { jsonLine, logLine, recordOf } from "./lib/cli/server/event_lines.ts";
 import { explain } from "./lib/cli/terminal/explain.ts";
 import { Exit } from "./lib/cli/terminal/exit.ts";
+import { plural } from "./lib/cli/terminal/format.ts";
 import { describeLimits } from "./lib/cli/server/limit_options.ts";
 import { LineQueue } from "./lib/cli/terminal/line_queue.ts";
 import { Observer } from "./lib/cli/server/observer.ts";
@@ -15,6 +16,7 @@ import {
   type Protection,
   requireOutside,
   whereIs,
+  writeTickets,
 } from "./lib/cli/server/protection.ts";
 import { parseServerArguments, type ServerArguments } from "./lib/cli/server/server_arguments.ts";
 import { endBeforeDebugging, onHangup, onStop, surviveFileSizeLimit } from "./lib/cli/terminal/signals.ts";
@@ -152,37 +154,26 @@ async function announce({ address }: FerryServer, { path: root, storage }: Root,
   if (!Deno.build.standalone) say(`These are enough:\n  ${commandFor(options, root)}`);
 }
 
-/** Opens the port, makes the directory if it is missing, and serves. */
-function start(options: ServerArguments, { path, storage }: Root, { identity, secrets }: Protection, log: Observer) {
+/** Opens the port, writes the tickets, then makes the directory if it is missing, and serves. */
+function start(options: ServerArguments, { path, storage }: Root, protection: Protection, { onEvent }: Observer) {
   const { hostname, port, policy, limits, durable } = options;
-  const { onEvent } = log;
-  const [root, create] = [storage ?? path, !storage];
-  const server = serve({
-    root,
-    create,
-    hostname,
-    port,
-    ...policy,
-    limits,
-    durable,
-    identity,
-    secret: secrets,
-    onEvent,
-  });
+  const { identity, secrets: secret } = protection;
+  const root = storage ?? path;
+  const onListening = (port: number) => {
+    writeTickets(protection, port, options);
+    if (!storage) Deno.mkdirSync(path, { recursive: true });
+  };
+  const server = serve({ root, onListening, hostname, port, ...policy, limits, durable, identity, secret, onEvent });
   // Only now is it certain where the directory is.
-  if (create) requireOutside(Deno.realPathSync(path), options);
+  if (!storage) requireOutside(Deno.realPathSync(path), options);
   return server;
-}
-
-function count(n: number, noun: string): string {
-  return `${n} ${noun}${n === 1 ? "" : "s"}`;
 }
 
 /** Lets what is under way finish, and says what that is. */
 async function stop(server: FerryServer, options: ServerArguments): Promise<void> {
   const busy = server.sessions.flatMap(({ busyWith = [] }) => busyWith);
   const transfers = busy.filter((command) => command === "get" || command === "put").length;
-  const what = transfers > 0 ? count(transfers, "transfer") : count(busy.length, "command");
+  const what = transfers > 0 ? plural(transfers, "transfer", "transfers") : plural(busy.length, "command", "commands");
   const message = `Waiting for ${what}, at most ${SHUTDOWN_GRACE_MS / 1000} s; Ctrl-C stops the server at once.`;
   if (busy.length > 0) inform("stopping", message, options);
   await server.shutdown();
@@ -204,7 +195,7 @@ async function run(options: ServerArguments): Promise<number> {
   if (hasTerminal || options.audit !== undefined) onHangup(() => observer.reopen(), stopped.resolve);
   await announce(server, root, options);
   const say = (message: string) => inform("tickets", message, options);
-  await giveTickets(protection, server.address.port, options, (line) => stdout.line(line), say);
+  giveTickets(protection, server.address.port, options, (line) => stdout.line(line), say);
   if (hasTerminal) void runOperator(server, (line) => stderr.line(line), quit);
   await stopped.promise;
   await stop(server, options);

@@ -83,7 +83,7 @@ async function openTo(
       ? await encrypt(conn, await awaitTls(connection), hostname, options, signal)
       : undefined;
     if (link) connection = new Connection(link.conn, rate ? [rate] : []);
-    // Whoever was told a moment ago had another connection to close.
+    // An abort before this line has closed the connection below the encryption only.
     signal.throwIfAborted();
     if (!link && secret && !isLoopback(conn.remoteAddr.hostname)) {
       throw new FerryError("Unauthorized", "a secret is not used without encryption");

@@ -134,6 +134,11 @@ export function toFerryError(thrown: unknown): FerryError {
   return new FerryError("Internal", "an unexpected error happened", { cause: thrown });
 }
 
+/** The failure to read something that was written to meanwhile. */
+export function changedWhileRead(): FerryError {
+  return new FerryError("Changed", "it changed while it was read; try again");
+}
+
 /** Of a text that is too long to be of use, so much is enough to recognise it, in UTF-16 code units. */
 const ENOUGH_CHARS = 256;
 

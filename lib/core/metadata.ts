@@ -1,3 +1,19 @@
+/** Its owner decides who else may do something with a file; nobody else does. */
+const OWNERS = 0o700;
+
+/**
+ * The permission bits that something with the bits `found` gets for `wanted`: those for its owner as they are wanted, and
+ * for its group and others only those of them that are there already.
+ */
+export function narrowedBits(found: number, wanted: number): number {
+  return wanted & (found | OWNERS);
+}
+
+/** Whether `Storage.setMetadata` would change no permission bits. */
+export function hasBits(found: number | undefined, wanted: number | undefined): boolean {
+  return found === undefined || wanted === undefined || narrowedBits(found, wanted) === found;
+}
+
 /** What is known of a file or directory. */
 export interface FileMetadata {
   /** What a link leads to decides. */
@@ -8,6 +24,8 @@ export interface FileMetadata {
   readonly mtimeMs: number;
   /** The permission bits; absent where the place has none. */
   readonly mode?: number | undefined;
+  /** Whether it is a symbolic link itself, whatever it leads to. */
+  readonly link?: boolean | undefined;
   /** Changes with the content. */
   readonly version: string;
 }
@@ -22,8 +40,6 @@ export interface Entry extends Omit<FileMetadata, "kind" | "version"> {
   readonly reason?: string | undefined;
   /** Something in this directory belongs to the listing and is missing; `reason` says why. */
   readonly unreadable?: boolean | undefined;
-  /** Whether it is a symbolic link itself, whatever it leads to. */
-  readonly link?: boolean | undefined;
 }
 
 /** The hash of a file's content, and of which content. */

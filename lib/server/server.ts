@@ -23,8 +23,8 @@ import { type WaitingLogin, WaitingLogins } from "./waiting_logins.ts";
 export interface ServeOptions extends Policy {
   /** The directory to serve, or another storage. */
   readonly root: string | Storage;
-  /** Whether to make the directory when it is missing, once all else was found good. */
-  readonly create?: boolean | undefined;
+  /** Called once the port is open, before the directory is, which may be made by it. What it throws ends the server. */
+  readonly onListening?: ((port: number) => void) | undefined;
   /** The address to listen on; `127.0.0.1` when absent. */
   readonly hostname?: string | undefined;
   /** The port to listen on; 7878 when absent, any free one for 0. */
@@ -258,12 +258,6 @@ function secretsOf(given: ServeOptions["secret"]): { role: Role; secret: Secret 
   return ROLES.flatMap((role) => secrets[role] ? [{ role, secret: secrets[role] }] : []);
 }
 
-function openRoot({ root, create }: ServeOptions): Storage {
-  if (typeof root !== "string") return root;
-  if (create) Deno.mkdirSync(root, { recursive: true });
-  return DirectoryStorage.open(root);
-}
-
 /**
  * Serves a directory until `shutdown` is called.
  *
@@ -285,7 +279,10 @@ export function serve(options: ServeOptions): FerryServer {
   const secure = options.identity && secureServer(options.identity);
   const listener = listen(hostname, port);
   try {
-    return new FerryServer(listener, openRoot(options), options, secure);
+    options.onListening?.(listener.addr.port);
+    const { root } = options;
+    const storage = typeof root === "string" ? DirectoryStorage.open(root) : root;
+    return new FerryServer(listener, storage, options, secure);
   } catch (error) {
     listener.close();
     throw error;

@@ -65,8 +65,9 @@ export interface UploadOptions extends OfferOptions {
   readonly mtimeMs?: number | undefined;
   /**
    * The permission bits that a new file shall have, less what the umask takes away, from the first byte on; the usual
-   * ones when absent. A file that replaces another gets that one's, less those for its group and others that are not in
-   * here: nobody may read the new content who could not read the old.
+   * ones when absent. A file that replaces another gets those for its owner that are in here, and for its group and others
+   * only what that one has, too: nobody else may read the new content who could not read the old. It gets the same as that
+   * one when this is absent.
    */
   readonly mode?: number | undefined;
   /** How many bytes of what was kept the file begins with; none when absent. */

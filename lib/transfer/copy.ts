@@ -1,5 +1,6 @@
 import { blockSizeFor, matchingBytes } from "../core/block_sums.ts";
 import { cannot, FerryError, hasCode } from "../core/errors.ts";
+import { type FileMetadata, hasBits } from "../core/metadata.ts";
 import { copyContent } from "./content.ts";
 import type { ContentOptions, Known } from "./content_options.ts";
 import { failureOf, type Place } from "./place.ts";
@@ -22,6 +23,8 @@ export interface CopyOptions extends ContentOptions {
   readonly verify?: boolean | undefined;
   /** Whether one may look what the target has (the default). Otherwise there is nothing to compare with. */
   readonly mayLook?: boolean | undefined;
+  /** Whether what is at the target may be given times and permission bits (the default). */
+  readonly mayChange?: boolean | undefined;
 }
 
 /** What `look` finds, or undefined when there is nothing. */
@@ -59,7 +62,7 @@ async function haveSameContent(source: Place, target: Place, options: CopyOption
     const [here, there] = await ofBoth(source, target, options, digest);
     return here === there;
   } catch (error) {
-    // What changes all the time is not what was there before.
+    // Where one changes all the time, they are not the same.
     if (hasCode(error, "Changed")) return false;
     throw error;
   }
@@ -78,7 +81,27 @@ async function look({ storage, path }: Place, { known, mtimeMs, signal }: CopyOp
   return mtimeMs === undefined ? found : { ...found, mtimeMs };
 }
 
-/** Whether the target need not be written. */
+/** Gives a target with the content of the source its permission bits, too. @returns False if it must be replaced for that. */
+async function setBits(target: Place, found: Known, { mode }: Known, options: CopyOptions): Promise<boolean> {
+  const { mayChange = true, overwrite, dryRun, signal } = options;
+  if (!mayChange || overwrite === false || dryRun || hasBits(found.mode, mode)) return true;
+  try {
+    await target.storage.setMetadata?.(target.path, { mode }, { signal });
+    return true;
+  } catch (error) {
+    // It belongs to others, or may not even be opened.
+    if (hasCode(error, "Refused")) return false;
+    throw cannot("set the permission bits of", target.shown, error);
+  }
+}
+
+/** A file cannot have the name of a directory. */
+function directoryInTheWay({ shown }: Place, { verb = "copy" }: CopyOptions, { link }: FileMetadata): FerryError {
+  const reason = `it is a ${link ? "link to a " : ""}directory; remove it first to put a file in its place`;
+  return failureOf(new FerryError("IsADirectory", reason), { isSource: false }, shown, verb);
+}
+
+/** Whether the target need not be written, and is now as it is to be. @throws {FerryError} `IsADirectory`. */
 async function isCurrent(source: Place, target: Place, options: CopyOptions): Promise<boolean> {
   const { same, update, checksum, signal, dryRun, overwrite, mayLook = true } = options;
   if (!mayLook || !same && !update && !checksum && !dryRun) return false;
@@ -86,14 +109,18 @@ async function isCurrent(source: Place, target: Place, options: CopyOptions): Pr
   const found = await ifThere(target.storage.stat(target.path, { signal }));
   if (!found) return false;
   if (overwrite === false) return true;
-  if (found.kind !== "file") return false;
+  if (found.kind !== "file") throw directoryInTheWay(target, options, found);
+  // What it leads to has a name of its own.
+  if (found.link) return false;
   if (update && found.mtimeMs > wanted.mtimeMs) return true;
   if (found.size !== wanted.size) return false;
-  if (checksum) return await haveSameContent(source, target, options);
-  return (same || update) === true && found.mtimeMs === wanted.mtimeMs;
+  const isSame = checksum
+    ? await haveSameContent(source, target, options)
+    : (same || update) === true && found.mtimeMs === wanted.mtimeMs;
+  return isSame && await setBits(target, found, wanted, options);
 }
 
-/** Whether a file whose confirmation was lost has arrived. */
+/** Whether a file whose confirmation was lost has arrived, and is now as it is to be. */
 async function hasArrived(source: Place, target: Place, options: CopyOptions): Promise<boolean> {
   const wanted = await look(source, options);
   const looking = ifThere(target.storage.stat(target.path, { signal: options.signal }));
@@ -102,8 +129,12 @@ async function hasArrived(source: Place, target: Place, options: CopyOptions): P
   const early = wanted.size <= PIECE_BYTES ? compare() : undefined;
   early?.catch(() => {});
   const found = await looking;
-  if (found?.kind !== "file" || found.size !== wanted.size || found.mtimeMs !== wanted.mtimeMs) return false;
-  return await (early ?? compare()) ?? false;
+  if (found?.kind !== "file" || found.link || found.size !== wanted.size || found.mtimeMs !== wanted.mtimeMs) {
+    return false;
+  }
+  if (!await (early ?? compare())) return false;
+  // It may have been there before, and what was lost is this.
+  return await setBits(target, found, wanted, options);
 }
 
 /** The connection was lost before a file was confirmed, and we may not look whether it has arrived. */
@@ -116,7 +147,7 @@ function perhapsArrived(): FerryError {
 
 /** Copies once. @param isRepeated An earlier attempt was cut off and may have succeeded all the same. */
 async function copyOnce(source: Place, target: Place, options: CopyOptions, isRepeated: boolean): Promise<Outcome> {
-  const { verb = "copy", overwrite, verify, dryRun, mayLook = true, onProgress } = options;
+  const { verb = "copy", overwrite, verify, dryRun, mayLook = true, signal, onProgress } = options;
   if (verify && !mayLook) {
     throw cannot("verify", target.shown, new FerryError("Refused", "you may not read anything here"));
   }
@@ -134,6 +165,10 @@ async function copyOnce(source: Place, target: Place, options: CopyOptions, isRe
   try {
     ({ size } = (await copyContent(source, target, options)).metadata);
   } catch (error) {
+    if (hasCode(error, "IsADirectory") && mayLook) {
+      const found = await ifThere(target.storage.stat(target.path, { signal })).catch(() => undefined);
+      if (found?.kind === "directory") throw directoryInTheWay(target, options, found);
+    }
     if (!hasCode(error, "AlreadyExists")) throw error;
     if (overwrite === false) return "skipped";
     throw isInDoubt && !mayLook ? cannot(verb, shown, perhapsArrived()) : error;

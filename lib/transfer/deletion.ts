@@ -178,7 +178,7 @@ class Deletion {
     await onRemoved?.(path);
   }
 
-  /** Whoever has taken from the owner of a directory the right to write in it did not mean us. */
+  /** Lets the owner of a directory write in it, where its permission bits do not, so that something in it can be removed. */
   async #allowWriting({ path, value: { mode } }: OpenDirectory<Emptied>): Promise<void> {
     if (mode === undefined || (mode & OWNER_WRITES) === OWNER_WRITES) return;
     await this.#change(path, { mode: mode | OWNER_WRITES });
@@ -210,7 +210,7 @@ class Deletion {
  */
 export async function removeExtra(source: Place, target: Place, options: DeletionOptions): Promise<number> {
   const { dryRun, signal } = options;
-  // It would have been made.
+  // The copy would have made the target, and there is nothing in it yet.
   if (dryRun && !await ifThere(target.storage.stat(target.path, { signal }))) return 0;
   const plan = dryRun ? options : { ...options, dryRun: true, onRemoved: undefined };
   const planned = await new Deletion(source, target, plan).run();

@@ -1,5 +1,5 @@
 import { blockSizeFor, type BlockSums, matchingBytes, NO_BLOCKS, wholeBlocks } from "../core/block_sums.ts";
-import { FerryError } from "../core/errors.ts";
+import { changedWhileRead } from "../core/errors.ts";
 import type { FileMetadata } from "../core/metadata.ts";
 import { BlockSummer } from "../storage/block_summer.ts";
 import type { Upload } from "../storage/storage.ts";
@@ -62,7 +62,7 @@ async function pour(steps: ContentSteps, upload: Upload, { offset = 0, metadata,
   steps.isSource = true;
   const reader = await storage.read(path, { offset, length: size - offset, signal });
   try {
-    if (reader.length < size - offset) throw hasChanged();
+    if (reader.length < size - offset) throw changedWhileRead();
     const summer = new BlockSummer(sums);
     const write = (bytes: Uint8Array) => {
       summer.update(bytes);
@@ -84,11 +84,6 @@ async function pour(steps: ContentSteps, upload: Upload, { offset = 0, metadata,
 export async function requirePrefix(source: Place, sums: BlockSums, signal: AbortSignal | undefined): Promise<number> {
   const { covered: length, blockSize } = sums;
   const now = await source.storage.blocks(source.path, { length, blockSize, signal });
-  if (matchingBytes(now.sums, sums) < length) throw hasChanged();
+  if (matchingBytes(now.sums, sums) < length) throw changedWhileRead();
   return now.metadata.size;
-}
-
-/** The failure of who reads what has changed. */
-function hasChanged(): FerryError {
-  return new FerryError("Changed", "it changed while it was read; try again");
 }

@@ -1,4 +1,4 @@
-import { FerryError } from "../core/errors.ts";
+import { changedWhileRead } from "../core/errors.ts";
 import { throwIfAborted } from "../core/unless_aborted.ts";
 import { giveBuffer, takeBuffer } from "../protocol/buffers.ts";
 import type { ByteSink, Fill, Reader } from "../storage/storage.ts";
@@ -46,7 +46,7 @@ export async function pump(reader: Reader, sink: ByteSink, options: PumpOptions)
       // There are many small files, and usually nothing to wait for.
       const n = moving instanceof Promise ? await moving : moving;
       if (n === null && left === 0) return;
-      if (n === null || left <= 0) throw new FerryError("Changed", "it changed while it was read; try again");
+      if (n === null || left <= 0) throw changedWhileRead();
       onMoved(moved += n);
     }
   } finally {

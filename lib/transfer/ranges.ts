@@ -38,6 +38,7 @@ export async function copyRanges(
   let failure: { readonly reason: unknown } | undefined;
   let next = offset;
   let moved = offset;
+  onProgress?.(moved, size);
   const work = async () => {
     while (next < size && !failure) {
       const range = { offset: next, length: Math.min(length, size - next), ifVersion: version, signal: either };

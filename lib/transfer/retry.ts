@@ -137,7 +137,7 @@ export class Retry {
 
   /** The attempts of an operation that cannot be given to `run`. */
   begin(): Attempts {
-    // What begins after the others gave up has all the time again.
+    // What begins after the others gave up gets the full time again.
     if (this.#hasGivenUp) this.#gotOn();
     let known = this.#losses;
     let wasLost = this.#patience.isTried;

@@ -8,7 +8,7 @@ type Test<T> = (item: T) => boolean;
 /** In a row of tests: any number of items. */
 const ANY = Symbol("any");
 
-/** A pattern with more alternatives than this is no help to anybody. */
+/** A pattern may have this many alternatives. */
 const MAX_ALTERNATIVES = 1000;
 
 /** `{…,…}` without another one in it. */

@@ -25,6 +25,7 @@ const ELSEWHERE = "a link that leads nowhere, out of the directory, or to a spec
 /** What is refused of a tree of every kind. */
 export const REFUSED: Refused = {
   "bad/not utf-8 \ufffd": "its name is not UTF-8",
+  "bad/not utf-8 \ufffd\ufffd": "its name is not UTF-8",
   "links/broken": ELSEWHERE,
   "links/circle": "it leads back to a directory above it",
   "links/itself": ELSEWHERE,
@@ -57,7 +58,7 @@ export class EveryKind implements AsyncDisposable {
       Deno.mkdirSync(join(path, name), { recursive: true });
     }
     this.#socket = Deno.listen({ transport: "unix", path: join(path, "special/socket") });
-    this.#run(`mkfifo special/pipe; : > "bad/$(printf 'not utf-8 \\377')"`);
+    this.#run(`mkfifo special/pipe; for byte in 376 377; do : > "bad/$(printf "not utf-8 \\\\$byte")"; done`);
     this.file("empty", "", 0o644);
     this.file("one byte", "1", 0o644);
     for (const mode of [0o600, 0o755, 0o444]) this.file(`mode ${mode.toString(8)}`, "x".repeat(mode), mode);

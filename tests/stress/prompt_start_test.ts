@@ -22,6 +22,6 @@ Deno.test("client.ts shows its prompt within 120 ms", { ignore: !hasTerminal }, 
     await terminal.type("quit\r");
     assertEquals(await terminal.ended(), 0);
   }
-  // What else the machine does only adds to it.
-  assert(Math.min(...times) < MAX_START_MS, times.map(Math.round).join());
+  const median = times.sort((a, b) => a - b)[RUNS >> 1] ?? Infinity;
+  assert(median < MAX_START_MS, times.map(Math.round).join());
 });

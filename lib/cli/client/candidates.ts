@@ -7,7 +7,7 @@ import type { Shell } from "./shell.ts";
 const TIMEOUT_MS = 2_000;
 
 /** The most names that are kept to be shown, each at most 255 bytes; more are only counted. */
-export const MAX_SHOWN_NAMES = 10_000;
+const MAX_SHOWN_NAMES = 10_000;
 
 /** A name in a directory. */
 interface Name {
@@ -36,7 +36,7 @@ export class Candidates {
 function commonBeginning(a: string, b: string): string {
   let length = 0;
   while (length < a.length && a[length] === b[length]) length++;
-  // Half a character is none.
+  // Not half of a surrogate pair.
   return a.slice(0, length).replace(/[\ud800-\udbff]$/, "");
 }
 
@@ -50,14 +50,16 @@ async function* remoteNames(shell: Shell, directory: string, beginning: string, 
   }
 }
 
-/** Names on this machine that begin like that. */
+/** Names on this machine that begin like that, sorted. */
 async function* localNames(shell: Shell, directory: string, beginning: string, signal: AbortSignal) {
   const path = shell.local(directory || ".");
+  const found: Name[] = [];
   for await (const { name, isDirectory, isSymlink } of Deno.readDir(path)) {
     signal.throwIfAborted();
     if (!name.startsWith(beginning)) continue;
-    yield { name, directory: isDirectory || (isSymlink && await isDirectoryAt(`${path}/${name}`)) };
+    found.push({ name, directory: isDirectory || (isSymlink && await isDirectoryAt(`${path}/${name}`)) });
   }
+  yield* found.sort((a, b) => compareUtf8(a.name, b.name));
 }
 
 async function isDirectoryAt(path: string): Promise<boolean> {
@@ -88,8 +90,8 @@ export async function addNames(
       // A terminal could obey the characters of such a name.
       if (printable(name) !== name || (kind.endsWith("directory") && !isDirectory)) continue;
       const end = isDirectory && !kind.endsWith("source") ? "/" : "";
-      // It is not meant as an option.
-      const before = directory === "" && name.startsWith("-") ? "./" : directory;
+      // It is meant neither as an option nor as a home directory.
+      const before = directory === "" && /^[-~]/.test(name) ? "./" : directory;
       candidates.add(before + name + end, isDirectory ? `${name}/` : name);
     }
   } catch (error) {

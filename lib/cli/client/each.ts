@@ -9,7 +9,7 @@ import type { Invocation } from "./invocation.ts";
 const AT_ONCE = 64;
 
 /** What becomes of each item, in their order, while up to `atOnce` are under way. */
-async function* inOrder<Item, Result>(
+export async function* inOrder<Item, Result>(
   items: Iterable<Item>,
   act: (item: Item) => Promise<Result>,
   atOnce: number,

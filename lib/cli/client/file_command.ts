@@ -40,7 +40,8 @@ export async function transferFile(
   };
   try {
     const mayLook = verb === "get" || await shell.may("read", signal);
-    const options = { ...copyOptions(flags), verb, known, mayLook, signal, retry, ...told };
+    const mayChange = verb === "get" || await shell.may("overwrite", signal);
+    const options = { ...copyOptions(flags), verb, known, mayLook, mayChange, signal, retry, ...told };
     const outcome = await copyFile(source, target, options);
     const amount = amountOf(progress.moved, progress.before, began);
     progress.clear();
@@ -109,10 +110,10 @@ function withKept(thrown: unknown, kept: number | undefined): unknown {
   return resumable(thrown, kept === undefined ? "what has arrived is kept" : `${bytes(kept)} kept`);
 }
 
-/** A failure that says what is there already, and what to do. */
-export function resumable(thrown: unknown, there: string): FerryError {
+/** A failure that says what is there already, and how the same command goes on. */
+export function resumable(thrown: unknown, there: string, how = "to resume"): FerryError {
   const { code, message, path, cause } = toFerryError(thrown);
-  return new FerryError(code, `${message} (${there}; run the same command to resume)`, { path, cause });
+  return new FerryError(code, `${message} (${there}; run the same command ${how})`, { path, cause });
 }
 
 /** Options that make no sense with `-` are refused rather than ignored. */

@@ -41,7 +41,7 @@ const FLAGS = {
 export type FlagName = keyof typeof FLAGS;
 
 /** An option that says which parts of a tree are taken, and its value. */
-export interface RuleOption {
+interface RuleOption {
   readonly name: "exclude" | "include" | "exclude-from";
   readonly value: string;
 }

@@ -7,7 +7,7 @@ import type { Invocation } from "./invocation.ts";
 import { parsePattern, type Pattern, selector } from "./patterns.ts";
 
 /** What is on the server that commands work on at once, or sort: more takes more memory than a listing may. */
-export const MAX_MATCHES = 100_000;
+const MAX_MATCHES = 100_000;
 
 /** The pattern in a path on the server, or undefined without one; also when there is something that really has this name. */
 export async function remotePattern(

@@ -3,7 +3,7 @@ import { isIn, splitPath } from "../../core/remote_path.ts";
 
 /**
  * The path on the server that `name` means in the directory `cwd`: resolves `.` and `..`, takes a leading `/` for the
- * served directory, and drops one trailing `/`. The server judges everything else.
+ * served directory, and several `/` for one. The server judges everything else.
  *
  * @param cwd A path on the server; empty for the served directory.
  * @returns A path on the server; empty for the served directory.
@@ -12,10 +12,9 @@ import { isIn, splitPath } from "../../core/remote_path.ts";
 export function resolveRemote(cwd: string, name: string): string {
   const absolute = name.startsWith("/");
   const path = cwd === "" || absolute ? [] : cwd.split("/");
-  const segments = name.slice(absolute ? 1 : 0).replace(/(?<=.)\/$/, "").split("/");
-  if (segments.length === 1 && segments[0] === "" && absolute) return "";
+  const segments = name.split("/");
   for (const segment of segments) {
-    if (segment === ".") continue;
+    if (segment === "." || segment === "" && name !== "") continue;
     if (segment !== "..") path.push(segment);
     else if (path.pop() === undefined) {
       throw cannot("use", name, new FerryError("InvalidPath", "it leads out of the served directory"));

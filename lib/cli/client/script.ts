@@ -15,7 +15,9 @@ async function runAll(
   commands: AsyncIterable<string[]> | Iterable<string[]>,
   inputIsFree: boolean,
 ): Promise<number> {
-  const shell = new Shell(address, { print, inform: (line) => messages.line(line) }, inputIsFree);
+  // What comes during a transfer takes the place of its progress line.
+  const clear = Deno.stderr.isTerminal() ? "\r\x1b[K" : "";
+  const shell = new Shell(address, { print, inform: (line) => messages.line(clear + line) }, inputIsFree);
   const interrupted = new AbortController();
   const onInterrupt = () => interrupted.abort();
   Deno.addSignalListener("SIGINT", onInterrupt);

@@ -11,6 +11,7 @@ import { readPrivateFile } from "../terminal/private_files.ts";
 import { ask } from "../terminal/question.ts";
 import { messages } from "../terminal/terminal.ts";
 import { UsageError } from "../terminal/usage.ts";
+import { expandHome } from "./home_directory.ts";
 
 /** Where a server is, and how to connect to it. */
 export interface Address {
@@ -47,6 +48,16 @@ function readTicket(path: string): string {
   throw new UsageError(`there is no ticket in ${quote(path)}`);
 }
 
+/** Whether a name is that of a file here with a ticket, and lacks only the `./`. */
+function isTicketFile(name: string): boolean {
+  try {
+    const { state } = Deno.permissions.querySync({ name: "read", path: name });
+    return state === "granted" && isTicket(readPrivateFile(name));
+  } catch {
+    return false;
+  }
+}
+
 /**
  * Parses `HOST`, `HOST:PORT`, `[IPV6]:PORT`, a bare IPv6 address, a ticket, or the path of a ticket file. Only a path
  * contains a `/`.
@@ -56,6 +67,11 @@ function readTicket(path: string): string {
 export function parseAddress(text: string): Address {
   if (isTicket(text)) return fromTicket(text);
   if (text.includes("/")) return fromTicket(readTicket(text));
+  if (isTicketFile(text)) {
+    throw new UsageError(
+      `${quote(text)} is no address; for the ticket in the file of that name, write ${quote(`./${text}`)}`,
+    );
+  }
   if (isIPv6(text)) return { hostname: text, port: DEFAULT_PORT };
   const { host, bracketed, port } =
     /^(?:\[(?<bracketed>[^\]]+)\]|(?<host>[^:[\]\s]+))(?::(?<port>.*))?$/.exec(text)?.groups ?? {};
@@ -81,7 +97,7 @@ export async function askAddress(): Promise<Address | undefined> {
     const answer = await ask("Host or ticket [127.0.0.1]: ");
     if (answer === undefined) return undefined;
     try {
-      const address = parseAddress(answer.trim() || "127.0.0.1");
+      const address = parseAddress(expandHome(answer.trim()) || "127.0.0.1");
       if (saysPort(answer.trim())) return address;
       const port = await ask(`Port [${DEFAULT_PORT}]: `);
       if (port === undefined) return undefined;

@@ -2,7 +2,7 @@ import { resolve } from "@std/path";
 import { printable } from "../../core/text.ts";
 import { formatAddress } from "../../transport/address.ts";
 import { bytes } from "../terminal/format.ts";
-import { requireAccess, requireNet } from "../terminal/grants.ts";
+import { requireNet } from "../terminal/grants.ts";
 import { withCredentials, withSecretIfWanted } from "./credentials.ts";
 import type { Invocation } from "./invocation.ts";
 import { restriction } from "./rights.ts";
@@ -17,12 +17,11 @@ export async function open({ shell, args: [name = ""], signal }: Invocation): Pr
   const asks = shell.output.ask !== undefined;
   const { rate, tls } = shell.address;
   // Only the path of a ticket's file has a slash.
-  if (name.includes("/")) requireAccess(name, "read");
-  const found = await withCredentials(parseAddress(name), NO_OPTIONS, asks);
+  const found = await withCredentials(parseAddress(name.includes("/") ? shell.local(name) : name), NO_OPTIONS, asks);
   for (const hostname of [found.hostname, ...found.otherHostnames ?? []]) {
     requireNet(formatAddress({ ...found, hostname }));
   }
-  // How fast, and which authorities to trust, the user has said for all servers.
+  // The rate limit and the trusted authorities of the command line hold for all servers.
   const address = { ...found, rate, ...(found.tls ? { tls: { ca: tls?.ca } } : {}) };
   const connect = (address: Address) => shell.open(address, signal);
   await (asks ? withSecretIfWanted(address, connect) : connect(address));
@@ -37,7 +36,9 @@ export async function greet(shell: Shell, signal: AbortSignal): Promise<void> {
 }
 
 /** `status` */
-export async function status({ shell }: Invocation): Promise<void> {
+export async function status({ shell, signal }: Invocation): Promise<void> {
+  // Before the first connection nothing is known of the rights.
+  if (shell.allows.length === 0) await shell.rights(signal);
   const { address, isConnected } = shell;
   const isEncrypted = address.keyHash !== undefined || address.tls !== undefined;
   const limit = restriction(shell.allows);

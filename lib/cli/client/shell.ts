@@ -10,6 +10,7 @@ import { Retry } from "../../transfer/retry.ts";
 import { formatAddress } from "../../transport/address.ts";
 import { type Access, requireAccess } from "../terminal/grants.ts";
 import { cut } from "../terminal/log_text.ts";
+import { expandHome } from "./home_directory.ts";
 import type { Address } from "./server_address.ts";
 import { resolveRemote } from "./resolve_path.ts";
 
@@ -30,7 +31,7 @@ export interface Output {
 /** What the commands of the client work on: a connection that comes back when it is lost, and two directories. */
 export class Shell {
   readonly output: Output;
-  /** Whether standard input is free for `put -`. */
+  /** Whether standard input is free for `put -`, since the command was on the command line. */
   readonly inputIsFree: boolean;
   /** The directory on the server; empty for the served one. */
   remoteDirectory: RemotePath = ROOT;
@@ -44,6 +45,8 @@ export class Shell {
   #address: Address;
   #pool: ConnectionPool;
   #storage: RemoteStorage;
+  /** The connections of the transfer under way, if it has its own. */
+  #ofTransfer: ConnectionPool | undefined;
   /** What the prompt calls the server. */
   name = "ferry";
 
@@ -116,11 +119,13 @@ export class Shell {
   ): Promise<T> {
     const pool = connections > 1 ? new ConnectionPool({ ...this.address, connections }) : undefined;
     const server = pool ? new RemoteStorage(pool) : this.storage;
+    this.#ofTransfer = pool;
     this.#reconnects = retryFor > 0;
     try {
       return await run(server, new Retry({ retryMs: retryFor }));
     } finally {
       this.#reconnects = false;
+      this.#ofTransfer = undefined;
       // What was transferred is confirmed; that they have ended already is no failure.
       await pool?.close().catch(() => {});
     }
@@ -149,9 +154,15 @@ export class Shell {
     }
   }
 
-  /** The path on this machine that the user means by `name`. @throws {FerryError} `Refused` if Deno does not allow that. */
+  /**
+   * The path on this machine that the user means by `name`.
+   *
+   * @throws {FerryError} `Refused` if Deno does not allow that; what `expandHome` throws.
+   */
   local(name: string, ...accesses: readonly Access[]): string {
-    const path = this.localDirectory === "." || name === "" ? name : resolve(this.localDirectory, name);
+    // Words of the command line have been through a shell, which leaves a ~ only where it was quoted.
+    const expanded = this.inputIsFree ? name : expandHome(name);
+    const path = this.localDirectory === "." || name === "" ? expanded : resolve(this.localDirectory, expanded);
     if (path !== "") requireAccess(path, "read", ...accesses);
     return path;
   }
@@ -164,9 +175,16 @@ export class Shell {
     });
   }
 
-  #lost({ message }: FerryError): void {
+  #lost(error: FerryError): void {
+    const { code, message } = error;
+    // The operator means the client, whichever of its sessions was named.
+    if (code === "Kicked") this.#ofTransfer?.fail(error);
     // A command that does not connect again fails, and says so itself.
-    const then = this.#reconnects ? " Connecting again." : this.busy ? "" : " The next command connects again.";
+    const then = this.#reconnects && code !== "Kicked"
+      ? " Connecting again."
+      : this.busy
+      ? ""
+      : " The next command connects again.";
     this.output.inform(`The connection to ${formatAddress(this.address)} has ended: ${printable(message)}.${then}`);
   }
 }

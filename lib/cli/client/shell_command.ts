@@ -1,7 +1,7 @@
 import type { FlagName } from "./flags.ts";
 import type { Invocation } from "./invocation.ts";
 
-/** What kind of names an argument of a command is, for completion. Only of a source it means something if it ends in `/`. */
+/** What an argument of a command names, for completion. Only for a source does a `/` at the end have a meaning. */
 export type ArgumentKind =
   | "remote"
   | "local"

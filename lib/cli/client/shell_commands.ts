@@ -32,7 +32,7 @@ const TRANSFER_FLAGS: readonly FlagName[] = [
 
 /**
  * The commands of the prompt, the command line and scripts, in the order of the help. What only some need is loaded when
- * one runs: nobody shall wait for it at the start.
+ * one of these runs, so that the prompt appears sooner.
  */
 export const SHELL_COMMANDS: readonly ShellCommand[] = [
   {
@@ -166,7 +166,7 @@ export const SHELL_COMMANDS: readonly ShellCommand[] = [
     summary: "change the directory on this side",
     arity: [0, 1],
     completes: ["local directory"],
-    examples: [["lcd ../downloads", "where get puts files from now on"], ["lcd ..", "up"]],
+    examples: [["lcd ../downloads", "where get puts files from now on"], ["lcd ..", "up"], ["lcd", "home"]],
     run: lcd,
   },
   {
@@ -234,7 +234,7 @@ export const SHELL_COMMANDS: readonly ShellCommand[] = [
 ];
 
 /** @throws {UsageError} When there is no command of that name. */
-export function findCommand(name: string): ShellCommand {
+function findCommand(name: string): ShellCommand {
   const found = SHELL_COMMANDS.find((command) => namesOf(command).includes(name));
   if (found) return found;
   const hint = didYouMean(name, SHELL_COMMANDS.flatMap(namesOf));

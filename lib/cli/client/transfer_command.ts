@@ -2,6 +2,7 @@ import { cannot, FerryError, hasCode } from "../../core/errors.ts";
 import type { Entry } from "../../core/metadata.ts";
 import { joinPaths, ROOT } from "../../core/remote_path.ts";
 import { quote } from "../../core/text.ts";
+import { ifThere } from "../../transfer/copy.ts";
 import type { Place } from "../../transfer/place.ts";
 import { UsageError } from "../terminal/usage.ts";
 import { type Destination, findDestination, notDirectory, type SourceWord } from "./destinations.ts";
@@ -11,7 +12,7 @@ import type { Transfer } from "./invocation.ts";
 import { selector } from "./patterns.ts";
 import { localSide, remoteSide, type Source, type TransferSide } from "./transfer_sides.ts";
 import { transferTree, type TreeChoices } from "./tree_command.ts";
-import { requireDirectory, requireTree } from "./tree_options.ts";
+import { requireDirectory, requireTree, sayUnmatched } from "./tree_options.ts";
 
 /** How many names of several sources are remembered. */
 const MAX_NAMES = 1_000_000;
@@ -71,6 +72,7 @@ export async function transferWords(transfer: Transfer, verb: "get" | "put"): Pr
   };
   // What an earlier source has put there is not replaced.
   await forEach(transfer, sources, (source) => transferOne(job, source), 1);
+  sayUnmatched(transfer);
 }
 
 /** @throws {FerryError} `Refused` for an option that needs more than we may do at the target. */
@@ -100,7 +102,7 @@ async function transferOne(job: Job, source: SourceWord): Promise<void> {
   const twice = names?.twice;
   if (!names || twice === undefined) return;
   names.twice = undefined;
-  throw cannot(verb, twice, new FerryError("AlreadyExists", "an earlier source has this name, and was sent"));
+  throw cannot(verb, twice, new FerryError("AlreadyExists", "it is transferred by an earlier source"));
 }
 
 function refuseDirectory(verb: string, shown: string): FerryError {
@@ -114,8 +116,11 @@ async function transferNamed(job: Job, { place, metadata }: Source, target: Plac
   try {
     await transferFile(transfer, verb, { source: place, target }, metadata);
   } catch (error) {
-    if (!hasCode(error, "IsADirectory") || error.path !== place.path || verb === "put") throw error;
-    throw refuseDirectory(verb, place.shown);
+    if (!hasCode(error, "IsADirectory") || verb === "put") throw error;
+    // Either side may be one. What is wrong with the source is said first.
+    const found = await ifThere(place.storage.stat(place.path, { signal: transfer.signal }));
+    if (!found) throw cannot(verb, place.shown, new FerryError("NotFound", "no such file or directory"));
+    throw found.kind === "directory" ? refuseDirectory(verb, place.shown) : error;
   }
 }
 
@@ -181,7 +186,7 @@ async function choicesOf({ transfer, verb, to }: Job, isNew: boolean): Promise<T
   const { shell, flags: { all, update, checksum }, signal } = transfer;
   const mayChange = verb === "get" || await shell.may("overwrite", signal);
   const compare = isNew ? { same: false, update: false, checksum: false } : { same: !all, update, checksum };
-  return { ...compare, mayLook: await to.mayLook(), mayChange };
+  return { ...compare, isNew, mayLook: await to.mayLook(), mayChange };
 }
 
 /** Makes TARGET if it may be missing. */
@@ -194,7 +199,7 @@ async function makeTarget(job: Job): Promise<void> {
 async function makeDirectory(job: Job, place: Place, isNew: boolean, mode?: number): Promise<void> {
   const { transfer: { shell, flags }, to, made } = job;
   if (made.has(place.shown)) return;
-  // Of one that is there nothing changes, but who may put nothing into it learns that now, and not from each file.
+  // This changes nothing about one that is there, but fails at once, not for each file, where nothing may be put into it.
   if (!flags.dryRun) await to.make(place, mode);
   else if (isNew) await shell.output.print(`mkdir ${quote(place.shown)}\n`);
   made.add(place.shown);

@@ -64,7 +64,7 @@ export function localSide({ shell, signal }: Invocation): TransferSide {
         const isOther = besides === undefined || path !== resolve(shell.local(besides));
         return Promise.resolve(isOther && exists(path));
       } catch (error) {
-        if (!hasCode(error, "Refused")) throw error;
+        if (!hasCode(error, "Refused", "InvalidPath")) throw error;
         return Promise.resolve(false);
       }
     },
@@ -143,7 +143,7 @@ export function remoteSide(transfer: Transfer): TransferSide {
         if (besides !== undefined && path === shell.remote(besides, "get")) return false;
         return await stat(path) !== undefined;
       } catch (error) {
-        // What cannot be a name there, or may not be looked at, was not found there by a shell either.
+        // A shell cannot have found it there either: it is no valid name, or may not be looked at.
         if (!hasCode(error, "InvalidPath", "NotADirectory", "Refused")) throw error;
         return false;
       }
@@ -157,6 +157,9 @@ export function remoteSide(transfer: Transfer): TransferSide {
       await using unused = new AsyncDisposableStack();
       const entries = unused.use(begun(list(place, true)));
       const metadata = await stat(path);
+      if (!metadata && await mayLook()) {
+        throw cannot("get", path, new FerryError("NotFound", "no such file or directory"));
+      }
       if (metadata?.kind !== "directory") return { place, metadata };
       unused.move();
       return { place, metadata, entries };

@@ -15,7 +15,7 @@ import { deleteExtra } from "./tree_deletion.ts";
 /** What is different for each tree. */
 export type TreeChoices = Pick<
   TreeOptions,
-  "select" | "root" | "mayLook" | "mayChange" | "same" | "update" | "checksum"
+  "select" | "root" | "isNew" | "mayLook" | "mayChange" | "same" | "update" | "checksum"
 >;
 
 /**
@@ -33,14 +33,14 @@ export async function transferTree(
 ): Promise<number> {
   const { shell: { output }, flags, filter, signal, retry } = transfer;
   const began = performance.now();
-  using reports = new TreeReports(transfer, verb, ends);
+  using reports = new TreeReports(transfer, verb, ends, options.mayLook === false);
   const whole = { ...copyOptions(flags), ...options, ...reports.callbacks, filter, verb, signal, retry };
   const progress = await copyTree(ends.source, ends.target, entries, whole).catch((error) => {
     if (flags.delete) output.inform("Nothing was deleted, since not everything was transferred.");
     throw flags.dryRun ? error : reports.stopped(error);
   });
   const amount = amountOf(progress.bytesDone - progress.bytesKept, progress.bytesKept, began);
-  reports.line.clear();
+  reports.end();
   const { first } = reports;
   if (progress.entries === 0 && options.select && !first && !flags.delete) return 0;
   const deleted = flags.delete && !first ? await deleteExtra(transfer, ends, whole) : undefined;
@@ -53,12 +53,20 @@ export async function transferTree(
 /** What tells the user of each entry, beside a progress line. */
 class TreeReports implements Disposable {
   readonly line = new TreeProgressLine();
+  readonly #transfer: Transfer;
+  readonly #isBlind: boolean;
   #filesDone = 0;
+  /** Files that a blind transfer has found to exist: most often those that an earlier try has sent. */
+  #existing = 0;
   /** The first failure. */
   first: FerryError | undefined;
   readonly callbacks: Required<Pick<TreeOptions, "onStep" | "onFailure" | "onGrown" | "onPlan">>;
 
-  constructor({ shell: { output }, signal }: Transfer, verb: "get" | "put", { source, target }: Ends) {
+  /** @param isBlind Whether we may not look at the target. */
+  constructor(transfer: Transfer, verb: "get" | "put", { source, target }: Ends, isBlind: boolean) {
+    const { shell: { output }, signal } = transfer;
+    this.#transfer = transfer;
+    this.#isBlind = isBlind;
     const inform = (text: string) => {
       this.line.clear();
       output.inform(text);
@@ -70,7 +78,8 @@ class TreeReports implements Disposable {
       },
       onFailure: (_path, error) => {
         this.first ??= error;
-        inform(explain(error).message);
+        if (isBlind && error.code === "AlreadyExists") this.#existing++;
+        else inform(explain(error).message);
       },
       onGrown: (path, size) => inform(`${quote(joinPaths(source.shown, path))} ${hasGrown(size)}`),
       onPlan(action, path) {
@@ -84,8 +93,21 @@ class TreeReports implements Disposable {
   /** Why the tree ended early, and what is there by then. */
   stopped(thrown: unknown): FerryError {
     const error = toFerryError(thrown);
+    this.end();
     const isCut = error.code === "Cancelled" || isLoss(error.code);
-    return isCut && this.#filesDone > 0 ? resumable(error, `${plural(this.#filesDone, "file", "files")} done`) : error;
+    if (!isCut || this.#filesDone === 0) return error;
+    // What is done would be refused the next time.
+    const how = this.#isBlind && !this.#transfer.flags.noClobber ? "with --no-clobber to go on" : undefined;
+    return resumable(error, `${plural(this.#filesDone, "file", "files")} done`, how);
+  }
+
+  /** Says what is left to say of the entries. */
+  end(): void {
+    this.line.clear();
+    if (this.#existing === 0) return;
+    const files = plural(this.#existing, "file exists", "files exist");
+    const hint = "and may not be replaced or compared here; --no-clobber skips such files";
+    this.#transfer.shell.output.inform(`${files} already ${hint}`);
   }
 
   [Symbol.dispose](): void {
@@ -93,7 +115,7 @@ class TreeReports implements Disposable {
   }
 }
 
-/** The failure of a tree of which something is missing. What one entry failed with is no more than that it failed. */
+/** The failure of a tree of which something is missing. It does not say that the tree itself was refused or not found. */
 function incomplete({ code }: FerryError, failed: number, flags: Flags): FerryError {
   const kept = flags.delete ? ", so nothing was deleted" : "";
   const message = `${plural(failed, "entry", "entries")} could not be transferred${kept}`;

@@ -5,6 +5,7 @@ import { Secret } from "../../auth/secret.ts";
 import { object, text } from "../../protocol/checks.ts";
 import { cannot, FerryError } from "../../core/errors.ts";
 import { readPrivateFile } from "../terminal/private_files.ts";
+import { lstatOrNothing } from "../../storage/directory/lookup.ts";
 
 /** A server's certificate and secret. */
 export interface ServerIdentity {
@@ -32,8 +33,8 @@ function parseIdentity(content: string): ServerIdentity {
 }
 
 /** Writes a new file that only its owner may read. */
-async function writePrivately(file: string, content: string): Promise<void> {
-  await Deno.writeTextFile(file, content, { createNew: true, mode: 0o600 });
+function writePrivately(file: string, content: string): void {
+  Deno.writeTextFileSync(file, content, { createNew: true, mode: 0o600 });
 }
 
 /** What is in a private file, which is written if it is missing. `what` names its content in messages. */
@@ -50,7 +51,7 @@ async function readOrWrite<T>(
   }
   try {
     const content = await make();
-    await writePrivately(file, content);
+    writePrivately(file, content);
     return parse(content);
   } catch (error) {
     throw cannot(`write the ${what} to`, file, error);
@@ -93,13 +94,11 @@ function reading(file: string, read: () => string): string {
 }
 
 /** Writes the ticket to a file that only its owner can read. */
-export async function writeTicket(file: string, ticket: string): Promise<void> {
+export function writeTicket(file: string, ticket: string): void {
   try {
     // Never write into an old file: others may have it open, or it may be a link.
-    await Deno.remove(file).catch((error) => {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-    });
-    await writePrivately(file, `${ticket}\n`);
+    if (lstatOrNothing(file)) Deno.removeSync(file);
+    writePrivately(file, `${ticket}\n`);
   } catch (error) {
     throw cannot("write the ticket to", file, error);
   }

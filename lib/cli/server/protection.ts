@@ -175,20 +175,28 @@ const CAPTIONS: Record<Role, string> = {
 const SHORT_LIVED =
   "The secret changes at every start: old tickets stop working, and interrupted uploads start over. To keep it, add";
 
+/** Writes the tickets to their files. @throws {FerryError} When one cannot be written. */
+export function writeTickets(protection: Protection, port: number, options: ServerArguments): void {
+  for (const [role, ticket] of ticketsOf(protection, port)) {
+    const file = ticketFileOf(role, options);
+    if (file !== undefined) writeTicket(file, ticket);
+  }
+}
+
 /**
- * Hands out the tickets: to their files, or to standard output if asked to or if that is a terminal. Otherwise nowhere:
- * a server's output often ends up in a log.
+ * Says where the tickets are, or prints them to standard output if asked to or if that is a terminal. Otherwise they go
+ * nowhere: a server's output often ends up in a log.
  *
  * @param print Writes a line to standard output.
  * @param inform Shows a message without secrets.
  */
-export async function giveTickets(
+export function giveTickets(
   protection: Protection,
   port: number,
   options: ServerArguments,
   print: (line: string) => void,
   inform: (message: string) => void,
-): Promise<void> {
+): void {
   const { json, quiet, identity, tlsCert, ticketFile, secretFiles } = options;
   const tickets = ticketsOf(protection, port);
   if (tickets.length === 0) {
@@ -199,7 +207,6 @@ export async function giveTickets(
   const isPrinted = ticketFile === STANDARD_OUTPUT || ticketFile === undefined && !quiet && Deno.stdout.isTerminal();
   for (const [role, ticket] of tickets) {
     const file = ticketFileOf(role, options);
-    if (file !== undefined) await writeTicket(file, ticket);
     if (file !== undefined && !quiet) inform(`${CAPTIONS[role]} ${quote(file)}`);
     if (isPrinted) print(json ? JSON.stringify({ event: "ticket", role, ticket }) : `${CAPTIONS[role]}\n${ticket}`);
   }

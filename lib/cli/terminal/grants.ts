@@ -29,7 +29,7 @@ function realPath(path: string): string | undefined {
   try {
     return Deno.realPathSync(path);
   } catch {
-    // What is wrong with it is for its use to tell.
+    // Whatever opens it will say what is wrong.
     return undefined;
   }
 }

@@ -9,7 +9,7 @@ const MAX_LENGTH = 20;
 /** `, did you mean "get"?` when one of `names` is much like `typed`, which is none of them; otherwise nothing. */
 export function didYouMean(typed: string, names: readonly string[]): string {
   if (typed.length > MAX_LENGTH) return "";
-  // Of names that are equally like it, the one that begins in the same way is more likely meant.
+  // Of names that are equally close, one with the same first letter is more likely.
   const rated = names.map((name) => ({
     name,
     distance: levenshteinDistance(typed, name) + (name[0] === typed[0] ? 0 : 0.5),

@@ -12,7 +12,7 @@ export async function print(text: string): Promise<void> {
   await printBytes(encoder.encode(text));
 }
 
-/** Nobody reads standard output any more. That is no news for who has closed it. */
+/** Nobody reads standard output any more. This needs no message: the reader closed it. */
 export class OutputClosed extends FerryError {
   constructor() {
     super("Internal", "Cannot write to standard output: nobody reads it any more");

@@ -131,10 +131,11 @@ class Listing {
     const real = join(directory.path, name);
     const isSecond = key === level.last;
     level.last = key;
+    if (isSecond && isLossy(name)) this.#unsaid ??= `several names that are not UTF-8 look like ${quote(path)}`;
+    if (isSecond) return;
     const look = this.#look(real);
-    if (isSecond && look) this.#unsaid ??= `beside ${quote(path)} there is something whose name is not UTF-8`;
-    if (!look && isLossy(name) && !isSecond) this.#found.push(notServed(path, 0, "its name is not UTF-8"));
-    if (!look || isSecond) return;
+    if (!look && isLossy(name)) this.#found.push(notServed(path, 0, "its name is not UTF-8"));
+    if (!look) return;
     const { own, target, isCircle } = look;
     const entry = entryOf(path, own, own.isSymlink ? target?.info : own, isCircle ? CIRCLE : undefined);
     // It would be in the wrong place.

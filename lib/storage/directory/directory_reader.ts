@@ -1,5 +1,5 @@
 import type { FileMetadata } from "../../core/metadata.ts";
-import { FerryError, toFerryError } from "../../core/errors.ts";
+import { changedWhileRead, FerryError, toFerryError } from "../../core/errors.ts";
 import { throwIfAborted } from "../../core/unless_aborted.ts";
 import { metadata, mtimeMs } from "./system_metadata.ts";
 import { PacedFile } from "./paced_file.ts";
@@ -84,8 +84,4 @@ export class DirectoryReader implements Reader {
     if (differs(this.#info, lookAgain(this.#file.file, this.#path, this.#info))) throw changedWhileRead();
     return null;
   }
-}
-
-function changedWhileRead(): FerryError {
-  return new FerryError("Changed", "it changed while it was read; try again");
 }

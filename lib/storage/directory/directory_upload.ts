@@ -4,7 +4,7 @@ import { join } from "@std/path";
 import { blockSizeFor, MIN_BLOCK_BYTES } from "../../core/block_sums.ts";
 import { FerryError, toFerryError } from "../../core/errors.ts";
 import { sumBlocks } from "./sum_blocks.ts";
-import { mtimeMs as mtimeMsOf, OWNERS, PERMISSION_BITS, versionOf } from "./system_metadata.ts";
+import { mtimeMs as mtimeMsOf, narrowed, PERMISSION_BITS, versionOf } from "./system_metadata.ts";
 import { requireSpace } from "./disk_space.ts";
 import { PacedFile } from "./paced_file.ts";
 import type { KeptFiles } from "./kept_files.ts";
@@ -16,9 +16,11 @@ import { throwIfAborted } from "../../core/unless_aborted.ts";
 import type { Kept, OfferOptions, Upload, UploadOptions, UploadPart } from "../storage.ts";
 import { added } from "./watch.ts";
 
-/** Where an upload goes, and what had that name when it began. */
+/** Where an upload goes, and what had that name when it began, or what a link of that name led to. */
 export interface UploadTarget extends Location {
   readonly path: RemotePath;
+  /** What a link leads to, if that is served. */
+  readonly behind: (link: string) => Deno.FileInfo | undefined;
 }
 
 /** The most parts that are remembered; far fewer are enough for any file. */
@@ -32,7 +34,7 @@ async function openDirectory(directory: string): Promise<Deno.FsFile | undefined
 /** Which permission bits the file shall have. */
 function permissionsFor({ info }: UploadTarget, { mode }: UploadOptions): OpenPermissions {
   // Nobody may read the new content who could not read the old.
-  if (info?.mode) return { mode: info.mode & PERMISSION_BITS & ((mode ?? ~0) | OWNERS) };
+  if (info?.mode) return { mode: narrowed(info, mode ?? info.mode) };
   return mode === undefined ? {} : { mode: mode & PERMISSION_BITS, isMasked: true };
 }
 
@@ -207,13 +209,13 @@ export class DirectoryUpload implements Upload {
     return size;
   }
 
-  /** What has the name by now, after everything that takes time. @throws {FerryError} `AlreadyExists`. */
+  /** What has the name by now, a link followed, after everything that takes time. @throws {FerryError} `AlreadyExists`. */
   #replaced(destination: string): Deno.FileInfo | undefined {
     const isNew = this.#options.overwrite === false;
     // Most often there is nothing, and this is the cheap way to find out.
     const there = isNew || existsSync(destination) ? lstatOrNothing(destination) : undefined;
     if (there && isNew) throw new FerryError("AlreadyExists", "it exists already");
-    return there;
+    return there?.isSymlink ? this.#target.behind(destination) : there;
   }
 
   /** What the partial file is, in the synchronous step that gives it its name. @throws {FerryError} when it may not have it. */

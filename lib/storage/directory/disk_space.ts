@@ -3,7 +3,7 @@ import { FerryError } from "../../core/errors.ts";
 import type { Space } from "../../core/metadata.ts";
 
 function spaceFrom({ bavail, blocks, bsize }: StatsFs): Space {
-  // Some network file systems pretend to have more than a number can say.
+  // Some network file systems report more than a number can hold exactly.
   const bytes = (count: number) => Math.min(count * bsize, Number.MAX_SAFE_INTEGER);
   return { free: bytes(bavail), total: bytes(blocks) };
 }

@@ -17,7 +17,7 @@ const SMALL_DIRECTORY_BYTES = 32 * 1024;
  * What Deno gives in place of bytes of a name that are not UTF-8. Deno does not document it: if it changes, what has such a
  * name is not listed, and a directory that holds it is just said not to be empty.
  */
-const REPLACEMENT = "\ufffd";
+export const REPLACEMENT = "\ufffd";
 
 /** Whether a name may stand for one that is not UTF-8. If nothing is found under it, it does; no path leads to that. */
 export function isLossy(name: string): boolean {

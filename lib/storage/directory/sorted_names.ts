@@ -1,10 +1,10 @@
 import { takeTurn } from "../../transport/scheduler.ts";
 import { FerryError } from "../../core/errors.ts";
-import { isLossy, isSmall } from "./entries.ts";
+import { isLossy, isSmall, REPLACEMENT } from "./entries.ts";
 import { costOf, type NameBudget } from "./name_budget.ts";
 import { compareUtf8, sortUtf8 } from "../../core/listing_order.ts";
 import { isLeftover } from "./leftovers.ts";
-import { isLonger, isReserved, RESERVED_PREFIX } from "../../core/remote_path.ts";
+import { isLonger, isReserved, MAX_NAME_BYTES, RESERVED_PREFIX } from "../../core/remote_path.ts";
 import { throwIfAborted } from "../../core/unless_aborted.ts";
 import type { PinnedDirectory } from "./pinned_directory.ts";
 import { Watch } from "./watch.ts";
@@ -12,10 +12,10 @@ import { Watch } from "./watch.ts";
 /** So many names are sorted at once; enough for the first frame of a listing. */
 const NAMES_AT_ONCE = 2048;
 
-/** After so many names that were read others get their turn, */
+/** After reading this many names, others get their turn. */
 const NAMES_PER_TURN = 1024;
 
-/** or after so many that were compared. */
+/** After comparing this many names, others get their turn. */
 const COMPARED_PER_TURN = 8 * NAMES_PER_TURN;
 
 /** Following a link takes as long as reading this many names. */
@@ -32,6 +32,9 @@ const MAX_OPENINGS = 3;
 
 /** Fewer names than this are not worth reading a directory for. */
 const MIN_WINDOW = 256;
+
+/** Of a directory with more names that may not be UTF-8, only this many are compared with each other. */
+const MAX_LOSSY_NAMES = 4096;
 
 /** What a directory's names are read with. */
 export interface NameOptions {
@@ -65,6 +68,8 @@ export class SortedNames {
   #reading: string[] = [];
   /** The first name that was left out of that. */
   #bound: string | undefined;
+  /** The names among them that may not be UTF-8. */
+  readonly #lossy = new Set<string>();
   /** The bytes that are counted for all that is held. */
   #cost = 0;
   /** The name that was given out last. */
@@ -82,10 +87,7 @@ export class SortedNames {
     return this.#next.length === 0 && this.#pieces.length === 0 && !this.#hasMore;
   }
 
-  /**
-   * The next name; when there is none, it has ended, or `prepare` is to be called. One that is not UTF-8 may come a second
-   * time.
-   */
+  /** The next name; when there is none, it has ended, or `prepare` is to be called. */
   take(): string | undefined {
     const name = this.#next.pop();
     if (name !== undefined) this.#last = name;
@@ -123,6 +125,7 @@ export class SortedNames {
     this.#pieces = [];
     this.#reading = [];
     this.#bound = undefined;
+    this.#lossy.clear();
     this.#options.budget.give(this.#cost);
     const hasHeld = this.#cost > 0;
     this.#cost = 0;
@@ -173,20 +176,23 @@ export class SortedNames {
   #endReading(): void {
     if (this.#reading.length > 0) this.#pieces = [this.#reading];
     this.#reading = [];
+    this.#lossy.clear();
     this.#hasMore = this.#bound !== undefined;
   }
 
   #add(entry: Deno.DirEntry): void {
-    const { name } = entry;
+    const name = this.#distinct(entry.name);
     if (isReserved(name)) {
       if (this.#options.saysReserved && !isLeftover(name)) {
         this.missing = `something in it has a name that begins with "${RESERVED_PREFIX}", which is reserved`;
       }
       return;
     }
-    const key = this.#isDirectory(entry) ? `${name}/` : name;
+    const key = this.#isDirectory(name, entry) ? `${name}/` : name;
     if (this.#isPast(key) || this.#isBeyond(key)) return;
-    if (isLonger(name, this.#options.maxNameBytes)) {
+    const { maxNameBytes } = this.#options;
+    // Deno gives more bytes than there are for what is not UTF-8.
+    if (isLonger(name, isLossy(name) ? Math.min(maxNameBytes, MAX_NAME_BYTES) : maxNameBytes)) {
       this.missing = "something in it has a path that is too long";
       return;
     }
@@ -199,8 +205,17 @@ export class SortedNames {
     this.#cost += cost;
   }
 
+  /** Gives what looks like something else in the directory a name of its own. Nothing is opened by either name. */
+  #distinct(name: string): string {
+    if (!isLossy(name) || this.#lossy.size === MAX_LOSSY_NAMES) return name;
+    let distinct = name;
+    while (this.#lossy.has(distinct)) distinct += REPLACEMENT;
+    this.#lossy.add(distinct);
+    return distinct;
+  }
+
   /** Whether it is one for clients; a link is followed only when it is wanted if it leads to one or if it does not. */
-  #isDirectory({ name, isDirectory, isSymlink }: Deno.DirEntry): boolean {
+  #isDirectory(name: string, { isDirectory, isSymlink }: Deno.DirEntry): boolean {
     if (!isSymlink && !isLossy(name)) return isDirectory;
     return !this.#isPast(`${name}/`) && !this.#isBeyond(name) && this.#options.isDirectory(name);
   }

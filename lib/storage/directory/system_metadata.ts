@@ -1,5 +1,5 @@
 import { FerryError } from "../../core/errors.ts";
-import type { Entry, FileMetadata } from "../../core/metadata.ts";
+import { type Entry, type FileMetadata, narrowedBits } from "../../core/metadata.ts";
 
 /** Time of last change in whole milliseconds; 0 where the system keeps none, or one that no date can hold. */
 export function mtimeMs(info: Deno.FileInfo): number {
@@ -9,12 +9,9 @@ export function mtimeMs(info: Deno.FileInfo): number {
 /** Who may read, write and execute; all other bits of a mode are never set for clients. */
 export const PERMISSION_BITS = 0o777;
 
-/** Its owner decides who else may do something with a file; nobody else does. */
-export const OWNERS = 0o700;
-
-/** The permission bits of `mode` for what is there: those for its group and for others only as far as it has them now. */
+/** The permission bits of `mode` for what is there; see `narrowedBits`. */
 export function narrowed(info: Deno.FileInfo, mode: number): number {
-  return mode & ((info.mode ?? mode) | OWNERS) & PERMISSION_BITS;
+  return narrowedBits(info.mode ?? mode, mode) & PERMISSION_BITS;
 }
 
 /** The permission bits; undefined where the system has none. */
@@ -35,17 +32,19 @@ export function versionOf(info: Deno.FileInfo): string {
 /**
  * What clients may know of a file or directory.
  *
+ * @param isLink Whether it was found through a link that has its name.
  * @throws {FerryError} `NotAFile` for a device, socket or pipe.
  */
-export function metadata(info: Deno.FileInfo): FileMetadata {
+export function metadata(info: Deno.FileInfo, isLink?: boolean): FileMetadata {
   if (!info.isFile && !info.isDirectory) throw new FerryError("NotAFile", "it is not a regular file");
-  return {
+  const known: FileMetadata = {
     kind: info.isFile ? "file" : "directory",
     size: info.isFile ? info.size : 0,
     mtimeMs: mtimeMs(info),
     mode: permissions(info),
     version: versionOf(info),
   };
+  return isLink ? { ...known, link: true } : known;
 }
 
 /**

@@ -191,6 +191,14 @@ Deno.test("complete() offers local names where a command takes them", async () =
   assertEquals(none, nothing("loc"));
 });
 
+Deno.test("complete() offers names on both sides in order", async () => {
+  const names = ["z", "b", "\u{ff5e}", "a", "\u{1f600}", "y", "c"];
+  const sorted = ["a", "b", "c", "y", "z", "\u{ff5e}", "\u{1f600}"].map((name) => `n${name}`);
+  const paths = names.map((name) => `n${name}`);
+  const found = await completions(["get n", "put n"], { remote: paths, local: paths });
+  for (const { names } of found) assertEquals(names, sorted);
+});
+
 Deno.test("complete() goes on after a space that a backslash made part of the name", { ignore: WINDOWS }, async () => {
   const [before, after] = await completions(["get 天线\\ 测", "get 天线\\ "]);
   assertEquals(before, one("天线\\ 测", `'${CHINESE}' `, CHINESE));

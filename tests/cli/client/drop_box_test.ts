@@ -142,3 +142,36 @@ Deno.test("execute() gets everything for who may only read, and says what else i
   }
   assertEquals(await namesIn(visit.served.join()), ["a.txt", "d"]);
 });
+
+Deno.test("execute() says in one line which files of a tree exist in a drop box, and --no-clobber goes on", async () => {
+  await using visit = await Visit.to(DROP_BOX, { "tree/b": "of another", "tree/c": "c" });
+  Deno.mkdirSync(visit.here.join("tree"));
+  for (const name of ["a", "b", "c", "d"]) visit.write(`tree/${name}`, name);
+  await visit.fails("AlreadyExists", "put", "-r", "tree");
+  const [line, sum, ...more] = visit.said;
+  assertEquals(line, "2 files exist already and may not be replaced or compared here; --no-clobber skips such files");
+  assertMatch(sum ?? "", /^Put 2 files \(.*\), 2 failed\.$/);
+  assertEquals(more, []);
+  await assertFile(visit.served.join("tree/b"), "of another");
+  visit.said.length = 0;
+  await visit.run("put", "-r", "--no-clobber", "tree");
+  assertMatch(visit.said.join("\n"), /^Put 0 files \(.*\), 4 skipped\.$/);
+});
+
+Deno.test("execute() says how to go on with a tree that was interrupted in a drop box", async () => {
+  for (
+    const [option, how] of [["--retry-for=0", "with --no-clobber to go on"], ["--no-clobber", "to resume"]] as const
+  ) {
+    await using visit = await Visit.to(DROP_BOX);
+    Deno.mkdirSync(visit.here.join("tree"));
+    for (let i = 0; i < 20; i++) visit.write(`tree/${i}`, bytes(i === 19 ? 3 * MIB : 10, i));
+    await using proxy = await FaultProxy.to(
+      visit.served.address,
+      onlyFirst({ toServer: { cut: { after: 1.5 * MIB, by: "reset" } } }),
+    );
+    const over = visit.over(proxy);
+    const { message } = await over.fails("Disconnected", "put", "-r", "--retry-for=0", option, "tree");
+    await over.shell.close();
+    assertMatch(message, new RegExp(` \\(\\d+ files? done; run the same command ${how}\\)$`));
+  }
+});

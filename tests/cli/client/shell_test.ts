@@ -1,7 +1,9 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { Shell } from "../../../lib/cli/client/shell.ts";
 import { printable } from "../../../lib/core/text.ts";
-import { FakeServer, within } from "../../helpers/raw.ts";
+import { execute } from "../../../lib/cli/client/shell_commands.ts";
+import { failsWith, FakeServer, Served, within } from "../../helpers/raw.ts";
+import { tempDir } from "../../helpers/temp.ts";
 
 Deno.test("Shell shows why a server ended the connection, and nothing that a terminal would obey", async () => {
   await using server = FakeServer.welcoming(async (peer) => {
@@ -39,3 +41,26 @@ async function shownOf(text: string): Promise<string> {
   await shell.close();
   return line;
 }
+
+Deno.test("Shell ends a transfer that has its own connections when the prompt's session is kicked", async () => {
+  const files = Object.fromEntries(Array.from({ length: 500 }, (_, i) => [`d/f${i}`, "x"]));
+  let reads = 0;
+  await using served = await Served.with(files, {}, (storage) => ({
+    read: (...args) => {
+      // The first session is that of the prompt, which was there before the command.
+      if (++reads === 50) served.server.kick(1);
+      return storage.read(...args);
+    },
+  }));
+  await using here = await tempDir();
+  const said: string[] = [];
+  const output = { print: () => Promise.resolve(), inform: (line: string) => void said.push(line) };
+  const shell = new Shell(served.address, output, false);
+  shell.localDirectory = here.path;
+  await shell.rights();
+  const getting = execute(shell, ["get", "-r", "--connections", "2", "d"], new AbortController().signal);
+  const { message } = await within(failsWith(getting, "Kicked"), "the end", 10_000);
+  await shell.close();
+  assertStringIncludes(message, "the server's operator has ended the session");
+  assertEquals(said.filter((line) => line.includes("Connecting again")), []);
+});

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import { NOT_ON_WINDOWS } from "../../helpers/places.ts";
+import { bytes } from "../../helpers/random.ts";
 import { scene } from "../../helpers/scene.ts";
 import { assertSameTree, linesOf, pathsIn, type Tree } from "../../helpers/trees.ts";
 import { Visit } from "../../helpers/visit.ts";
@@ -176,7 +177,7 @@ for (const verb of ["get", "put"] as const) {
     for (const [words, content] of cases) {
       await using place = await from(tree, { T: null });
       const { news } = await place.run(`${verb} ${words} T`, 1);
-      assertStringIncludes(news, `Cannot ${verb} "same": an earlier source has this name, and was sent`);
+      assertStringIncludes(news, `Cannot ${verb} "same": it is transferred by an earlier source`);
       assertEquals(Deno.readTextFileSync(`${target(place)}/T/same`), content, words);
       if (!words.includes("-r")) continue;
       const after = linesOf(target(place));
@@ -288,3 +289,22 @@ Deno.test("get and put take no part of the current directories for a pattern", N
   assertEquals(pathsIn(visit.here.join("[h]")), ["l1", "r1"]);
   assertEquals(pathsIn(visit.served.join("[d]")), ["l1", "r1"]);
 });
+
+for (
+  const [words, code, said] of [
+    ["get x", 1, 'Cannot write "HERE/x": it is a directory; remove it first to put a file in its place'],
+    ["get -r x", 1, 'Cannot write "HERE/x": it is a directory; remove it first to put a file in its place'],
+    ["get -r large", 1, 'Cannot write "HERE/large": it is a directory; remove it first to put a file in its place'],
+    ["get nothing", 5, 'Cannot get "nothing": no such file or directory'],
+    ["get -r nothing", 5, 'Cannot get "nothing": no such file or directory'],
+    ["get d", 1, 'Cannot get "d": it is a directory; use get -r'],
+  ] as const
+) {
+  Deno.test(`${words} says what is wrong where a directory of that name is here`, async () => {
+    const directories = { "x/a": "a", "nothing/a": "a", "d/a": "a", "large/a": "a" };
+    await using place = await scene({ "x": "1", "d/b": "b", "large": bytes(3_000_000, 1) }, directories);
+    const { news } = await place.run(words, code);
+    assertEquals(news.replace(place.here, "HERE"), said);
+    assertEquals(pathsIn(place.here), ["d/", "d/a", "large/", "large/a", "nothing/", "nothing/a", "x/", "x/a"]);
+  });
+}

@@ -130,6 +130,25 @@ for (const verb of ["get", "put"] as const) {
     assertEquals(await Deno.readTextFile(`${target(place)}/t/b`), "CONTENT");
   });
 
+  Deno.test(
+    `${verb} takes from a file that is there the bits that its source has no longer`,
+    NOT_ON_WINDOWS,
+    async () => {
+      await using place = await from({ "t/a": "private", "f": "private" });
+      await place.run(`${verb} -r t`);
+      await place.run(`${verb} f`);
+      for (const path of ["t/a", "f"]) {
+        await Deno.chmod(`${source(place)}/${path}`, 0o600);
+        await Deno.chmod(`${target(place)}/${path}`, 0o644);
+      }
+      assertMatch((await place.run(`${verb} -r t${verb === "get" ? " ." : ""}`)).news, / 0 files .* 1 skipped/);
+      assertMatch((await place.run(`${verb} -u f`)).news, /^Skipped /);
+      for (const path of ["t/a", "f"]) {
+        assertEquals(((await Deno.stat(`${target(place)}/${path}`)).mode ?? 0) & 0o777, 0o600);
+      }
+    },
+  );
+
   Deno.test(`${verb} -r --dry-run says what it would do and does nothing`, async () => {
     await using place = await from(REPORTS, { "old/reports/may.pdf": "x" });
     const before = [linesOf(place.there), linesOf(place.here)];
@@ -193,12 +212,22 @@ for (const verb of ["get", "put"] as const) {
   Deno.test(`${verb} -r reports a bad file, sends the rest, and exits with the reason`, async () => {
     await using place = await from({ "t/1": "1", "t/2": "2", "t/3/x": "x" }, { "t/2/in the way": null });
     const { news } = await place.run(`${verb} -r t ${verb === "get" ? "." : ""}`.trim(), 1);
-    assertMatch(news, /"(.*\/)?t\/2": it is a directory$/m);
+    assertMatch(news, /"(.*\/)?t\/2": it is a directory; remove it first to put a file in its place$/m);
     assertMatch(news, /^(Got|Put) 2 files \(.*\), 1 failed\.$/m);
     assertMatch(news, /^1 entry could not be transferred$/m);
     assertEquals(pathsIn(target(place)), ["t/", "t/1", "t/2/", "t/2/in the way/", "t/3/", "t/3/x"]);
   });
 }
+
+Deno.test("put leaves the bits of files alone on a server where nothing may be replaced", NOT_ON_WINDOWS, async () => {
+  await using place = await scene({}, { "t/a": "private" }, { noOverwrite: true });
+  await place.run("put -r t");
+  await Deno.chmod(`${place.here}/t/a`, 0o600);
+  await Deno.chmod(`${place.there}/t/a`, 0o644);
+  assertMatch((await place.run("put -r t")).news, / 0 files .* 1 skipped/);
+  assertMatch((await place.run("put -u t/a t/a")).news, /^Skipped /);
+  assertEquals(((await Deno.stat(`${place.there}/t/a`)).mode ?? 0) & 0o777, 0o644);
+});
 
 Deno.test("get --dry-run compares with the target and not with the current directory", async () => {
   await using place = await scene({ "t/a": "content" });

@@ -150,7 +150,7 @@ Deno.test("writeTicket() replaces an old file and a link, with one for its owner
       Deno.writeTextFileSync(dir.join("other"), "other");
       const file = dir.join("ticket");
       prepare(file, dir);
-      await writeTicket(file, "ferry:abc");
+      writeTicket(file, "ferry:abc");
       assertEquals(Deno.readTextFileSync(file), "ferry:abc\n");
       assertEquals(modeOf(file), 0o600);
       assert(Deno.lstatSync(file).isFile);
@@ -182,6 +182,6 @@ Deno.test("ownIdentity() refuses a key that others may read, but not such a cert
   for (const mode of SHARED_MODES) {
     Deno.chmodSync(keyFile, mode);
     const { message } = assertThrowsCode("Refused", () => ownIdentity(certFile, keyFile), mode.toString(8));
-    assertEquals(message, `Cannot read "${keyFile}": other users may read or write it; run: chmod 600`);
+    assertEquals(message, `Cannot read "${keyFile}": other users may read or write it; run: chmod 600 ${keyFile}`);
   }
 });

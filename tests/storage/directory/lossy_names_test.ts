@@ -27,7 +27,9 @@ Deno.test("DirectoryStorage.list() says of names that are not UTF-8 that they ar
   for (const recursive of [false, true]) {
     const [first, ...others] = await entriesOf(served.storage, "", recursive);
     assertEquals(first?.path, "a");
-    assertEquals(others, ["b", "c", "d", "e"].map((name) => ({ path: `${name}\ufffd`, ...NOT_UTF8 })));
+    // A line each, with a path of its own.
+    const paths = ["b\ufffd", "c\ufffd", "d\ufffd", "e\ufffd", "e\ufffd\ufffd"];
+    assertEquals(others, paths.map((path) => ({ path, ...NOT_UTF8 })));
   }
   for (const { path } of (await entriesOf(served.storage)).slice(1)) {
     await assertFailsWith("NotFound", () => served.storage.read(at(path)));
@@ -66,15 +68,44 @@ Deno.test("DirectoryStorage.list() tells a name with U+FFFD in it from one that 
     ]);
     await shell(served, `touch "$(printf 'd/b\\377')"; mkdir "$(printf 'd/b\\376')"; touch d/c`);
     for (const recursive of [true, false]) {
-      const listed: string[] = [];
-      const { message } = await assertFailsWith("InvalidPath", async () => {
-        for await (const entry of storage.list(at("d"), { recursive })) listed.push(`${entry.kind} ${entry.path}`);
-      });
-      assertEquals(listed, kind === "file" ? ["file b\ufffd", "file c"] : ["directory b\ufffd", "file c"]);
-      assertMatch(message, /beside "b\ufffd" there is something whose name is not UTF-8/);
+      assertEquals((await entriesOf(storage, "d", recursive)).map((entry) => `${entry.kind} ${entry.path}`), [
+        `${kind} b\ufffd`,
+        "other b\ufffd\ufffd",
+        "other b\ufffd\ufffd\ufffd",
+        "file c",
+      ]);
     }
     if (kind === "file") assertEquals(await textOf(storage, path), "real");
   }
+});
+
+Deno.test("DirectoryStorage.list() lists as many names as there are, whatever they look like", ON_LINUX, async () => {
+  await using served = await serveTemp();
+  await store(served.storage, "b\ufffd\ufffd", "real");
+  await shell(served, `for i in 1 2 3 4 5; do touch "$(printf "b\\\\37$i")" "$(printf "b\\\\37$i\\\\376")"; done`);
+  for (const recursive of [false, true]) {
+    const entries = await entriesOf(served.storage, "", recursive);
+    assertEquals(entries.map(({ path }) => path), Array.from({ length: 11 }, (_, i) => `b${"\ufffd".repeat(i + 1)}`));
+    assertEquals(entries.filter(({ kind }) => kind === "file").map(({ path }) => path), ["b\ufffd\ufffd"]);
+  }
+});
+
+Deno.test("DirectoryStorage.list() says where a name is not UTF-8 and too long to be sent", ON_LINUX, async () => {
+  await using served = await serveTemp();
+  await shell(served, `mkdir d; touch d/a "d/$(head -c 255 /dev/zero | tr '\\0' '\\377')"`);
+  const [directory, ...others] = await entriesOf(served.storage, "", true);
+  assertEquals([directory?.unreadable, directory?.reason], [true, "something in it has a path that is too long"]);
+  assertEquals(others.map(({ path }) => path), ["d/a"]);
+});
+
+Deno.test("DirectoryStorage.list() ends with a failure where too many names look the same", ON_LINUX, async () => {
+  await using served = await serveTemp();
+  await shell(
+    served,
+    `for byte in 376 377; do seq 5000 | LC_ALL=C sed "s/\$/$(printf "\\\\$byte")/" | xargs touch; done`,
+  );
+  const { message } = await assertFailsWith("InvalidPath", () => entriesOf(served.storage));
+  assertMatch(message, /several names that are not UTF-8 look like "\d+\ufffd"/);
 });
 
 Deno.test("DirectoryStorage.list() lists a name that is not UTF-8 among very many", ON_LINUX, async () => {

@@ -68,8 +68,8 @@ Deno.test(
           await store(storage, "a", "old");
           Deno.chmodSync(inside("a"), replaced);
         }
-        // Those of a file that is replaced, whatever the umask, but for nobody else any more than was asked for.
-        const end = replaced === undefined ? atLast : replaced & (mode | 0o700);
+        // The owner's as asked for, whatever the umask, and for nobody else any more than the replaced file had.
+        const end = replaced === undefined ? atLast : mode & (replaced | 0o700) & 0o777;
         const meanwhile = replaced === undefined ? asNew : end | 0o600;
         const opening = withUmask(umask, () => storage.upload(at("a"), { mode }));
         const upload = await opening;
