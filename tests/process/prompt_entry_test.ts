@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { join } from "@std/path";
 import { formatAddress } from "../../lib/transport/address.ts";
-import { CLIENT_ACCESS, DENO, hasTerminal, inTerminal, Process, PROJECT } from "../helpers/process.ts";
+import { CLIENT_ACCESS, DENO, hasTerminal, inTerminal, Process, PROJECT, startServer } from "../helpers/process.ts";
 import { FaultProxy } from "../helpers/proxy.ts";
 import { Visit } from "../helpers/visit.ts";
 
@@ -96,6 +96,21 @@ Deno.test("client.ts gives the terminal back for what is typed after its questio
   await terminal.type("\r");
   // It connects after the question. Only a terminal that is as it was ends the input for Ctrl-D.
   await visit.served.events.until("open");
+  await terminal.type(`line\r${CTRL_D}`);
+  await assertRestored(terminal, 0);
+  assertEquals(Deno.readTextFileSync(join(visit.served.join(), "typed")), "line\n");
+});
+
+Deno.test("client.ts asks for a secret before it reads what is typed for put -", NO_TERMINAL, async () => {
+  await using visit = await Visit.to({});
+  const file = visit.here.join("secret");
+  const access = ["--allow-net", "--allow-read", "--allow-write"];
+  await using server = await startServer(visit.served.join(), ["--secret-file", file], access);
+  await using terminal = await betweenLooks([server.at, "put", "-", "typed"]);
+  await terminal.stdout.until("Secret: ");
+  await terminal.type(`${Deno.readTextFileSync(file).trim()}\r`);
+  // It connects again after the question.
+  await server.stderr.until(/#2 .*(?=\n)/);
   await terminal.type(`line\r${CTRL_D}`);
   await assertRestored(terminal, 0);
   assertEquals(Deno.readTextFileSync(join(visit.served.join(), "typed")), "line\n");
