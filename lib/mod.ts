@@ -6,7 +6,8 @@
 export { type Client, connect, type ConnectOptions } from "./client/client.ts";
 export type { CommandOptions, PutOptions, TransferOptions } from "./client/command_options.ts";
 export type { ServerOptions } from "./client/connect.ts";
-export { ConnectionPool, type PoolOptions } from "./client/connection_pool.ts";
+export { ConnectionPool } from "./client/connection_pool.ts";
+export type { PoolOptions } from "./client/pool_connections.ts";
 export { RemoteStorage } from "./client/remote_storage.ts";
 
 export { type FerryServer, serve, type ServeOptions } from "./server/server.ts";

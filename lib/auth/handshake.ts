@@ -105,22 +105,35 @@ export async function announceTls(connection: Connection, certificate: Uint8Arra
  * Waits until the server says that encryption begins next. Nothing of what it says is certain before that has begun.
  *
  * @returns The certificate (DER) that it is about to use; undefined when it does not use any.
- * @throws {FerryError} `BadRequest`; `Disconnected`; what the server says when it refuses the client.
+ * @throws {FerryError} `Unauthorized` when the certificate is no Base64; `Unreachable` when the other end refuses the
+ * client, whose words are not shown; `BadRequest`; `Disconnected`.
  */
 export async function awaitTls(connection: Connection): Promise<Uint8Array<ArrayBuffer> | undefined> {
-  const { certificate } = await receiveHello(connection);
+  const { certificate } = await receiveHello(connection, refusedBeforeTls);
   if (certificate === undefined) return undefined;
   try {
     return Uint8Array.fromBase64(certificate, { lastChunkHandling: "strict" });
   } catch (error) {
-    throw new FerryError("BadRequest", "the server's certificate is damaged", { cause: error });
+    throw damagedCertificate(error);
   }
 }
 
-/** The server's hello, with its bytes as they travelled. */
-async function receiveHello(connection: Connection) {
+/** The server has announced something that is no certificate: whatever the reason, it has not shown the right key. */
+export function damagedCertificate(cause: unknown): FerryError {
+  const message = "the server announced a certificate that is damaged, so nothing was sent to it; ask its owner";
+  return new FerryError("Unauthorized", message, { cause });
+}
+
+/** Anybody on the way may have written what comes without encryption, and could ask for a secret in these words. */
+function refusedBeforeTls({ code }: FerryError): FerryError {
+  const why = `the server, or somebody in the middle, refused before the encryption began (${code})`;
+  return new FerryError("Unreachable", `${why}; that was not authenticated, so its words are not shown`);
+}
+
+/** The server's hello, with its bytes as they travelled. @param refused Makes the error of a refusal. */
+async function receiveHello(connection: Connection, refused: (error: FerryError) => FerryError) {
   const frame = await connection.receive();
-  if (frame?.kind === FrameKind.disconnect) throw decodeError(frame.payload);
+  if (frame?.kind === FrameKind.disconnect) throw refused(decodeError(frame.payload));
   if (frame?.kind !== FrameKind.hello) throw notExpected(frame);
   const bytes = frame.payload.slice();
   return { ...MESSAGES.serverHello(decodeControl(bytes), "hello"), bytes };
@@ -133,7 +146,7 @@ async function receiveHello(connection: Connection) {
  * `Unreachable` when it uses encryption and this connection does not; `Unsupported`; `BadRequest`; `Disconnected`.
  */
 export async function greetServer(connection: Connection, { secret, certificate }: Credentials): Promise<Welcome> {
-  const { ferry, nonce, certificate: announced, bytes: serverHello } = await receiveHello(connection);
+  const { ferry, nonce, certificate: announced, bytes: serverHello } = await receiveHello(connection, (error) => error);
   if (announced !== undefined) {
     const hint = "give its ticket, or --ca if an authority has issued its certificate";
     throw new FerryError("Unreachable", `the server uses encryption; ${hint}`);

@@ -12,7 +12,8 @@ import { readToStream, storeStream } from "../transfer/streams.ts";
 import { closeSoon } from "./close_soon.ts";
 import type { CommandOptions, PutOptions, TransferOptions } from "./command_options.ts";
 import { type OpenConnection, openConnection } from "./connect.ts";
-import { ConnectionPool, type PoolOptions } from "./connection_pool.ts";
+import { ConnectionPool } from "./connection_pool.ts";
+import type { PoolOptions } from "./pool_connections.ts";
 import type { Pipeline } from "./pipeline.ts";
 import { RemoteStorage } from "./remote_storage.ts";
 

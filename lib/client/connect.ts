@@ -1,7 +1,7 @@
 import { Buffer } from "node:buffer";
-import { awaitTls, greetServer } from "../auth/handshake.ts";
+import { awaitTls, damagedCertificate, greetServer } from "../auth/handshake.ts";
 import type { Secret } from "../auth/secret.ts";
-import { FerryError, ownWords, toFerryError } from "../core/errors.ts";
+import { FerryError, hasCode, ownWords, toFerryError } from "../core/errors.ts";
 import { eitherSignal } from "../core/unless_aborted.ts";
 import type { Welcome } from "../protocol/codec.ts";
 import { formatAddress, isLoopback } from "../transport/address.ts";
@@ -118,8 +118,12 @@ async function encrypt(
     throw new FerryError("Unauthorized", `the server does not use encryption${what}`);
   }
   if (!keyHash) return await connectTls(conn, { hostname, ca: tls?.ca }, signal);
-  if (Buffer.compare(keyHashOf(announced), keyHash) !== 0) throw new FerryError("Unauthorized", NOT_THE_TICKETS);
-  return await connectTls(conn, { hostname, certificate: certificatePem(announced) }, signal);
+  try {
+    if (Buffer.compare(keyHashOf(announced), keyHash) !== 0) throw new FerryError("Unauthorized", NOT_THE_TICKETS);
+    return await connectTls(conn, { hostname, certificate: certificatePem(announced) }, signal);
+  } catch (error) {
+    throw hasCode(error, "BadRequest") ? damagedCertificate(error) : error;
+  }
 }
 
 function unreachable(where: string, thrown: unknown): FerryError {

@@ -24,6 +24,8 @@ export interface FileMetadata {
   readonly mtimeMs: number;
   /** The permission bits; absent where the place has none. */
   readonly mode?: number | undefined;
+  /** Whether it is a symbolic link itself, whatever it leads to. */
+  readonly link?: boolean | undefined;
   /** Changes with the content. */
   readonly version: string;
 }
@@ -38,8 +40,6 @@ export interface Entry extends Omit<FileMetadata, "kind" | "version"> {
   readonly reason?: string | undefined;
   /** Something in this directory belongs to the listing and is missing; `reason` says why. */
   readonly unreadable?: boolean | undefined;
-  /** Whether it is a symbolic link itself, whatever it leads to. */
-  readonly link?: boolean | undefined;
 }
 
 /** The hash of a file's content, and of which content. */

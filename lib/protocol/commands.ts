@@ -7,6 +7,7 @@ const METADATA = {
   size: count,
   mtimeMs: time,
   mode: optional(permissions),
+  link: optional(flag),
   version: text,
 } satisfies FieldsOf<FileMetadata>;
 

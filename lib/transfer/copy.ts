@@ -1,6 +1,6 @@
 import { blockSizeFor, matchingBytes } from "../core/block_sums.ts";
 import { cannot, FerryError, hasCode } from "../core/errors.ts";
-import { hasBits } from "../core/metadata.ts";
+import { type FileMetadata, hasBits } from "../core/metadata.ts";
 import { copyContent } from "./content.ts";
 import type { ContentOptions, Known } from "./content_options.ts";
 import { failureOf, type Place } from "./place.ts";
@@ -95,7 +95,13 @@ async function setBits(target: Place, found: Known, { mode }: Known, options: Co
   }
 }
 
-/** Whether the target need not be written, and is now as it is to be. */
+/** A file cannot have the name of a directory. */
+function directoryInTheWay({ shown }: Place, { verb = "copy" }: CopyOptions, { link }: FileMetadata): FerryError {
+  const reason = `it is a ${link ? "link to a " : ""}directory; remove it first to put a file in its place`;
+  return failureOf(new FerryError("IsADirectory", reason), { isSource: false }, shown, verb);
+}
+
+/** Whether the target need not be written, and is now as it is to be. @throws {FerryError} `IsADirectory`. */
 async function isCurrent(source: Place, target: Place, options: CopyOptions): Promise<boolean> {
   const { same, update, checksum, signal, dryRun, overwrite, mayLook = true } = options;
   if (!mayLook || !same && !update && !checksum && !dryRun) return false;
@@ -103,7 +109,9 @@ async function isCurrent(source: Place, target: Place, options: CopyOptions): Pr
   const found = await ifThere(target.storage.stat(target.path, { signal }));
   if (!found) return false;
   if (overwrite === false) return true;
-  if (found.kind !== "file") return false;
+  if (found.kind !== "file") throw directoryInTheWay(target, options, found);
+  // What it leads to has a name of its own.
+  if (found.link) return false;
   if (update && found.mtimeMs > wanted.mtimeMs) return true;
   if (found.size !== wanted.size) return false;
   const isSame = checksum
@@ -121,7 +129,9 @@ async function hasArrived(source: Place, target: Place, options: CopyOptions): P
   const early = wanted.size <= PIECE_BYTES ? compare() : undefined;
   early?.catch(() => {});
   const found = await looking;
-  if (found?.kind !== "file" || found.size !== wanted.size || found.mtimeMs !== wanted.mtimeMs) return false;
+  if (found?.kind !== "file" || found.link || found.size !== wanted.size || found.mtimeMs !== wanted.mtimeMs) {
+    return false;
+  }
   if (!await (early ?? compare())) return false;
   // It may have been there before, and what was lost is this.
   return await setBits(target, found, wanted, options);
@@ -137,7 +147,7 @@ function perhapsArrived(): FerryError {
 
 /** Copies once. @param isRepeated An earlier attempt was cut off and may have succeeded all the same. */
 async function copyOnce(source: Place, target: Place, options: CopyOptions, isRepeated: boolean): Promise<Outcome> {
-  const { verb = "copy", overwrite, verify, dryRun, mayLook = true, onProgress } = options;
+  const { verb = "copy", overwrite, verify, dryRun, mayLook = true, signal, onProgress } = options;
   if (verify && !mayLook) {
     throw cannot("verify", target.shown, new FerryError("Refused", "you may not read anything here"));
   }
@@ -155,6 +165,10 @@ async function copyOnce(source: Place, target: Place, options: CopyOptions, isRe
   try {
     ({ size } = (await copyContent(source, target, options)).metadata);
   } catch (error) {
+    if (hasCode(error, "IsADirectory") && mayLook) {
+      const found = await ifThere(target.storage.stat(target.path, { signal })).catch(() => undefined);
+      if (found?.kind === "directory") throw directoryInTheWay(target, options, found);
+    }
     if (!hasCode(error, "AlreadyExists")) throw error;
     if (overwrite === false) return "skipped";
     throw isInDoubt && !mayLook ? cannot(verb, shown, perhapsArrived()) : error;

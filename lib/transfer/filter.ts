@@ -18,6 +18,8 @@ export interface FilterRule {
 interface ParsedRule {
   readonly isIncluded: boolean;
   readonly matches: (entry: Entry) => boolean;
+  /** The pattern, if it is a path from the top of the tree. */
+  readonly fromTop: string | undefined;
 }
 
 /** @throws {FerryError} `InvalidPath` for what can match nothing, such as a path with `..` in it. */
@@ -32,6 +34,7 @@ function parse({ isIncluded, pattern }: FilterRule): ParsedRule {
   const isPath = top !== "" || path.includes("/");
   return {
     isIncluded,
+    fromTop: isPath ? pattern : undefined,
     matches: ({ path, kind }) => (end === "" || kind === "directory") && test(isPath ? path : splitPath(path)[1]),
   };
 }
@@ -42,10 +45,16 @@ function parse({ isIncluded, pattern }: FilterRule): ParsedRule {
  */
 export class Filter {
   readonly #rules: readonly ParsedRule[];
+  readonly #matched = new Set<ParsedRule>();
 
   /** With its rules in order. @throws {FerryError} `InvalidPath`, `BadRequest` for a pattern that makes no sense. */
   constructor(rules: readonly FilterRule[]) {
     this.#rules = rules.map(parse);
+  }
+
+  /** The patterns that are paths from the top, and have decided nothing so far. */
+  get unmatched(): string[] {
+    return this.#rules.flatMap((rule) => rule.fromTop === undefined || this.#matched.has(rule) ? [] : [rule.fromTop]);
   }
 
   /** Begins a listing. @returns What says of each entry whether it is taken; they must come in the listing's order. */
@@ -53,7 +62,9 @@ export class Filter {
     let out: string | undefined;
     return (entry) => {
       if (out !== undefined && isIn(entry.path, out)) return false;
-      if (this.#rules.find(({ matches }) => matches(entry))?.isIncluded ?? true) return true;
+      const rule = this.#rules.find(({ matches }) => matches(entry));
+      if (rule) this.#matched.add(rule);
+      if (rule?.isIncluded ?? true) return true;
       if (entry.kind === "directory") out = entry.path;
       return false;
     };

@@ -1,8 +1,8 @@
 import { FerryError, hasCode } from "../core/errors.ts";
 import type { Entry } from "../core/metadata.ts";
-import { joinPaths, parseRemotePath, type RemotePath, splitPath } from "../core/remote_path.ts";
+import { joinPaths, parseRemotePath, splitPath } from "../core/remote_path.ts";
 import { REQUEST_WINDOW } from "../protocol/constants.ts";
-import { copyFile, type CopyOptions, ifThere, type Outcome } from "./copy.ts";
+import { copyFile, type CopyOptions, type Outcome } from "./copy.ts";
 import type { Filter } from "./filter.ts";
 import { unreadable } from "./listing.ts";
 import { failureOf, type Place, placeIn } from "./place.ts";
@@ -45,6 +45,8 @@ export interface TreeOptions
   readonly connections?: number | undefined;
   /** What the top of the tree is to be in the end; left as it is when absent. */
   readonly root?: DirectoryMetadata | undefined;
+  /** Whether the target was made for it: then nothing is looked at there. */
+  readonly isNew?: boolean | undefined;
   /** Which parts of the tree are taken at all; what it leaves out does not count. Everything when absent. */
   readonly filter?: Filter | undefined;
   /** Which of these entries to take; all when absent. */
@@ -89,8 +91,7 @@ class TreeCopy {
   readonly #directories: TreeDirectories;
 
   constructor(source: Place, target: Place, options: TreeOptions) {
-    const { connections = 1, verb, root, retry, dryRun, mayChange, mayLook = true } = options;
-    const compare = mayLook && !dryRun && (options.same || options.update || options.checksum);
+    const { connections = 1, verb, root, retry, dryRun, mayChange, mayLook = true, isNew = false, onPlan } = options;
     this.#source = source;
     this.#target = target;
     this.#options = options;
@@ -104,8 +105,16 @@ class TreeCopy {
       onStep: () => options.onStep?.(this.progress),
     });
     const { signal } = this.#underWay;
-    const follow = (path: string, work: Promise<void>) => this.#underWay.follow(path, work);
-    this.#directories = new TreeDirectories(target, root, { retry, dryRun, mayChange, compare, signal, follow });
+    this.#directories = new TreeDirectories(target, root, {
+      retry,
+      dryRun,
+      mayChange,
+      compare: mayLook && !isNew,
+      signal,
+      onPlan,
+      follow: (path, work) => this.#underWay.follow(path, work),
+      onLeftOut: (count) => void (this.progress.failed += count),
+    });
     // What is got is asked for ahead; what is put is read only when it can be sent, so that little is open or in memory.
     const turns = new Turns(connections);
     this.#fileOptions = {
@@ -164,17 +173,10 @@ class TreeCopy {
       throw failureOf(new FerryError("NotAFile", reason), { isSource: true }, shown, verb);
     }
     const metadata = entry.unreadable ? { ...entry, mode: withOwner(entry.mode) } : entry;
-    // At once: what comes next in the listing may be in it.
+    // At once: what comes next in the listing may be in it. If it fails, that is said when all in it is over.
     const { making } = this.#directories.enter(path, metadata).value;
-    await this.#planDirectory(path);
-    await making;
-    if (entry.unreadable) throw this.#unreadable(entry);
-  }
-
-  async #planDirectory(path: RemotePath): Promise<void> {
-    const { dryRun, onPlan, signal } = this.#options;
-    const { storage, path: whole } = placeIn(this.#target, path);
-    if (dryRun && onPlan && !await ifThere(storage.stat(whole, { signal }))) await onPlan("mkdir", path);
+    const isThere = await making.then(() => true, () => false);
+    if (entry.unreadable && isThere) throw this.#unreadable(entry);
   }
 
   async #file(entry: Entry): Promise<void> {
@@ -190,6 +192,8 @@ class TreeCopy {
       if (outcome === "planned") await this.#options.onPlan?.("copy", path);
       if (outcome === "skipped") this.progress.skipped++;
       else this.progress.filesDone++;
+    } catch (error) {
+      if (!this.#directories.explains(directory, error)) throw error;
     } finally {
       if (outcome !== "skipped") directory.value.hasChanged = true;
       this.#directories.release(directory);
@@ -225,7 +229,7 @@ class TreeCopy {
     try {
       return outcome = await copyFile(source, target, options);
     } catch (error) {
-      if (!mayBeEarly || !hasCode(error, "NotFound", "Refused")) throw error;
+      if (!mayBeEarly || !hasCode(error, "NotFound", "NotADirectory", "Refused")) throw error;
       await directory.value.making;
       return outcome = await copyFile(source, target, options);
     } finally {

@@ -1,11 +1,11 @@
-import { cannot } from "../core/errors.ts";
+import { cannot, FerryError, toFerryError } from "../core/errors.ts";
 import { type FileMetadata, hasBits } from "../core/metadata.ts";
-import { joinPaths, parseRemotePath } from "../core/remote_path.ts";
+import { joinPaths, parseRemotePath, splitPath } from "../core/remote_path.ts";
 import type { OperationOptions } from "../storage/storage.ts";
 import { ifThere } from "./copy.ts";
 import { OpenDirectories, type OpenDirectory } from "./open_directories.ts";
 import { type Place, placeIn } from "./place.ts";
-import type { Retry } from "./retry.ts";
+import { endsTransfer, type Retry } from "./retry.ts";
 
 /** The owner of a directory must be able to write in it until its content is there. */
 export const OWNER_WRITES = 0o300;
@@ -17,10 +17,16 @@ export type DirectoryMetadata = Pick<FileMetadata, "mtimeMs" | "mode">;
 interface Making {
   /** What it is to be in the end; absent for one that was not listed itself. */
   readonly metadata: DirectoryMetadata | undefined;
+  /** Fulfilled with what had its name, if anything had, once neither that nor anything above it is in the way. */
+  looking: Promise<FileMetadata | undefined>;
   /** Fulfilled when it is there. */
   making: Promise<void>;
   /** Whether `making` is over. */
   isSettled: boolean;
+  /** Why it could not be made. */
+  failure: FerryError | undefined;
+  /** How many entries in it were not transferred for that reason. */
+  leftOut: number;
   /** Whether it was there already as it is to be. */
   isSame: boolean;
   /** Whether something in it was changed, and with that its time. */
@@ -41,10 +47,14 @@ export interface DirectoryOptions extends OperationOptions {
   readonly dryRun?: boolean | undefined;
   /** Whether they may be given times and permission bits (the default). */
   readonly mayChange?: boolean | undefined;
-  /** Look at each first, and do nothing to one that is there already as it is to be. */
-  readonly compare?: boolean | undefined;
+  /** Told of each that would be made, with `dryRun`. */
+  readonly onPlan?: ((action: "mkdir", path: string) => Promise<void>) | undefined;
+  /** Look at each first: do nothing to one that is there already as it is to be, and write nothing through a link. */
+  readonly compare: boolean;
   /** Follows what is done when all that is in a directory is there. */
   readonly follow: (path: string, work: Promise<void>) => void;
+  /** Told how many entries more failed than were reported. */
+  readonly onLeftOut: (count: number) => void;
 }
 
 /**
@@ -61,20 +71,19 @@ export class TreeDirectories {
     this.#target = target;
     this.#options = options;
     this.#open = new OpenDirectories<Making>(
-      this.#entered("", root, () => this.#reopen(root)),
+      this.#entered("", root),
       (directory, left) => this.#close(directory, left),
     );
   }
 
   /** Makes a directory unless the listing is in it. It is not waited for, and may turn out to be impossible. */
   enter(path: string, metadata?: DirectoryMetadata): TreeDirectory {
-    const above = this.#open.above(path);
+    let above = this.#open.above(path);
     if (above.path === path) return above;
-    const make = () => {
-      above.value.hasChanged = true;
-      return this.#make(path, metadata);
-    };
-    return this.#open.enter(path, this.#entered(path, metadata, make));
+    const [parent] = splitPath(path);
+    // What is on the way may be a link, too, even if it was not selected itself.
+    if (this.#options.compare && parent !== above.path) above = this.enter(parent);
+    return this.#open.enter(path, this.#entered(path, metadata, above.value));
   }
 
   /**
@@ -82,7 +91,15 @@ export class TreeDirectories {
    * than its files, which would be sent in vain.
    */
   ready({ value }: TreeDirectory): Promise<void> | undefined {
-    return this.#options.compare && !value.isSettled ? value.making : undefined;
+    return value.failure || this.#options.compare && !value.isSettled ? value.making : undefined;
+  }
+
+  /** Whether something in a directory failed because the directory did. It is then counted, and said of that. */
+  explains({ value }: TreeDirectory, error: unknown): boolean {
+    const { failure } = value;
+    if (!failure || error !== failure || endsTransfer(failure.code)) return false;
+    value.leftOut++;
+    return true;
   }
 
   /** Says that something in a directory is over. */
@@ -95,34 +112,72 @@ export class TreeDirectories {
     this.#open.end();
   }
 
-  #entered(path: string, metadata: DirectoryMetadata | undefined, make: () => Promise<void>): Making {
-    const value = { metadata, making: Promise.resolve(), isSettled: false, isSame: false, hasChanged: false };
-    value.making = this.#prepare(path, value, make);
-    const settle = () => void (value.isSettled = true);
-    value.making.then(settle, settle);
+  #entered(path: string, metadata: DirectoryMetadata | undefined, above?: Making): Making {
+    const nothing = Promise.resolve(undefined);
+    const value: Making = {
+      metadata,
+      looking: nothing,
+      making: nothing,
+      isSettled: false,
+      failure: undefined,
+      leftOut: 0,
+      isSame: false,
+      hasChanged: false,
+    };
+    const settle = (error?: unknown) => {
+      value.isSettled = true;
+      if (error !== undefined) value.failure = toFerryError(error);
+    };
+    value.making = this.#prepare(path, value, above);
+    value.making.then(() => settle(), settle);
     return value;
   }
 
-  async #prepare(path: string, value: Making, make: () => Promise<void>): Promise<void> {
-    value.isSame = this.#options.compare === true && await this.#isThere(path, value.metadata);
-    if (!value.isSame) await make();
+  async #prepare(path: string, value: Making, above: Making | undefined): Promise<void> {
+    let found: FileMetadata | undefined;
+    const isNeeded = above !== undefined || value.metadata !== undefined;
+    if (this.#options.compare && isNeeded) found = await (value.looking = this.#look(path, above));
+    if (above?.failure) throw above.failure;
+    value.isSame = found !== undefined && this.#isSame(found, value.metadata);
+    if (value.isSame) return;
+    if (!above) return await this.#reopen(value.metadata);
+    above.hasChanged = true;
+    if (!this.#options.dryRun) await this.#make(path, value.metadata);
+    else if (!found && value.metadata) await this.#options.onPlan?.("mkdir", path);
   }
 
-  /** Whether a directory is there as it is to be. What goes wrong here shows again when it is made. */
-  async #isThere(path: string, metadata: DirectoryMetadata | undefined): Promise<boolean> {
-    const { mayChange = true, signal } = this.#options;
+  /** What has the name of a directory. @throws {FerryError} When it, or something above it, is in the way. */
+  async #look(path: string, above: Making | undefined): Promise<FileMetadata | undefined> {
+    const { signal } = this.#options;
     const { storage, path: whole } = this.#place(path);
-    const found = await ifThere(storage.stat(whole, { signal })).catch(() => undefined);
-    if (found?.kind !== "directory") return false;
+    const looking = this.#act(path, () => ifThere(storage.stat(whole, { signal })));
+    // What is above was asked about before. The user has named the top.
+    const [found] = await Promise.all([looking, above?.looking]);
+    if (!above || !found || found.kind === "directory" && !found.link) return found;
+    const reason = `it is a ${found.link ? "link to a " : ""}${found.kind}`;
+    const inTheWay = new FerryError("AlreadyExists", `${reason}; remove it first to put a directory in its place`);
+    throw cannot("write", joinPaths(this.#target.shown, path), inTheWay);
+  }
+
+  /** Whether what is there is as it is to be. */
+  #isSame(found: FileMetadata, metadata: DirectoryMetadata | undefined): boolean {
+    const { mayChange = true } = this.#options;
+    if (found.kind !== "directory") return false;
     return !metadata || !mayChange || found.mtimeMs === metadata.mtimeMs && isOpenWith(found.mode, metadata.mode);
   }
 
-  #close({ path, value }: TreeDirectory, left: () => void): void {
-    const { making, metadata, isSame, hasChanged } = value;
-    const { dryRun, mayChange = true, signal, follow } = this.#options;
-    const isDone = !metadata || isSame && !hasChanged || !this.#target.storage.setMetadata || !mayChange || dryRun;
-    if (isDone || signal?.aborted) left();
-    else follow(path, this.#finish(path, making, metadata).finally(left));
+  #close(directory: TreeDirectory, left: () => void): void {
+    const { path, value } = directory;
+    const { signal, follow } = this.#options;
+    const isOver = value.isSettled && !value.failure && !this.#isToSet(value);
+    if (isOver || signal?.aborted) left();
+    else follow(path, this.#finish(directory).finally(left));
+  }
+
+  /** Whether a directory has to be given a time and bits, now that its content is there. */
+  #isToSet({ metadata, isSame, hasChanged }: Making): boolean {
+    const { dryRun, mayChange = true } = this.#options;
+    return metadata !== undefined && (!isSame || hasChanged) && mayChange && !dryRun;
   }
 
   /** Gives the owner of the top the right to write in it, which an earlier run may have taken. */
@@ -135,8 +190,7 @@ export class TreeDirectories {
   }
 
   async #make(path: string, metadata: DirectoryMetadata | undefined): Promise<void> {
-    const { dryRun, mayChange = true, signal } = this.#options;
-    if (dryRun) return;
+    const { mayChange = true, signal } = this.#options;
     const mode = metadata?.mode === undefined ? undefined : metadata.mode | OWNER_WRITES;
     const { storage, path: whole } = this.#place(path);
     const make = async () => {
@@ -147,14 +201,30 @@ export class TreeDirectories {
     await this.#act(path, make);
   }
 
-  /** Gives a directory what it is to have in the end. */
-  async #finish(path: string, making: Promise<void>, metadata: DirectoryMetadata): Promise<void> {
-    const isThere = await making.then(() => true, () => false);
-    if (!isThere) return;
+  /** Gives a directory what it is to have in the end, or says why it is not there. */
+  async #finish({ path, parent, value }: TreeDirectory): Promise<void> {
+    await value.making.catch(() => {});
+    if (value.failure) return await this.#report(value, value.failure, parent);
+    if (!this.#isToSet(value)) return;
     const { signal } = this.#options;
     const { storage, path: whole } = this.#place(path);
-    const { mtimeMs, mode } = metadata;
+    const { mtimeMs, mode } = value.metadata ?? {};
     await this.#act(path, async () => await storage.setMetadata?.(whole, { mtimeMs, mode }, { signal }));
+  }
+
+  /** Says once for all that is in a directory why it failed, or leaves that to the directory above. */
+  async #report(value: Making, failure: FerryError, parent: TreeDirectory | undefined): Promise<void> {
+    const { leftOut } = value;
+    const own = parent && value.metadata ? 1 : 0;
+    await parent?.value.making.catch(() => {});
+    if (parent?.value.failure) parent.value.leftOut += leftOut + own;
+    else if (leftOut + own > 0) {
+      // The report counts as one.
+      this.#options.onLeftOut(leftOut + own - 1);
+      const { code, message, path, cause } = failure;
+      const rest = `${leftOut} ${leftOut === 1 ? "entry in it was" : "entries in it were"} not transferred`;
+      throw leftOut === 0 ? failure : new FerryError(code, `${message}; ${rest}`, { path, cause });
+    }
   }
 
   #place(path: string): Place {
@@ -162,10 +232,10 @@ export class TreeDirectories {
   }
 
   /** Does something to a directory. What is elsewhere says itself what it could not do. */
-  async #act(path: string, act: () => Promise<void>): Promise<void> {
+  async #act<T>(path: string, act: () => Promise<T>): Promise<T> {
     const { retry, signal } = this.#options;
     try {
-      await (retry ? retry.run(act, signal) : act());
+      return await (retry ? retry.run(act, signal) : act());
     } catch (error) {
       throw cannot("write", joinPaths(this.#target.shown, path), error);
     }

@@ -28,9 +28,11 @@ export interface Expected {
  * `DENO_TLS_CA_STORE`, `--cert`). What counts for a certificate is therefore that it is the same, byte for byte.
  *
  * @param signal Ends the attempt; use `AbortSignal.timeout` for a deadline.
- * @throws {FerryError} `Unauthorized` when the handshake fails: the server is another one, its certificate has expired,
- * or it does not speak Ferry's protocol over TLS; `Unsupported` when it takes part without naming that protocol;
- * `BadRequest` when a certificate or the host name is damaged; `Timeout`, `Cancelled` or `Disconnected`.
+ * @throws {FerryError} `Unreachable` when the handshake with a server whose certificate is known breaks: the line damages
+ * what it carries, the server has another key, or it does not speak Ferry's protocol over TLS. `Unauthorized` when that
+ * certificate is not valid now, or a server that is known by its name does not show a good one; `Unsupported` when it takes
+ * part without naming that protocol; `BadRequest` when a certificate or the host name is damaged; `Timeout`, `Cancelled`
+ * or `Disconnected`.
  */
 export async function connectTls(
   tcp: Deno.TcpConn,
@@ -65,6 +67,9 @@ export async function connectTls(
     if (signal?.aborted) throw interrupted(signal);
     if (error instanceof TypeError) throw new FerryError("BadRequest", "this is not a host name", { cause: error });
     if (error instanceof Deno.errors.InvalidData) throw refused(error, certificate);
+    // Deno has no class for a certificate to trust that it cannot read.
+    const isUnreadable = conn === tcp && error instanceof Error && error.name === "Error";
+    if (isUnreadable) throw new FerryError("BadRequest", "the certificate is damaged", { cause: error });
     throw toFerryError(error);
   } finally {
     signal?.removeEventListener("abort", abort);
@@ -83,14 +88,21 @@ const NOT_FERRY = `the server does not speak ${ALPN_PROTOCOL}`;
 export const NOT_THE_TICKETS =
   "the server did not show the ticket's key: it has a new one, or does not speak Ferry over TLS, or somebody is in the " +
   "middle; ask its owner for a new ticket";
+const BROKEN =
+  "the encryption could not begin: the line damages what it carries, or somebody is in the middle with another key, or " +
+  "the server does not speak Ferry over TLS; nothing secret was sent";
 const NOT_TRUSTED =
   "the server did not show a certificate that is valid now, for this host name, not an authority's own, and from an " +
   "authority that this computer trusts (--ca FILE names another one); or it does not speak Ferry over TLS";
 
-/** A failed handshake. Deno tells one reason from another only in words that it does not promise. */
+/**
+ * A failed handshake. Deno tells one reason from another only in words that it does not promise. To try again does no harm
+ * where only one certificate is good.
+ */
 function refused(error: Error, pinned: string | undefined): FerryError {
-  const reason = pinned === undefined ? NOT_TRUSTED : untimely(parseCertificate(pinned)) ?? NOT_THE_TICKETS;
-  return new FerryError("Unauthorized", `${reason} (${ownWords(error)})`, { cause: error });
+  const reason = pinned === undefined ? NOT_TRUSTED : untimely(parseCertificate(pinned));
+  const code = reason === undefined ? "Unreachable" : "Unauthorized";
+  return new FerryError(code, `${reason ?? BROKEN} (${ownWords(error)})`, { cause: error });
 }
 
 /** Says that the certificate of a ticket's server is not valid now. */

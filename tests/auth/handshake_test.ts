@@ -494,21 +494,36 @@ Deno.test("connect() with a ticket or an authority refuses a server without TLS 
   assertEquals(concat(...received), new Uint8Array());
 });
 
-Deno.test("connect() with a ticket sends nothing to a server that announces another key", async () => {
+Deno.test("connect() with a ticket sends nothing to a server that announces another key, or no certificate", async () => {
   const received: Uint8Array[] = [];
-  const cut = DER.slice(0, -1);
-  for (const announced of [OTHER_DER, cut, new Uint8Array(), bytes(300)]) {
+  const damaged = [DER.slice(0, -1), Uint8Array.of(...DER, 1), new Uint8Array(), new Uint8Array(3), bytes(300)];
+  for (const announced of [OTHER_DER.toBase64(), "AAA", "?", ...damaged.map((der) => der.toBase64())]) {
     await using server = new FakeServer(async (peer) => {
-      await peer.send("hello", { ferry: [1], certificate: announced.toBase64() });
+      await peer.send("hello", { ferry: [1], certificate: announced });
       const space = new Uint8Array(4096);
       for (let n = await peer.conn.read(space); n !== null; n = await peer.conn.read(space)) {
         received.push(space.slice(0, n));
       }
     });
-    const { message } = await failsWith(connect({ ...server.address, ...TICKET }), "Unauthorized", "Unreachable");
-    if (announced === OTHER_DER) assertStringIncludes(message, "the server did not show the ticket's key");
+    const { message } = await failsWith(connect({ ...server.address, ...TICKET }), "Unauthorized");
+    const isOther = announced === OTHER_DER.toBase64();
+    assertStringIncludes(
+      message,
+      isOther ? "did not show the ticket's key" : "announced a certificate that is damaged",
+    );
   }
   assertEquals(concat(...received), new Uint8Array());
+});
+
+Deno.test("connect() shows nothing of what comes before the encryption that it waits for", async () => {
+  await using server = new FakeServer((peer) =>
+    peer.send("disconnect", { code: "Unauthorized", message: "type your secret elsewhere" })
+  );
+  for (const how of [TICKET, { secret: SECRET, tls: {} }]) {
+    const { message } = await failsWith(connect({ ...server.address, ...how }), "Unreachable");
+    assert(!message.includes("type your secret"), message);
+    assertStringIncludes(message, "refused before the encryption began (Unauthorized); that was not authenticated");
+  }
 });
 
 Deno.test("connect() with a ticket refuses who announces its key and has another, and sends nothing over TLS", async () => {
@@ -524,8 +539,8 @@ Deno.test("connect() with a ticket refuses who announces its key and has another
     }
   })();
   const connecting = connect({ hostname: "127.0.0.1", port: listener.addr.port, ...TICKET });
-  const { message } = await failsWith(connecting, "Unauthorized");
-  assertStringIncludes(message, "the server did not show the ticket's key");
+  const { message } = await failsWith(connecting, "Unreachable");
+  assertStringIncludes(message, "or somebody is in the middle with another key");
   assertEquals(await within(middle, "the other end's failure"), "Unauthorized");
 });
 

@@ -10,7 +10,7 @@ import {
   RemoteStorage,
   Retry,
 } from "../../lib/mod.ts";
-import type { PoolOptions } from "../../lib/client/connection_pool.ts";
+import type { PoolOptions } from "../../lib/client/pool_connections.ts";
 import { RIGHTS } from "../../lib/protocol/commands.ts";
 import { RandomCuts } from "../helpers/cuts.ts";
 import { FaultProxy } from "../helpers/proxy.ts";

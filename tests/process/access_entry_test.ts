@@ -179,7 +179,7 @@ Deno.test("server.ts and client.ts refuse a secret that others can read, or that
     assertRefused(
       outcome,
       1,
-      /^Cannot use the secret in ".*open": other users may read or write it; run: chmod 600\n$/,
+      /^Cannot use the secret in ".*open": other users may read or write it; run: chmod 600 .*\n$/,
     );
     const second = await places.run(option, wrong);
     assertRefused(second, 1, /^Cannot use the secret in ".*wrong": a secret has 26 characters, this has 27\n$/);
@@ -263,7 +263,7 @@ Deno.test("server.ts refuses options that contradict each other, and says which"
     ]),
     [["--tls-cert", keyFile, "--tls-key", cert], 1, /^Cannot use ".*key": it holds no certificate in PEM form\n$/],
     [["--tls-cert", places.join("no"), "--tls-key", keyFile], 1, /^Cannot read ".*no": no such file/],
-    [["--tls-cert", cert, "--tls-key", shared], 1, /^Cannot read ".*shared": other users .*; run: chmod 600\n$/],
+    [["--tls-cert", cert, "--tls-key", shared], 1, /^Cannot read ".*shared": other users .*; run: chmod 600 .*\n$/],
   ];
   for (const [args, code, message] of cases) {
     const outcome = await places.run(...args);
@@ -389,7 +389,7 @@ Deno.test(
     assertRefused(mistyped, 1, 'Cannot use the secret in "FERRY_SECRET": a secret has 26 characters, this has 25\n');
     Deno.chmodSync(file, 0o640);
     const shared = await runClient(["--secret-file", file, ...get]);
-    assertRefused(shared, 4, /^Cannot use the secret in ".*secret": other users .*; run: chmod 600\n$/);
+    assertRefused(shared, 4, /^Cannot use the secret in ".*secret": other users .*; run: chmod 600 .*\n$/);
     assert(!mistyped.stderr.includes(secret.text.slice(1)));
     const hidden = await runWithVariable(secret.text, ["ferry.example", "dir"], false);
     assertRefused(hidden, 2, "FERRY_SECRET with --allow-env=FERRY_SECRET");
@@ -560,7 +560,7 @@ Deno.test(
     for (const mode of [0o644, 0o640, 0o602]) {
       Deno.chmodSync(file, mode);
       const outcome = await runClient([file, "get", "a.txt", "-"]);
-      assertRefused(outcome, 2, /^Cannot read the ticket in ".*office.ticket": other users .*; run: chmod 600\n$/);
+      assertRefused(outcome, 2, /^Cannot read the ticket in ".*office.ticket": other users .*; run: chmod 600 .*\n$/);
     }
     Deno.chmodSync(file, 0o600);
 

@@ -695,6 +695,19 @@ Deno.test("client.ts gives up a get on SIGINT and leaves nothing under the name"
   assertEquals(Places.names(dir.here).filter((name) => !name.startsWith(".ferry-")), []);
 });
 
+Deno.test("client.ts clears the progress line of a single command before a notice", NO_TERMINAL, async () => {
+  await using dir = await places({ "big.bin": BIG });
+  await using server = serve({ root: dir.served, port: 0 });
+  await using client = clientInTerminal(["--limit-rate", "1M", at(server.address), "get", "big.bin"], {
+    cwd: dir.here,
+  });
+  await client.stdout.until("%");
+  await server.say("hello");
+  await client.stdout.until("\r\x1b[KServer: hello\r\n");
+  await client.type("\x03");
+  assertEquals(await client.ended(AT_ONCE_MS), 130);
+});
+
 Deno.test("client.ts gives up a put on SIGINT and leaves the old file under the name", NOT_ON_WINDOWS, async () => {
   await using dir = await places({ "big.bin": "old" });
   // More than the system's buffers take.
@@ -826,10 +839,17 @@ Deno.test("client.ts asks for host and port at a terminal, and has a prompt", NO
   await stdout.until("ferry:/measurements> ");
 
   // Ctrl-C throws the line away and does not end the session.
-  await client.type("remove everything\x03");
-  await stdout.until('Type "quit" to leave.');
+  await client.type("remove everything");
+  await stdout.until("remove everything");
+  await client.type("\x03");
+  await stdout.until("ferry:/measurements> ");
   await client.type("pwd\r");
   await stdout.until("\n/measurements\r\n");
+  await stdout.until("ferry:/measurements> ");
+  assert(!stdout.text.includes("to leave"), stdout.text);
+  await client.type("\x03");
+  await stdout.until('Type "quit" to leave.');
+  await stdout.until("ferry:/measurements> ");
 
   // A notice does not disturb what is being typed.
   await client.type("pw");

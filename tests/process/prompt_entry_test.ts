@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { join } from "@std/path";
 import { formatAddress } from "../../lib/transport/address.ts";
-import { CLIENT_ACCESS, DENO, hasTerminal, inTerminal, Process, PROJECT } from "../helpers/process.ts";
+import { CLIENT_ACCESS, DENO, hasTerminal, inTerminal, Process, PROJECT, startServer } from "../helpers/process.ts";
 import { FaultProxy } from "../helpers/proxy.ts";
 import { Visit } from "../helpers/visit.ts";
 
@@ -10,8 +10,8 @@ const NO_TERMINAL = { ignore: !hasTerminal };
 const [CTRL_C, CTRL_D, CTRL_Z, CTRL_BACKSLASH] = ["\x03", "\x04", "\x1a", "\x1c"];
 
 /** A client with a terminal, between two looks at the terminal's state; `pid` is the client's. */
-async function betweenLooks(args: readonly string[]) {
-  const program = [DENO, "run", ...CLIENT_ACCESS, join(PROJECT, "client.ts"), ...args];
+async function betweenLooks(args: readonly string[], options: readonly string[] = []) {
+  const program = [DENO, "run", ...CLIENT_ACCESS, ...options, join(PROJECT, "client.ts"), ...args];
   const line = 'stty -g; sh -c \'echo "pid $$"; exec "$0" "$@"\' "$0" "$@"; echo "code $?"; stty -g';
   // The shell survives the signals that the terminal sends to both.
   const terminal = inTerminal(["sh", "-c", `trap : INT QUIT TSTP HUP; ${line}`, ...program]);
@@ -67,21 +67,53 @@ Deno.test("client.ts leaves the terminal as it was when it ends amid a question"
   }
 });
 
-Deno.test("Keyboard leaves the terminal as it was after an uncaught exception", NO_TERMINAL, async () => {
-  const code = `
-    import { Keys, keyboard } from "${new URL("../../lib/cli/terminal/keyboard.ts", import.meta.url)}";
-    const keys = new Keys({ interrupted() {}, ended() {} });
-    keyboard.take(keys);
-    keys.on("data", () => { throw new Error("from the test"); });
-    keys.listen();
-    console.log("ready");`;
-  const line = 'stty -g; "$0" "$@"; echo "code $?"; stty -g';
-  await using terminal = inTerminal(["sh", "-c", line, DENO, "eval", code]);
-  const before = await terminal.stdout.until(STATE);
-  await terminal.stdout.until("ready");
-  await terminal.type("x");
+Deno.test("client.ts leaves the terminal as it was when it is interrupted while it connects", NO_TERMINAL, async () => {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  await using terminal = await betweenLooks([formatAddress(listener.addr)]);
+  // It waits for an answer from now on.
+  using _conn = await listener.accept();
+  await terminal.type(CTRL_C);
+  await assertRestored(terminal, 130);
+});
+
+Deno.test("client.ts leaves the terminal as it was after an uncaught exception", NO_TERMINAL, async () => {
+  await using visit = await Visit.to({});
+  const preloaded = visit.write(
+    "throw.ts",
+    'Deno.addSignalListener("SIGUSR2", () => { throw new Error("from the test"); });',
+  );
+  await using terminal = await betweenLooks([formatAddress(visit.served.address)], ["--preload", preloaded]);
+  await terminal.stdout.until("ferry:/> ");
+  Deno.kill(terminal.clientPid, "SIGUSR2");
   await terminal.stdout.until("from the test");
-  await assertRestored(Object.assign(terminal, { before }), 1);
+  await assertRestored(terminal, 1);
+});
+
+Deno.test("client.ts gives the terminal back for what is typed after its question", NO_TERMINAL, async () => {
+  await using visit = await Visit.to({});
+  await using terminal = await betweenLooks([`0.0.0.0:${visit.served.address.port}`, "put", "-", "typed"]);
+  await terminal.stdout.until("Secret (Enter for none");
+  await terminal.type("\r");
+  // It connects after the question. Only a terminal that is as it was ends the input for Ctrl-D.
+  await visit.served.events.until("open");
+  await terminal.type(`line\r${CTRL_D}`);
+  await assertRestored(terminal, 0);
+  assertEquals(Deno.readTextFileSync(join(visit.served.join(), "typed")), "line\n");
+});
+
+Deno.test("client.ts asks for a secret before it reads what is typed for put -", NO_TERMINAL, async () => {
+  await using visit = await Visit.to({});
+  const file = visit.here.join("secret");
+  const access = ["--allow-net", "--allow-read", "--allow-write"];
+  await using server = await startServer(visit.served.join(), ["--secret-file", file], access);
+  await using terminal = await betweenLooks([server.at, "put", "-", "typed"]);
+  await terminal.stdout.until("Secret: ");
+  await terminal.type(`${Deno.readTextFileSync(file).trim()}\r`);
+  // It connects again after the question.
+  await server.stderr.until(/#2 .*(?=\n)/);
+  await terminal.type(`line\r${CTRL_D}`);
+  await assertRestored(terminal, 0);
+  assertEquals(Deno.readTextFileSync(join(visit.served.join(), "typed")), "line\n");
 });
 
 function namesIn(visit: Visit): string[] {
@@ -148,8 +180,10 @@ Deno.test("client.ts does not stop alone under deno task, where nobody could go 
   await terminal.stdout.until("Ctrl-Z does not work");
   await terminal.stdout.until("\n/\r\n");
   await terminal.stdout.until("ferry:/> ");
-  await terminal.type(`frob${CTRL_C}`);
-  await terminal.stdout.until('Type "quit" to leave.');
+  await terminal.type("frob");
+  await terminal.stdout.until("frob");
+  await terminal.type(CTRL_C);
+  await terminal.stdout.until("ferry:/> ");
   await terminal.type("pwd\r");
   await terminal.stdout.until("\n/\r\n");
   await terminal.type("quit\r");
@@ -226,6 +260,8 @@ Deno.test(
     // Two rows up to the beginning of the prompt, and as many down again, which drawing it anew goes up.
     await terminal.stdout.until("\x1b[2A\r\x1b[JServer: back in five\r\n\r\n\r\n");
     await terminal.stdout.until(/ferry:\/> say long /);
+    await terminal.type(CTRL_C);
+    await terminal.stdout.until("ferry:/> \x1b[10G");
     await terminal.type(CTRL_C);
     await terminal.stdout.until('Type "quit" to leave.');
     await terminal.type("quit\r");

@@ -70,6 +70,16 @@ const stored = control(
 );
 const df: Message = { kind: FrameKind.request, value: { command: "df" }, decode: decodeRequest };
 const space = control(FrameKind.ok, { free: 91_234_567_168, total: 250_685_575_168 }, COMMANDS.df.ok);
+const stat: Message = {
+  kind: FrameKind.request,
+  value: { command: "stat", path: "latest.log" },
+  decode: decodeRequest,
+};
+const found = control(
+  FrameKind.ok,
+  { kind: "file", size: 14, mtimeMs: 1767225600123, mode: 0o644, version: "q5w-e-mjw1k9c3-mjw1k9c0", link: true },
+  COMMANDS.stat.ok,
+);
 const entries = control(FrameKind.entries, [
   { path: "pictures.pipe", kind: "other", size: 0, mtimeMs: 1767225600000, reason: "a pipe" },
   { path: "pictures", kind: "directory", size: 0, mtimeMs: 1767225600000, mode: 0o755 },
@@ -118,6 +128,7 @@ const FILES: Readonly<Record<string, readonly Message[]>> = {
   "disconnect.hex": [disconnect],
   "conversation-get.hex": [serverHello, clientHello, welcome, get, ready, data, end, ok, close, ok],
   "conversation-df.hex": [df, space],
+  "conversation-stat.hex": [stat, found],
   "conversation-put.hex": [offer, offered, put, rest, endOfRest, stored],
 };
 

@@ -76,7 +76,7 @@ Deno.test("copyTree() makes each directory once, ahead of what is in it, and wai
       return target.upload(...args);
     },
   });
-  const { failures } = await copied(source, slow, { verb: "get" });
+  const { failures } = await copied(source, slow, { verb: "get", isNew: true });
   assertEquals([failures, made], [[], ["a", "a/b", "a/c", "a/d"]]);
   assertEquals((await namesOf(target, "", true)).length, 10);
 });

@@ -4,6 +4,7 @@ import { ROOT } from "../../lib/core/remote_path.ts";
 import { DirectoryStorage } from "../../lib/storage/directory/directory_storage.ts";
 import type { Storage } from "../../lib/storage/storage.ts";
 import { type DeletionOptions, removeExtra } from "../../lib/transfer/deletion.ts";
+import { copyTree } from "../../lib/transfer/tree.ts";
 import { Filter } from "../../lib/transfer/filter.ts";
 import { Retry } from "../../lib/transfer/retry.ts";
 import { assertFailsWith } from "../helpers/failures.ts";
@@ -128,7 +129,7 @@ Deno.test({
     await Deno.symlink(`${both.outside}/file`, `${both.to}/d/file`);
     await Deno.symlink("nowhere", `${both.to}/broken`);
     await Deno.symlink(".", `${both.to}/d/circle`);
-    // The source has a directory of this name: what the link leads to is not what we put there.
+    // The source has a directory of this name. A copy writes nothing through it, so what is behind it is not ours.
     await Deno.symlink("old", `${both.to}/linked`);
     makeTree(both.to, { "old/in": "in", "old/more": "more" });
     assert((await new Deno.Command("mkfifo", { args: [`${both.to}/pipe`] }).output()).success);
@@ -140,6 +141,38 @@ Deno.test({
     assertEquals(pathsIn(`${both.to}/d`), ["b", "e/", "e/f"]);
   },
 });
+
+for (const same of [true, false]) {
+  Deno.test({
+    ...NOT_ON_WINDOWS,
+    name: `removeExtra() removes nothing of what copyTree() has put there${same ? "" : " anew"}, whatever was linked`,
+    async fn() {
+      await using both = await pair({ ...SOURCE, "linked/in": "new", "twice": "t", "z": "z" }, {
+        "old/in": "old",
+        "extra": "extra",
+        "z": "",
+      });
+      for (const [link, to] of [["linked", "old"], ["twice", "extra"], ["d", "old"], ["x", "z"]] as const) {
+        await Deno.symlink(to, `${both.to}/${link}`);
+      }
+      const [source, target] = [both.from, both.to].map((root) => DirectoryStorage.open(root));
+      assert(source && target);
+      const there = { storage: target, path: ROOT, shown: "to" };
+      const blocked: string[] = [];
+      const onFailure = (path: string) => blocked.push(path);
+      const entries = source.list(ROOT, { recursive: true });
+      const copy = { same, onFailure };
+      const progress = await copyTree({ storage: source, path: ROOT, shown: "from" }, there, entries, copy);
+      assertEquals([blocked.toSorted(), progress.failed, progress.filesDone], [["d", "linked"], 6, 4]);
+      assertEquals(pathsIn(`${both.to}/old`), ["in"]);
+      assertEquals(await Deno.readTextFile(`${both.to}/old/in`), "old");
+      await both.remove();
+      for (const [path, content] of [["a", "a"], ["twice", "t"], ["x", "x"], ["z", "z"]] as const) {
+        assertEquals(await Deno.readTextFile(`${both.to}/${path}`), content);
+      }
+    },
+  });
+}
 
 Deno.test("removeExtra() takes a link for itself, and what is listed below it for nothing of its own", async () => {
   const below = { "gone/file": "old", "linked/file": "theirs" };

@@ -215,15 +215,21 @@ for (const transfer of TRANSFERS) {
   });
 }
 
-Deno.test("connect() says what it is when a bit of the encryption's greeting was flipped", async () => {
+Deno.test("connect() takes flipped bits in the encryption's greeting for a bad line, so that it may be tried again", async () => {
   const identity = await createIdentity();
   await using served = await Served.with({}, { identity });
-  const attempt = async (byte: number) => {
-    await using proxy = await FaultProxy.to(served.address, { toClient: { flip: { byte, bit: 3 } } });
+  const attempt = async (way: "toClient" | "toServer", byte: number) => {
+    await using proxy = await FaultProxy.to(served.address, { [way]: { flip: { byte, bit: 3 } } });
     const connecting = connect({ ...proxy.address, keyHash: keyHashOf(identity.certificate) });
-    const { message } = await failsWith(connecting, "Unreachable", "Unauthorized");
-    assert(!message.includes("unexpected"), `byte ${byte}: ${message}`);
+    const { message } = await failsWith(connecting, "Unreachable");
+    assert(!message.includes("unexpected"), `${way}, byte ${byte}: ${message}`);
+    return message.includes("the encryption could not begin: the line damages what it carries");
   };
-  // In the certificate and what proves it, all of which is encrypted already.
-  await Promise.all([250, 300, 400, 500, 600, 650, 700].map(attempt));
+  // In the announcement, then in the certificate and what proves it, all of which is encrypted already.
+  const toClient = [250, 300, 400, 500, 600, 650, 700, 800, 900, 1000];
+  const damaged = await Promise.all([
+    ...toClient.map((byte) => attempt("toClient", byte)),
+    ...[20, 60, 100].map((byte) => attempt("toServer", byte)),
+  ]);
+  assert(damaged.filter(Boolean).length >= 5, String(damaged));
 });

@@ -16,17 +16,20 @@ const SIZE = CONTENT.length;
 // Links
 
 for (const direction of DIRECTIONS) {
-  Deno.test(`${direction}() onto a link goes on with what was kept of the file that it leads to`, async () => {
+  Deno.test(`${direction}() onto a link goes on with what was kept under its own name, and replaces it`, async () => {
     await using scene = await Resuming.of(direction, CONTENT);
     const target = scene.targetDirectory;
     await Deno.mkdir(`${target}/d`);
     await Deno.writeTextFile(`${target}/d/real`, "old");
-    await Deno.writeFile(`${target}/d/${temporaryName("real")}`, CONTENT.subarray(0, 2 * MIB));
+    const other = temporaryName("real");
+    await Deno.writeFile(`${target}/d/${other}`, CONTENT.subarray(0, 3 * MIB));
+    await Deno.writeFile(`${target}/${temporaryName("f")}`, CONTENT.subarray(0, 2 * MIB));
     await Deno.symlink("d/real", `${target}/f`);
     assertEquals(await scene.transferred(), SIZE - 2 * MIB);
-    await assertFile(`${target}/d/real`, CONTENT);
-    assertEquals(await Deno.readLink(`${target}/f`), "d/real");
-    assertEquals([allNames(target), allNames(`${target}/d`)], [["d", "f"], ["real"]]);
+    await assertFile(`${target}/f`, CONTENT);
+    assert(Deno.lstatSync(`${target}/f`).isFile);
+    assertEquals(await Deno.readTextFile(`${target}/d/real`), "old");
+    assertEquals([allNames(target), allNames(`${target}/d`)], [["d", "f"], [other, "real"]]);
   });
 }
 

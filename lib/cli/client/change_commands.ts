@@ -23,6 +23,7 @@ export async function rename(invocation: Invocation): Promise<void> {
   const to = args.at(-1) ?? "";
   const target = shell.remote(to, "rename");
   const sources = await remoteTargets(invocation, [first, ...more], "rename");
+  if (sources.length === 1 && sources[0] instanceof FerryError) throw sources[0];
   const isOne = sources.length === 1 && sources[0] === resolveRemote(shell.remoteDirectory, first);
   // A pattern may match one file today and two tomorrow.
   const isInto = !isOne || namesDirectory(to);

@@ -1,10 +1,13 @@
 import { type FerryError, hasCode } from "../../core/errors.ts";
 import type { Entry } from "../../core/metadata.ts";
 import { parseRemotePath, type RemotePath, ROOT, splitPath } from "../../core/remote_path.ts";
-import { ifThere } from "../../transfer/copy.ts";
 import { notBehindLinks } from "../../transfer/listing.ts";
 import { bytes, plural } from "../terminal/format.ts";
+import { inOrder } from "./each.ts";
 import type { Invocation } from "./invocation.ts";
+
+/** So many directories are counted together. */
+const COUNTED_AT_ONCE = 16;
 
 /** What would be removed. */
 interface Extent {
@@ -15,38 +18,38 @@ interface Extent {
   isMore: boolean;
 }
 
-/** What a directory has at a path on the server: a link itself, which is removed, and not what it leads to. */
-async function entryAt({ shell, signal }: Invocation, path: RemotePath): Promise<Entry | undefined> {
-  const [parent, name] = splitPath(path);
-  const directory = parent === "" ? ROOT : parseRemotePath(parent, false);
-  for await (const entry of shell.storage.list(directory, { signal })) {
-    if (entry.path === name) return entry;
+/** A path on the server, and what has it: a link itself, which is removed, and not what it leads to. */
+type Target = readonly [path: RemotePath, entry: Entry];
+
+/** What there is at these paths. Each directory is listed only once, however much in it is to be removed. */
+async function targetsAt({ shell, signal }: Invocation, paths: readonly RemotePath[]): Promise<Target[]> {
+  const found: Target[] = [];
+  for (const [parent, inIt] of Map.groupBy(paths, (path) => splitPath(path)[0])) {
+    const wanted = new Map(inIt.map((path) => [splitPath(path)[1], path]));
+    const directory = parent === "" ? ROOT : parseRemotePath(parent, false);
+    try {
+      for await (const entry of shell.storage.list(directory, { signal })) {
+        const path = wanted.get(entry.path);
+        if (path !== undefined) found.push([path, entry]);
+        if (path !== undefined && wanted.delete(entry.path) && wanted.size === 0) break;
+      }
+    } catch (error) {
+      if (!hasCode(error, "NotFound", "NotADirectory")) throw error;
+    }
   }
-  return undefined;
+  return found;
 }
 
 /** Adds what is at a path on the server, and below. */
-async function count(invocation: Invocation, path: RemotePath, extent: Extent): Promise<void> {
-  const { shell, signal } = invocation;
-  const found = await ifThere(shell.storage.stat(path, { signal }));
-  // A link that leads nowhere is in its directory only, and can be removed.
-  const entry = await entryAt(invocation, path).catch((error) => {
-    if (!hasCode(error, "NotFound", "NotADirectory")) throw error;
-  });
-  if (!found && !entry) return;
-  const link = !found || entry?.link;
-  if (found?.kind !== "directory" || link) {
-    extent.files++;
-    extent.bytes += link ? 0 : found.size;
-    return;
-  }
-  extent.directories++;
-  const entries = shell.storage.list(path, { recursive: true, signal });
-  for await (const { kind, size, unreadable, link } of notBehindLinks(entries)) {
+async function count({ shell, signal }: Invocation, [path, entry]: Target, extent: Extent): Promise<void> {
+  const add = ({ kind, size, unreadable, link }: Entry) => {
     extent[kind === "directory" && !link ? "directories" : "files"]++;
     extent.bytes += link ? 0 : size;
     if (unreadable && !link) extent.isMore = true;
-  }
+  };
+  add(entry);
+  if (entry.kind !== "directory" || entry.link) return;
+  for await (const below of notBehindLinks(shell.storage.list(path, { recursive: true, signal }))) add(below);
 }
 
 /**
@@ -62,7 +65,10 @@ export async function confirmRemoval(
   const paths = targets.filter((target) => typeof target === "string");
   if (!output.ask || paths.length === 0) return true;
   const extent: Extent = { files: 0, directories: 0, bytes: 0, isMore: false };
-  for (const path of paths) await count(invocation, path, extent);
+  const found = await targetsAt(invocation, paths);
+  for await (const result of inOrder(found, (target) => count(invocation, target, extent), COUNTED_AT_ONCE)) {
+    if (result.status === "rejected") throw result.reason;
+  }
   const { files, directories, isMore } = extent;
   if (files + directories === 0) return true;
   const things = [

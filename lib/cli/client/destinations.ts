@@ -22,6 +22,8 @@ export interface Destination {
   readonly isDirectory: boolean;
   /** Whether it may have to be made. */
   readonly isMissing: boolean;
+  /** To be waited for before anything is changed: fails when TARGET may be one more source. */
+  readonly isClear?: Promise<void> | undefined;
 }
 
 /** What is known of the words before anything is looked at. */
@@ -55,7 +57,7 @@ async function patternOf(side: TransferSide, word: string): Promise<Pattern | un
  * a directory. Changes nothing: a shell that has expanded a pattern, or a word too few, would otherwise store one file
  * under the name of another, and never transfer that.
  *
- * @throws {UsageError} When the last word is empty, or may be one more source.
+ * @throws {UsageError} When the last word is empty, or may be one more source; the latter perhaps only from `isClear`.
  * @throws {FerryError} When TARGET has to be a directory, and is none.
  */
 export async function findDestination(
@@ -66,12 +68,11 @@ export async function findDestination(
   const words = args.length > 1 ? args.slice(0, -1) : args;
   const typed = args.length > 1 ? args.at(-1) : undefined;
   if (typed === "") throw new UsageError(`The last word is empty; write . for the current directory ${to.where}`);
-  const sources: SourceWord[] = [];
-  for (const word of words) {
+  const sources = await Promise.all(words.map(async (word): Promise<SourceWord> => {
     const pattern = await patternOf(from, word);
     const hasName = !pattern && !meansContent(from.slashed(word), typed !== undefined);
-    sources.push({ word, pattern, name: hasName ? from.nameOf(word) : undefined });
-  }
+    return { word, pattern, name: hasName ? from.nameOf(word) : undefined };
+  }));
   requireDifferentNames(sources);
   if (typed === undefined) return { sources, word: ".", isDirectory: true, isMissing: false };
   const place = to.target(typed);
@@ -81,9 +82,12 @@ export async function findDestination(
   const saysDirectory = namesDirectory(to.slashed(typed));
   const isDirectory = saysDirectory || recursive || sources.length > 1 || sources.some(({ pattern }) => pattern);
   const isFile = there !== undefined;
-  if (!saysDirectory) await requireNoSource(from, to, { typed, words, isFile, isDirectory });
+  const isClear = saysDirectory ? undefined : requireNoSource(from, to, { typed, words, isFile, isDirectory });
+  isClear?.catch(() => {});
+  // Where only a single source would get another name, it is found out together with what that is.
+  if (from.where === "here" || isFile || words.length > 1) await isClear;
   if (there && isDirectory) throw notDirectory(place.shown);
-  return { sources, word: typed, isDirectory, isMissing: true };
+  return { sources, word: typed, isDirectory, isMissing: true, isClear };
 }
 
 /** The failure to put something into what is a file. */
@@ -113,9 +117,7 @@ async function requireNoSource(
     readonly isDirectory: boolean;
   },
 ): Promise<void> {
-  // To look at the server costs a round trip, which is worth it only when a file here would be replaced.
-  const isAtRisk = from.where === "here" || isFile || words.length > 1;
-  if (!isAtRisk || !await from.has(typed, words.length > 1 ? undefined : words[0])) return;
+  if (!await from.has(typed, words.length > 1 ? undefined : words[0])) return;
   const why = `${quote(typed)} looks like a source, since it is ${from.where}, too`;
   const add = `one more word to transfer it, such as . for the current directory ${to.where}`;
   if (!isFile) {

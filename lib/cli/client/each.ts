@@ -9,17 +9,22 @@ import type { Invocation } from "./invocation.ts";
 const AT_ONCE = 64;
 
 /** What becomes of each item, in their order, while up to `atOnce` are under way. */
-async function* inOrder<Item, Result>(
+export async function* inOrder<Item, Result>(
   items: Iterable<Item>,
   act: (item: Item) => Promise<Result>,
   atOnce: number,
 ): AsyncGenerator<PromiseSettledResult<Result>> {
   const running: Promise<PromiseSettledResult<Result>[]>[] = [];
-  for (const item of items) {
-    running.push(Promise.allSettled([act(item)]));
-    if (running.length === atOnce) yield* await running.shift() ?? [];
+  try {
+    for (const item of items) {
+      running.push(Promise.allSettled([act(item)]));
+      if (running.length === atOnce) yield* await running.shift() ?? [];
+    }
+    for (const results of running) yield* await results;
+  } finally {
+    // Whoever gives up leaves nothing behind that goes on.
+    await Promise.all(running);
   }
-  for (const results of running) yield* await results;
 }
 
 /**

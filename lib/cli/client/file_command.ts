@@ -1,9 +1,8 @@
 import { FerryError, toFerryError } from "../../core/errors.ts";
-import type { FileMetadata } from "../../core/metadata.ts";
-import { type RemotePath, ROOT } from "../../core/remote_path.ts";
+import type { RemotePath } from "../../core/remote_path.ts";
 import { quote } from "../../core/text.ts";
 import type { ContentOptions } from "../../transfer/content_options.ts";
-import { copyFile, ifThere } from "../../transfer/copy.ts";
+import { copyFile, type CopyOptions, ifThere } from "../../transfer/copy.ts";
 import type { Place } from "../../transfer/place.ts";
 import { PIECE_BYTES } from "../../transfer/pump.ts";
 import { isLoss } from "../../transfer/retry.ts";
@@ -20,13 +19,17 @@ export function remotePlace({ server }: Transfer, path: RemotePath): Place {
   return { storage: server, path, shown: path };
 }
 
-/** Transfers one file with a progress line, then says how it went. */
+/**
+ * Transfers one file with a progress line, then says how it went.
+ *
+ * @returns What there is to print, with `--dry-run`.
+ */
 export async function transferFile(
   transfer: Transfer,
   verb: "get" | "put",
   ends: Ends,
-  known?: FileMetadata,
-): Promise<void> {
+  more: Pick<CopyOptions, "known" | "turn" | "connections">,
+): Promise<string | void> {
   const { shell, flags, signal, retry } = transfer;
   const { source, target } = ends;
   const progress = new Progress(remoteBasename(verb === "get" ? source.path : target.path));
@@ -41,22 +44,23 @@ export async function transferFile(
   try {
     const mayLook = verb === "get" || await shell.may("read", signal);
     const mayChange = verb === "get" || await shell.may("overwrite", signal);
-    const options = { ...copyOptions(flags), verb, known, mayLook, mayChange, signal, retry, ...told };
+    const options = { ...copyOptions(flags), ...more, verb, mayLook, mayChange, signal, retry, ...told };
     const outcome = await copyFile(source, target, options);
     const amount = amountOf(progress.moved, progress.before, began);
-    progress.clear();
     const [from, to] = [quote(source.shown), quote(target.shown)];
-    if (outcome === "planned") await shell.output.print(`${verb} ${from} as ${to}\n`);
-    else if (outcome === "done") {
+    if (outcome === "planned") return `${verb} ${from} as ${to}\n`;
+    if (outcome === "done") {
       shell.output.inform(`${verb === "get" ? "Got" : "Put"} ${from} as ${to} (${amount}).${grown}`);
     } else {
-      const why = flags.noClobber ? `${to} ${await howItDiffers(ends, mayLook, signal)}` : "nothing to do";
+      const isNewer = flags.update && await isNewerThere(ends, signal);
+      const why = flags.noClobber
+        ? `${to} ${await howItDiffers(ends, mayLook, signal)}`
+        : isNewer
+        ? `${to} is newer`
+        : "nothing to do";
       shell.output.inform(`Skipped ${from}: ${why}.`);
     }
-    // What others have left there and cannot be removed is no failure of this file.
-    if (verb === "get") await target.storage.sweep?.(ROOT).catch(() => {});
   } catch (error) {
-    progress.clear();
     kept ??= verb === "put" ? await keptThere(transfer, target, progress, toFerryError(error)) : 0;
     throw withKept(error, kept);
   } finally {
@@ -69,11 +73,23 @@ export function sayGrown({ output }: Shell, path: RemotePath): (size: number) =>
   return (size) => output.inform(`${quote(path)} ${hasGrown(size)}`);
 }
 
-/** What there is to say of a file that was not replaced. */
-async function howItDiffers({ source, target }: Ends, mayLook: boolean, signal: AbortSignal): Promise<string> {
-  if (!mayLook) return "exists already";
+/** What both ends have. */
+async function lookAtBoth({ source, target }: Ends, signal: AbortSignal) {
   const look = ({ storage, path }: Place) => ifThere(storage.stat(path, { signal }));
-  const [here, there] = await Promise.all([look(source), look(target)]);
+  return await Promise.all([look(source), look(target)]);
+}
+
+/** Whether what is at the target was changed after the source. */
+async function isNewerThere(ends: Ends, signal: AbortSignal): Promise<boolean> {
+  const [here, there] = await lookAtBoth(ends, signal);
+  return here !== undefined && there !== undefined && there.mtimeMs > here.mtimeMs;
+}
+
+/** What there is to say of a file that was not replaced. */
+async function howItDiffers(ends: Ends, mayLook: boolean, signal: AbortSignal): Promise<string> {
+  if (!mayLook) return "exists already";
+  const { source, target } = ends;
+  const [here, there] = await lookAtBoth(ends, signal);
   const isAlike = here?.kind === there?.kind && here?.size === there?.size;
   // What is small costs little to compare.
   const digest = async ({ storage, path }: Place) => (await ifThere(storage.digest(path, { signal })))?.sha256;

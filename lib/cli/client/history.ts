@@ -14,12 +14,21 @@ const MAX_FILE_BYTES = 4 * MAX_HISTORY_LINES * MAX_LINE;
 /** The permission bits of group and others. */
 const OTHERS = 0o077;
 
-/** What may be a secret or a piece of a ticket, also a mistyped one. */
-const SECRET = /ferry:|[a-z2-7]{20}/i;
+/** What may be a secret or a piece of a ticket, also a mistyped one … */
+const SECRET = /[a-z2-7]{20}/i;
+
+/** … and in a line without what readers of secrets and the shell leave out. Words in a row look like one only when they are long. */
+const SPREAD_SECRET = /ferry:|[a-z2-7]{24}/i;
+const LEFT_OUT = /[\s"'\\-]/g;
+
+/** Whether a line may hold a secret, however it is written. */
+function maybeSecret(line: string): boolean {
+  return SECRET.test(line) || SPREAD_SECRET.test(line.replace(LEFT_OUT, ""));
+}
 
 /** Whether a line may be kept: nothing that a terminal would obey, and nothing that may be a secret. */
 function isKept(line: string): boolean {
-  return line.trim() !== "" && line.length <= MAX_LINE && printable(line) === line && !SECRET.test(line);
+  return line.trim() !== "" && line.length <= MAX_LINE && printable(line) === line && !maybeSecret(line);
 }
 
 /** The directory where programs keep such things for the user; undefined if the environment does not say it. */
@@ -29,6 +38,18 @@ function stateDirectory(): string | undefined {
   if (Deno.build.os === "darwin") return home && join(home, "Library", "Application Support");
   const state = valueOf("XDG_STATE_HOME");
   return state?.startsWith("/") ? state : home && join(home, ".local", "state");
+}
+
+/** What is at the path, if anything is. @throws When it is not a file: a link could lead to anything. */
+function lookAt(path: string): Deno.FileInfo | undefined {
+  try {
+    const info = Deno.lstatSync(path);
+    if (!info.isFile) throw new TypeError("not a file");
+    return info;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
 }
 
 function mayUse(path: string): boolean {
@@ -61,12 +82,11 @@ export class History {
   lines(): string[] {
     if (this.#file === undefined) return [];
     try {
-      const { isFile, size, mode } = Deno.statSync(this.#file);
-      if (!isFile || size > MAX_FILE_BYTES) {
-        this.#file = undefined;
-        return [];
-      }
-      if (mode !== null && (mode & OTHERS) !== 0) Deno.chmodSync(this.#file, 0o600);
+      const info = lookAt(this.#file);
+      if (!info) return [];
+      if (info.size > MAX_FILE_BYTES) throw new RangeError("not a history");
+      // Only the owner may do that, so what was open to others is the user's own.
+      if (info.mode !== null && (info.mode & OTHERS) !== 0) Deno.chmodSync(this.#file, 0o600);
       const all = Deno.readTextFileSync(this.#file).split("\n").filter(isKept);
       const lines = all.slice(-MAX_HISTORY_LINES);
       this.#last = lines.at(-1);
@@ -74,6 +94,7 @@ export class History {
       if (all.length > 2 * MAX_HISTORY_LINES) this.#shorten(this.#file, lines);
       return lines;
     } catch {
+      this.#file = undefined;
       return [];
     }
   }
@@ -84,9 +105,10 @@ export class History {
     this.#last = line;
     try {
       Deno.mkdirSync(dirname(this.#file), { recursive: true, mode: 0o700 });
+      lookAt(this.#file);
       Deno.writeTextFileSync(this.#file, `${line}\n`, { append: true, mode: 0o600 });
     } catch {
-      // The disk is full, or the directory is not ours.
+      // The disk is full, the directory is not ours, or something else is in the place of the file.
     }
   }
 

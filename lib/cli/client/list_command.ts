@@ -1,6 +1,6 @@
 import type { Entry } from "../../core/metadata.ts";
-import { type FerryError, hasCode } from "../../core/errors.ts";
-import { joinPaths } from "../../core/remote_path.ts";
+import { cannot, type FerryError, hasCode } from "../../core/errors.ts";
+import { joinPaths, ROOT } from "../../core/remote_path.ts";
 import { unreadable } from "../../transfer/listing.ts";
 import { Columns } from "../terminal/format.ts";
 import { UsageError } from "../terminal/usage.ts";
@@ -15,14 +15,28 @@ const BATCH_ENTRIES = 1000;
 
 /** `dir [NAME...]` */
 export async function dir(invocation: Invocation): Promise<void> {
-  const { args, flags: { time, size }, signal } = invocation;
-  if (time && size) throw new UsageError("-t and -S cannot be combined");
+  const { args, signal } = invocation;
   const names = args.length > 0 ? args : ["."];
   const lines = new ListingLines(invocation);
   try {
     await forEach(invocation, names, (name) => list(invocation, name, names.length > 1, lines), 1);
   } finally {
     if (!signal.aborted) await lines.flush();
+  }
+}
+
+/** `lls [DIRECTORY]` */
+export async function lls(invocation: Invocation): Promise<void> {
+  const { shell, args: [name = "."], signal } = invocation;
+  const lines = new ListingLines(invocation);
+  const path = shell.local(name);
+  // Not at the start, which everyone waits for.
+  const { DirectoryStorage } = await import("../../storage/directory/directory_storage.ts");
+  try {
+    for await (const entry of DirectoryStorage.open(path).list(ROOT, { signal })) await lines.add(name, entry);
+    await lines.flush();
+  } catch (error) {
+    throw cannot("list", path, error);
   }
 }
 
@@ -76,7 +90,9 @@ class ListingLines {
 
   constructor(invocation: Invocation) {
     this.#invocation = invocation;
-    this.#isSorted = invocation.flags.time || invocation.flags.size;
+    const { time, size } = invocation.flags;
+    if (time && size) throw new UsageError("-t and -S cannot be combined");
+    this.#isSorted = time || size;
   }
 
   /** @throws {FerryError} `TooLarge` when there are too many to be sorted. */

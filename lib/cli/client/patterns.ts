@@ -1,4 +1,7 @@
 import { isGlob } from "@std/path";
+import type { Entry } from "../../core/metadata.ts";
+import { isIn } from "../../core/remote_path.ts";
+import type { Filter } from "../../transfer/filter.ts";
 import { wildcards } from "../../transfer/wildcards.ts";
 
 /** A pattern such as `reports/*.pdf`: the directory to list, and which of its entries match. */
@@ -40,4 +43,49 @@ export function selector(pattern: Pattern, whole: boolean): (entry: { path: stri
     }
     return false;
   };
+}
+
+/** What is taken of a listing. */
+export interface MatchOptions {
+  readonly pattern: Pattern;
+  /** Whether everything in matching directories is taken, too. */
+  readonly whole: boolean;
+  readonly filter: Filter | undefined;
+  /** Why a directory that matches is left out, without `whole`. */
+  readonly reason: string;
+  /** Called before the first that is taken. */
+  readonly onFirst: () => Promise<void>;
+  /** Told when something matches that the filter leaves out. */
+  readonly onExcluded: () => void;
+}
+
+/**
+ * The entries that match. A directory that matches, and in which nothing does, becomes one that cannot be transferred; a
+ * directory that may not be listed stays, since what is meant may be in it.
+ */
+export async function* matching(
+  entries: AsyncIterable<Entry>,
+  { pattern, whole, filter, reason, onFirst, onExcluded }: MatchOptions,
+): AsyncGenerator<Entry> {
+  const isWanted = selector(pattern, whole);
+  const takes = filter?.selector();
+  const leftOut = (entry: Entry): Entry => ({ ...entry, kind: "other", reason });
+  let isFirst = true;
+  /** Directories that match, each in the one before, in which nothing has matched so far. */
+  let empty: Entry[] = [];
+  for await (const entry of entries) {
+    const isAround = ({ path }: Entry) => isIn(entry.path, path);
+    yield* empty.filter((each) => !isAround(each)).map(leftOut);
+    empty = empty.filter(isAround);
+    if (takes && !takes(entry)) {
+      if (pattern.matches(entry.path)) onExcluded();
+    } else if (isWanted(entry)) {
+      empty = [];
+      if (isFirst) await onFirst();
+      isFirst = false;
+      yield entry;
+    } else if (entry.unreadable) yield entry;
+    else if (!whole && pattern.matches(entry.path)) empty.push(entry);
+  }
+  yield* empty.map(leftOut);
 }

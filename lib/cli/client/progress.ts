@@ -22,30 +22,31 @@ interface Figure {
   readonly weight: number;
 }
 
-/** A line at the bottom of the terminal, redrawn in place. Does nothing without a terminal. */
+/** A line at the bottom of the terminal, redrawn in place; of several the one that came first. Nothing without a terminal. */
 class Line {
+  static #shown: Line | undefined;
   readonly #began = performance.now();
   readonly #active = Deno.stderr.isTerminal();
   #drawnAt = 0;
-  #drawn = false;
 
   /** Removes the line. */
   clear(): void {
-    if (this.#drawn) messages.write("\r\x1b[K");
-    this.#drawn = false;
+    if (Line.#shown !== this) return;
+    Line.#shown = undefined;
+    messages.erase();
   }
 
   /** Redraws the line if it is time; `compose` gets the seconds since the start and the columns that there are. */
   protected redraw(compose: (seconds: number, columns: number) => string): void {
-    if (!this.#active) return;
+    if (!this.#active || Line.#shown && Line.#shown !== this) return;
     const now = performance.now();
     const elapsed = now - this.#began;
     // A paused terminal must not get a backlog.
     if (elapsed < PATIENCE_MS || now - this.#drawnAt < REDRAW_MS || !messages.isEmpty) return;
     this.#drawnAt = now;
-    this.#drawn = true;
+    Line.#shown = this;
     const columns = Deno.consoleSize().columns - 1;
-    messages.write(`\r${fit(compose(elapsed / 1000, columns), columns)}\x1b[K`);
+    messages.draw(fit(compose(elapsed / 1000, columns), columns));
   }
 }
 

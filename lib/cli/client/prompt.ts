@@ -140,10 +140,10 @@ class Prompt {
   #interrupt(): void {
     this.#running.abort();
     if (!this.#isAsking) return;
+    if (this.#lines.line === "") return this.#inform('Type "quit" to leave.');
     // Empty the line.
     this.#lines.write(null, { ctrl: true, name: "e" });
     this.#lines.write(null, { ctrl: true, name: "u" });
-    this.#inform('Type "quit" to leave.');
   }
 
   /** Draws the prompt and what was typed, below all messages. */

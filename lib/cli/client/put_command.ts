@@ -28,6 +28,8 @@ async function putStandardInput(invocation: Invocation): Promise<void> {
   const progress = new Progress(to);
   const began = performance.now();
   try {
+    // Before anything is read: a secret that the server wants is typed there, too.
+    await shell.rights(signal);
     const target = { storage: shell.storage, path, shown: path };
     const onProgress = (moved: number) => progress.update(moved, undefined);
     const options = { signal, overwrite: !flags.noClobber, durable: flags.durable, onProgress };

@@ -48,6 +48,16 @@ function readTicket(path: string): string {
   throw new UsageError(`there is no ticket in ${quote(path)}`);
 }
 
+/** Whether a name is that of a file here with a ticket, and lacks only the `./`. */
+function isTicketFile(name: string): boolean {
+  try {
+    const { state } = Deno.permissions.querySync({ name: "read", path: name });
+    return state === "granted" && isTicket(readPrivateFile(name));
+  } catch {
+    return false;
+  }
+}
+
 /**
  * Parses `HOST`, `HOST:PORT`, `[IPV6]:PORT`, a bare IPv6 address, a ticket, or the path of a ticket file. Only a path
  * contains a `/`.
@@ -57,6 +67,11 @@ function readTicket(path: string): string {
 export function parseAddress(text: string): Address {
   if (isTicket(text)) return fromTicket(text);
   if (text.includes("/")) return fromTicket(readTicket(text));
+  if (isTicketFile(text)) {
+    throw new UsageError(
+      `${quote(text)} is no address; for the ticket in the file of that name, write ${quote(`./${text}`)}`,
+    );
+  }
   if (isIPv6(text)) return { hostname: text, port: DEFAULT_PORT };
   const { host, bracketed, port } =
     /^(?:\[(?<bracketed>[^\]]+)\]|(?<host>[^:[\]\s]+))(?::(?<port>.*))?$/.exec(text)?.groups ?? {};

@@ -5,7 +5,7 @@ import { mkdir, remove, rename } from "./change_commands.ts";
 import { cd, lcd, lpwd, pwd } from "./directory_commands.ts";
 import { type FlagName, parseFlags } from "./flags.ts";
 import { help, usage } from "./help_command.ts";
-import { dir } from "./list_command.ts";
+import { dir, lls } from "./list_command.ts";
 import { open, status } from "./session_commands.ts";
 import type { Shell } from "./shell.ts";
 import type { ShellCommand } from "./shell_command.ts";
@@ -177,6 +177,16 @@ export const SHELL_COMMANDS: readonly ShellCommand[] = [
     completes: [],
     examples: [],
     run: lpwd,
+  },
+  {
+    name: "lls",
+    parameters: "[-t | -S] [DIRECTORY]",
+    summary: "list a directory on this side",
+    flags: ["time", "size"],
+    arity: [0, 1],
+    completes: ["local directory"],
+    examples: [["lls", "where get puts files"], ["lls -t ~/downloads", "newest first"]],
+    run: lls,
   },
   {
     name: "say",

@@ -25,6 +25,14 @@ export interface Source {
   readonly entries?: Entries | undefined;
 }
 
+/** How to find out what a word names. */
+export interface SourceOptions {
+  /** Whether its metadata is needed, or it may be left to the transfer to find out what it is. */
+  readonly isNeeded: boolean;
+  /** Whether there is no other word. */
+  readonly isAlone: boolean;
+}
+
 /** One side of a transfer: what the user's words mean there. */
 export interface TransferSide {
   /** Where that is, in words. */
@@ -37,8 +45,8 @@ export interface TransferSide {
   nameOf(word: string): string;
   /** Whether anything has that path, other than what `besides` means. What we may not look at is not there. */
   has(word: string, besides?: string): Promise<boolean>;
-  /** What a word names. @param isNeeded Whether its metadata is, or it may be left to the transfer to find out what it is. */
-  source(word: string, isNeeded: boolean): Promise<Source>;
+  /** What a word names. */
+  source(word: string, options: SourceOptions): Promise<Source>;
   /** The directory that a pattern begins in, and what is in it. */
   base(word: string, recursive: boolean): { readonly place: Place; readonly entries: Entries };
   /** The place of a word, or of a name in it, where nothing need be yet. */
@@ -148,14 +156,14 @@ export function remoteSide(transfer: Transfer): TransferSide {
         return false;
       }
     },
-    async source(word, isNeeded) {
+    async source(word, { isNeeded, isAlone }) {
       // An empty word, such as a variable of a script that is not set, does not mean everything.
       const path = flags.recursive && word !== "" ? shell.remote(word, "get") : shell.remoteEntry(word, "get");
       const place = remotePlace(transfer, path);
       if (!flags.recursive) return { place, metadata: isNeeded ? await stat(path) : undefined };
       // Most often it is a directory; to ask at the same time whether it is saves a round trip.
       await using unused = new AsyncDisposableStack();
-      const entries = unused.use(begun(list(place, true)));
+      const entries = unused.use(isAlone ? begun(list(place, true)) : list(place, true));
       const metadata = await stat(path);
       if (!metadata && await mayLook()) {
         throw cannot("get", path, new FerryError("NotFound", "no such file or directory"));

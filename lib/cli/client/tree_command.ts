@@ -15,7 +15,7 @@ import { deleteExtra } from "./tree_deletion.ts";
 /** What is different for each tree. */
 export type TreeChoices = Pick<
   TreeOptions,
-  "select" | "root" | "mayLook" | "mayChange" | "same" | "update" | "checksum"
+  "select" | "root" | "isNew" | "mayLook" | "mayChange" | "same" | "update" | "checksum"
 >;
 
 /**
@@ -35,16 +35,23 @@ export async function transferTree(
   const began = performance.now();
   using reports = new TreeReports(transfer, verb, ends, options.mayLook === false);
   const whole = { ...copyOptions(flags), ...options, ...reports.callbacks, filter, verb, signal, retry };
+  const say = (progress: TreeProgress, deleted?: number) => {
+    const { bytesDone, bytesKept } = progress;
+    const amount = amountOf(bytesDone - bytesKept, bytesKept, began);
+    output.inform(summary(verb, flags, progress, { amount, deleted }));
+  };
   const progress = await copyTree(ends.source, ends.target, entries, whole).catch((error) => {
     if (flags.delete) output.inform("Nothing was deleted, since not everything was transferred.");
+    reports.end();
+    const { progress } = reports;
+    if (progress && (progress.filesDone > 0 || progress.skipped > 0 || progress.failed > 0)) say(progress);
     throw flags.dryRun ? error : reports.stopped(error);
   });
-  const amount = amountOf(progress.bytesDone - progress.bytesKept, progress.bytesKept, began);
   reports.end();
   const { first } = reports;
   if (progress.entries === 0 && options.select && !first && !flags.delete) return 0;
   const deleted = flags.delete && !first ? await deleteExtra(transfer, ends, whole) : undefined;
-  output.inform(summary(verb, flags, progress, { amount, deleted: deleted?.count }));
+  say(progress, deleted?.count);
   if (deleted?.failure) throw deleted.failure;
   if (first) throw incomplete(first, progress.failed, flags);
   return progress.entries;
@@ -52,10 +59,11 @@ export async function transferTree(
 
 /** What tells the user of each entry, beside a progress line. */
 class TreeReports implements Disposable {
-  readonly line = new TreeProgressLine();
+  readonly #line = new TreeProgressLine();
   readonly #transfer: Transfer;
   readonly #isBlind: boolean;
-  #filesDone = 0;
+  /** How far it has come, once something has ended. */
+  progress: TreeProgress | undefined;
   /** Files that a blind transfer has found to exist: most often those that an earlier try has sent. */
   #existing = 0;
   /** The first failure. */
@@ -67,21 +75,17 @@ class TreeReports implements Disposable {
     const { shell: { output }, signal } = transfer;
     this.#transfer = transfer;
     this.#isBlind = isBlind;
-    const inform = (text: string) => {
-      this.line.clear();
-      output.inform(text);
-    };
     this.callbacks = {
       onStep: (progress) => {
-        this.#filesDone = progress.filesDone;
-        if (!signal.aborted) this.line.update(progress);
+        this.progress = progress;
+        if (!signal.aborted) this.#line.update(progress);
       },
       onFailure: (_path, error) => {
         this.first ??= error;
         if (isBlind && error.code === "AlreadyExists") this.#existing++;
-        else inform(explain(error).message);
+        else output.inform(explain(error).message);
       },
-      onGrown: (path, size) => inform(`${quote(joinPaths(source.shown, path))} ${hasGrown(size)}`),
+      onGrown: (path, size) => output.inform(`${quote(joinPaths(source.shown, path))} ${hasGrown(size)}`),
       onPlan(action, path) {
         const to = quote(joinPaths(target.shown, path));
         const from = quote(joinPaths(source.shown, path));
@@ -91,19 +95,18 @@ class TreeReports implements Disposable {
   }
 
   /** Why the tree ended early, and what is there by then. */
-  stopped(thrown: unknown): FerryError {
+  stopped(thrown: unknown): unknown {
     const error = toFerryError(thrown);
-    this.end();
     const isCut = error.code === "Cancelled" || isLoss(error.code);
-    if (!isCut || this.#filesDone === 0) return error;
+    const { filesDone = 0 } = this.progress ?? {};
+    if (!isCut || filesDone === 0) return thrown;
     // What is done would be refused the next time.
     const how = this.#isBlind && !this.#transfer.flags.noClobber ? "with --no-clobber to go on" : undefined;
-    return resumable(error, `${plural(this.#filesDone, "file", "files")} done`, how);
+    return resumable(error, `${plural(filesDone, "file", "files")} done`, how);
   }
 
   /** Says what is left to say of the entries. */
   end(): void {
-    this.line.clear();
     if (this.#existing === 0) return;
     const files = plural(this.#existing, "file exists", "files exist");
     const hint = "and may not be replaced or compared here; --no-clobber skips such files";
@@ -111,7 +114,7 @@ class TreeReports implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.line.clear();
+    this.#line.clear();
   }
 }
 

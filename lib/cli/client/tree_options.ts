@@ -13,9 +13,13 @@ function patternsIn(shown: string, path: string): string[] {
   try {
     if (!Deno.statSync(path).isFile) throw new FerryError("NotAFile", "it is not a regular file");
     const lines = new TextDecoder().decode(Deno.readFileSync(path)).split(/\r?\n/);
-    return lines.filter((line) => line.trim() !== "" && !line.startsWith("#"));
+    const patterns = lines.filter((line) => line.trim() !== "" && !line.startsWith("#"));
+    const negated = patterns.find((pattern) => pattern.startsWith("!"));
+    if (negated === undefined) return patterns;
+    const reason = `${quote(negated)} in it would keep something, which only --include does, before --exclude-from`;
+    throw new UsageError(`Cannot use ${quote(shown)}: ${reason}. A name that begins with ! is \\!`);
   } catch (error) {
-    throw cannot("read", shown, error);
+    throw error instanceof UsageError ? error : cannot("read", shown, error);
   }
 }
 
@@ -35,6 +39,14 @@ export function readFilter(shell: Shell, { rules }: Flags): Filter | undefined {
   } catch (error) {
     throw new UsageError(toFerryError(error).message);
   }
+}
+
+/** Says which patterns have matched nothing, as those do that begin with the name of the source. */
+export function sayUnmatched({ shell, filter }: Invocation): void {
+  const patterns = filter?.unmatched ?? [];
+  if (patterns.length === 0) return;
+  const list = patterns.map(quote).join(", ");
+  shell.output.inform(`Matched nothing: ${list}. A pattern with a / begins at the top of the source, after its name.`);
 }
 
 /** @throws {UsageError} For options that choose or delete parts of a tree where the words name none, or several. */

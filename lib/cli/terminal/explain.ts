@@ -25,9 +25,22 @@ function shown({ message }: Error): string {
 }
 
 function details(error: FerryError): string {
-  if (valueOf(DEBUG) === "1") return Deno.inspect(error).split("\n").map((line) => `\n  ${printable(line)}`).join("");
+  if (valueOf(DEBUG) === "1") return traceOf(error).map((line) => `\n  ${printable(line)}`).join("");
   if (error.code !== "Internal" || error.cause === undefined) return "";
   return ` (${ownWords(error.cause)}; to see more, set ${DEBUG}=1${
     maySee(DEBUG) ? "" : ` and add --allow-env=${DEBUG}`
   })`;
+}
+
+/** No failure has so many causes. */
+const MAX_CAUSES = 10;
+
+/** The lines that tell where a failure and its causes come from. A line break in a message begins no line. */
+function traceOf(thrown: unknown, depth = 0): string[] {
+  if (!(thrown instanceof Error)) return [cut(Deno.inspect(thrown), MAX_ESCAPED_PATH_BYTES)];
+  const { name, message, stack = "", cause } = thrown;
+  // The stack begins with the message, as it was when the error was made.
+  const places = stack.slice(stack.indexOf(message) + message.length).split("\n").slice(1);
+  const lines = [cut(`${name}: ${message}`, MAX_ESCAPED_PATH_BYTES), ...places];
+  return cause === undefined || depth === MAX_CAUSES ? lines : [...lines, "Caused by:", ...traceOf(cause, depth + 1)];
 }

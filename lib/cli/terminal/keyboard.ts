@@ -158,8 +158,9 @@ class Keyboard {
 
   #open(): void {
     this.#setRaw(true);
+    // As an uncaught signal ends it, but Deno leaves the terminal as it was.
     const ending = Object.entries(ENDING).map(([signal, number]) =>
-      onSignal(signal as keyof typeof ENDING, () => this.#leave(number))
+      onSignal(signal as keyof typeof ENDING, () => Deno.exit(128 + number))
     );
     const resume = () => {
       // The shell has set its own mode meanwhile.
@@ -172,12 +173,6 @@ class Keyboard {
   #close(): void {
     for (const remove of this.#removeListeners) remove();
     this.#setRaw(false);
-  }
-
-  /** Ends the process as an uncaught signal does, but leaves the terminal as it was. */
-  #leave(signal: number): void {
-    this.#setRaw(false);
-    Deno.exit(128 + signal);
   }
 
   /**

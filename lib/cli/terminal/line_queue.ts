@@ -17,6 +17,8 @@ export class LineQueue {
   /** Bytes that wait or are being written. */
   #bytes = 0;
   #leftOut = 0;
+  /** Whether the last line is one that whatever comes next replaces. */
+  #isDrawn = false;
   #writing: Promise<void> | undefined;
 
   /** @param writer Such as `Deno.stderr`. */
@@ -34,10 +36,23 @@ export class LineQueue {
     this.write(`${text}\n`);
   }
 
+  /** Shows a line on a terminal that whatever comes next replaces. */
+  draw(text: string): void {
+    this.write(text);
+    this.#isDrawn = true;
+  }
+
+  /** Removes the line that was drawn, if it is the last one. */
+  erase(): void {
+    if (this.#isDrawn) this.write("");
+  }
+
   /** Adds text as it is. If it does not fit, it counts as one dropped line. */
   write(text: string): void {
     const notice = this.#notice();
-    if (this.#add(notice + text)) this.#leftOut = 0;
+    const erase = this.#isDrawn ? "\r\x1b[K" : "";
+    this.#isDrawn = false;
+    if (this.#add(erase + notice + text)) this.#leftOut = 0;
     else this.#leftOut++;
     this.#writing ??= this.#writeAll();
   }

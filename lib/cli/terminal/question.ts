@@ -36,7 +36,11 @@ export async function ask(
     signal?.addEventListener("abort", giveUp);
     if (signal?.aborted) giveUp();
     if (hidden) await print(question);
-    lines.question(question, resolve);
+    lines.question(question, (answer) => {
+      // What is typed next is for others, such as standard input.
+      keys.hold();
+      resolve(answer);
+    });
     keys.listen();
     const answer = await promise;
     if (hidden || answer === undefined) await print("\n");

@@ -8,6 +8,7 @@ export const messages = new LineQueue(Deno.stderr);
 
 /** Writes text to standard output, after all earlier messages. */
 export async function print(text: string): Promise<void> {
+  messages.erase();
   await messages.drained();
   await printBytes(encoder.encode(text));
 }

@@ -87,7 +87,7 @@ export class DirectoryStorage implements Storage {
     return guarded(signal, () =>
       again(() => {
         const found = this.#locator.find(path);
-        return isInPlace(found) ? metadata(found.info) : undefined;
+        return isInPlace(found) ? metadata(found.info, found.isLink) : undefined;
       }));
   }
 
@@ -196,13 +196,15 @@ export class DirectoryStorage implements Storage {
     return undefined;
   }
 
-  /** Where an upload goes: through a link, beside what that leads to. */
+  /** Where an upload goes. It replaces a link itself, and not what that leads to. */
   #uploadTarget(path: RemotePath, { maxDepth, overwrite = true }: OfferOptions): UploadTarget {
-    const { directory, name, info } = this.#locator.locateToAdd(path);
+    const found = this.#locator.locateToAdd(path);
+    const { info } = found;
+    const { directory, name } = found.isLink ? this.#locator.parentToAdd(path) : found;
     if (info?.isDirectory || path === ROOT) throw new FerryError("IsADirectory", "it is a directory");
     refuseDeeper(this.#locator.depthOf(join(directory, name)), maxDepth);
     if (info && (info.isSymlink || !overwrite)) throw new FerryError("AlreadyExists", "it exists already");
-    return { directory, name, info, path };
+    return { directory, name, info, path, behind: (link) => this.#locator.followLink(link)?.info };
   }
 
   /**

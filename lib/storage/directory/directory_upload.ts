@@ -16,9 +16,11 @@ import { throwIfAborted } from "../../core/unless_aborted.ts";
 import type { Kept, OfferOptions, Upload, UploadOptions, UploadPart } from "../storage.ts";
 import { added } from "./watch.ts";
 
-/** Where an upload goes, and what had that name when it began. */
+/** Where an upload goes, and what had that name when it began, or what a link of that name led to. */
 export interface UploadTarget extends Location {
   readonly path: RemotePath;
+  /** What a link leads to, if that is served. */
+  readonly behind: (link: string) => Deno.FileInfo | undefined;
 }
 
 /** The most parts that are remembered; far fewer are enough for any file. */
@@ -217,13 +219,13 @@ export class DirectoryUpload implements Upload {
     return size;
   }
 
-  /** What has the name by now, after everything that takes time. @throws {FerryError} `AlreadyExists`. */
+  /** What has the name by now, a link followed, after everything that takes time. @throws {FerryError} `AlreadyExists`. */
   #replaced(destination: string): Deno.FileInfo | undefined {
     const isNew = this.#options.overwrite === false;
     // Most often there is nothing, and this is the cheap way to find out.
     const there = isNew || existsSync(destination) ? lstatOrNothing(destination) : undefined;
     if (there && isNew) throw new FerryError("AlreadyExists", "it exists already");
-    return there;
+    return there?.isSymlink ? this.#target.behind(destination) : there;
   }
 
   /** What the partial file is, in the synchronous step that gives it its name. @throws {FerryError} when it may not have it. */

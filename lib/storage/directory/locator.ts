@@ -37,9 +37,10 @@ export class Locator {
 
   /** What is at `path`, with a link followed. @throws {FerryError} `NotFound`. */
   find(path: RemotePath): Found {
-    const { directory, name, info } = this.#locate(path, false);
+    const found = this.#locate(path, false);
+    const { info } = found;
     if (!info || info.isSymlink) throw notFound();
-    return { directory, name, info };
+    return { ...found, info };
   }
 
   /** The entry itself, a link not followed, whatever that leads to. @throws {FerryError} `NotFound`. */
@@ -111,7 +112,9 @@ export class Locator {
     }
     const { directory, name } = this.#parent(path, isToAdd);
     const info = lstatOrNothing(join(directory, name));
-    if (info?.isSymlink) return this.followLink(join(directory, name)) ?? { directory, name, info };
+    const behind = info?.isSymlink ? this.followLink(join(directory, name)) : undefined;
+    if (behind) return { ...behind, isLink: true };
+    if (info?.isSymlink) return { directory, name, info };
     if (info && !info.isFile && !info.isDirectory) throw new FerryError("NotAFile", "it is not a regular file");
     return { directory, name, info };
   }

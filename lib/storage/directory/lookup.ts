@@ -10,6 +10,8 @@ export interface Location {
   readonly directory: string;
   readonly name: string;
   readonly info: Deno.FileInfo | undefined;
+  /** Whether the path itself is a link, which was followed. */
+  readonly isLink?: boolean | undefined;
 }
 
 /** A `Location` where something is. */

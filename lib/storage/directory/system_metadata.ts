@@ -32,17 +32,19 @@ export function versionOf(info: Deno.FileInfo): string {
 /**
  * What clients may know of a file or directory.
  *
+ * @param isLink Whether it was found through a link that has its name.
  * @throws {FerryError} `NotAFile` for a device, socket or pipe.
  */
-export function metadata(info: Deno.FileInfo): FileMetadata {
+export function metadata(info: Deno.FileInfo, isLink?: boolean): FileMetadata {
   if (!info.isFile && !info.isDirectory) throw new FerryError("NotAFile", "it is not a regular file");
-  return {
+  const known: FileMetadata = {
     kind: info.isFile ? "file" : "directory",
     size: info.isFile ? info.size : 0,
     mtimeMs: mtimeMs(info),
     mode: permissions(info),
     version: versionOf(info),
   };
+  return isLink ? { ...known, link: true } : known;
 }
 
 /**

@@ -64,6 +64,7 @@ for (
     // It may be one file today and two tomorrow.
     ["mv d/x* c", 5, 'Cannot move into "c": there is no such directory'],
     ["mv d d", 1, 'Cannot rename "d": a directory cannot be moved into itself'],
+    ["mv / c", 1, 'Cannot rename "/": it is the served directory itself'],
     ["mv nothing c", 5, 'Cannot rename "nothing": no such file or directory'],
     ["rm .", 1, 'Cannot remove ".": it is the served directory itself'],
     ["rm d", 1, 'Cannot remove "d": the directory is not empty'],

@@ -4,15 +4,20 @@ import { Shell } from "../../../lib/cli/client/shell.ts";
 import { execute } from "../../../lib/cli/client/shell_commands.ts";
 import { NOT_ON_WINDOWS } from "../../helpers/places.ts";
 import { failsWith } from "../../helpers/raw.ts";
+import type { Served } from "../../helpers/raw.ts";
 import { scene } from "../../helpers/scene.ts";
 import { pathsIn, type Tree } from "../../helpers/trees.ts";
 
 const TREE: Tree = { "a": "12", "d/x": "345", "d/e/y": "6789", "d/e/z": "", "k": "k" };
 
 /** Runs a command as at a prompt where every question gets this answer; gives the questions and what was said. */
-async function atPrompt(words: readonly string[], answer: string | undefined, prepare = (_there: string) => {}) {
+async function atPrompt(
+  words: readonly string[],
+  answer: string | undefined,
+  prepare = (_there: string, _served: Served) => {},
+) {
   await using place = await scene(TREE);
-  prepare(place.there);
+  prepare(place.there, place.served);
   const told: string[] = [];
   const output = {
     print: () => Promise.resolve(),
@@ -69,6 +74,20 @@ Deno.test("rm -r counts only what is there, and fails without a question if noth
     told: ["Remove 1 file (0 B)? [y/N] "],
     left: ALL,
   });
+});
+
+Deno.test("rm -r lists the directory of many targets once before it asks", async () => {
+  const names = Array.from({ length: 300 }, (_, i) => `many/d${i}`);
+  let listings = () => 0;
+  const prepare = (there: string, { events }: Served) => {
+    listings = () => events.of("command").filter(({ command }) => command === "dir").length;
+    for (const name of names) Deno.mkdirSync(join(there, name), { recursive: true });
+    Deno.writeTextFileSync(join(there, "many/d7/x"), "123");
+  };
+  const { told } = await atPrompt(["rm", "-r", "many/*"], "n", prepare);
+  assertEquals(told[0], "Remove 300 directories and 1 file (3 B)? [y/N] ");
+  // For the pattern, for what it matches, and one for what is in each.
+  assertEquals(listings(), 302);
 });
 
 Deno.test("rm -r counts a link as a file without content", NOT_ON_WINDOWS, async () => {

@@ -1,4 +1,5 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { FerryError } from "../../../lib/core/errors.ts";
 import type { Storage, Upload } from "../../../lib/storage/storage.ts";
 import { FaultProxy } from "../../helpers/proxy.ts";
 import { bytes } from "../../helpers/random.ts";
@@ -127,6 +128,22 @@ Deno.test("get -r of a tree with a file that grows delivers it, and says so", as
   assertMatch(news, /^"t\/log" grew while it was sent; delivered as it was at the start, 7 bytes\.$/m);
   assertMatch(news, /^Got 2 files \(8 B in [^,]+\)\.$/m);
   assertEquals(await Deno.readTextFile(local.join("t", "log")), "a line\n");
+});
+
+Deno.test("get -r of a listing that ends with an error says what was done before", async () => {
+  const operations = (storage: Storage): Partial<Storage> => ({
+    async *list(path, options) {
+      yield* storage.list(path, options);
+      throw new FerryError("InvalidPath", "the path is too long");
+    },
+  });
+  const files = Object.fromEntries(Array.from({ length: 100 }, (_, i) => [`t/file ${i}`, "1"]));
+  await using served = await Served.with(files, {}, operations);
+  await using local = await tempDir();
+  const { code, news } = await runCommand(served.address, local.path, ["get", "-r", "t", "."]);
+  assertEquals(code, 1, news);
+  const [, done] = /^Got (\d+) files \(.+\)\.\nCannot list "t": the path is too long$/.exec(news) ?? [];
+  assertEquals(Array.from(Deno.readDirSync(local.join("t"))).length, Number(done), news);
 });
 
 Deno.test("get -r that is interrupted says how many files are there, and what to do", async () => {

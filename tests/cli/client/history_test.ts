@@ -65,6 +65,11 @@ Deno.test("History never keeps a secret, a ticket, or what a terminal would obey
     SECRET,
     SECRET.toUpperCase(),
     `open ${SECRET.slice(1)}`,
+    "abcd-efgh-ijkl-mnop-qrst-uvwx-yz",
+    "say ABCDEFGH ijklmnop\u00a0qrstuvwx yz",
+    "say f e r r y : aipm mryu",
+    'say f"er"ry:abc',
+    "open 'abcdefghijklm'\\ nopqrstuvwxyz",
     "dir \u001b[2J",
     "dir \u202e",
     "  ",
@@ -74,6 +79,17 @@ Deno.test("History never keeps a secret, a ticket, or what a terminal would obey
   // Nor does it show what somebody else has put there.
   Deno.writeTextFileSync(dir.join("ferry", "history"), `${unkept.join("\n")}\nls\n`);
   assertEquals(await run(SHOW, env), '["ls"]\n');
+});
+
+Deno.test("History keeps ordinary lines of several words", LINUX_ONLY, async () => {
+  await using dir = await tempDir();
+  const lines = [
+    "put -r photos backup",
+    "get -r 'reports/of last year' copy",
+    "dir a-b-c d-e-f",
+    "get measurements-2026.csv .",
+  ];
+  assertEquals(await run(adding(...lines) + SHOW, { XDG_STATE_HOME: dir.path }), `${JSON.stringify(lines)}\n`);
 });
 
 Deno.test("History keeps 1,000 lines, and those of clients at the same time", LINUX_ONLY, async () => {
@@ -105,4 +121,13 @@ Deno.test("History is empty and asks nothing where it may not be kept", LINUX_ON
   await Deno.remove(dir.join("state", "ferry", "history"));
   await new Deno.Command("mkfifo", { args: [dir.join("state", "ferry", "history")] }).output();
   assertEquals(await run(SHOW + adding("dir"), env), "[]\n");
+  // A link, which may appear at any time: what it leads to is not the history.
+  const [file, other] = [dir.join("state", "ferry", "history"), dir.join("other")];
+  await Deno.remove(file);
+  await Deno.writeTextFile(other, "other\n", { mode: 0o644 });
+  await Deno.symlink(other, file);
+  assertEquals(await run(SHOW + adding("dir"), env), "[]\n");
+  assertEquals(await run(adding("dir"), env), "");
+  assertEquals(await Deno.readTextFile(other), "other\n");
+  assertEquals((Deno.statSync(other).mode ?? 0) & 0o777, 0o644);
 });

@@ -79,3 +79,16 @@ Deno.test("dir lists any number of entries, and refuses to sort more than 100,00
   assertEquals(sorted.code, 1);
   assertStringIncludes(sorted.news, "more than 100000 names are too many at once; do it in parts");
 });
+
+Deno.test("lls lists a directory on this side, as dir does on the server", async () => {
+  await using place = await scene({}, { "a": "1", "d/b": "22", "d/c": "1" });
+  const names = async (words: string) => (await place.run(words)).output.match(/\S+$/gm);
+  assertEquals(await names("lls"), ["a", "d/"]);
+  assertEquals(await names("lls d"), ["b", "c"]);
+  assertEquals(await names("lls -t d"), ["c", "b"]);
+  assertEquals(await names("lls -S d/"), ["b", "c"]);
+  assertEquals(place.served.events.of("command"), []);
+  const { news } = await place.run("lls none", 5);
+  assertEquals(news, `Cannot list "${place.here}/none": no such file or directory`);
+  await place.run("lls -t -S", 2);
+});

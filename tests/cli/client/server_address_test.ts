@@ -50,7 +50,10 @@ Deno.test(
     for (const mode of SHARED_MODES) {
       Deno.chmodSync(file, mode);
       const message = usageError(() => parseAddress(file));
-      assertEquals(message, `Cannot read the ticket in "${file}": other users may read or write it; run: chmod 600`);
+      assertEquals(
+        message,
+        `Cannot read the ticket in "${file}": other users may read or write it; run: chmod 600 ${file}`,
+      );
     }
   },
 );
@@ -99,5 +102,24 @@ Deno.test("parseAddress() does not repeat a ticket or secret that was mistyped b
   for (const typed of [ticket.replace("ferry", "fery"), `[${ticket}`, `a:${ticket}`, `h:${secret}`, `a b ${secret}`]) {
     const { message } = assertThrows(() => parseAddress(typed), UsageError);
     for (const part of [ticket.slice(6, 26), secret]) assert(!message.includes(part), message);
+  }
+});
+
+Deno.test("parseAddress() says how to name a ticket's file, and takes no other file for one", async () => {
+  await using dir = await tempDir();
+  const before = Deno.cwd();
+  Deno.chdir(dir.path);
+  try {
+    Deno.writeTextFileSync("office.ticket", ticketFor(["127.0.0.1"], 4711), { mode: 0o600 });
+    Deno.writeTextFileSync("localhost", "no ticket", { mode: 0o600 });
+    const { message } = assertThrows(() => parseAddress("office.ticket"), UsageError);
+    assertEquals(
+      message,
+      '"office.ticket" is no address; for the ticket in the file of that name, write "./office.ticket"',
+    );
+    assertEquals(parseAddress("localhost").hostname, "localhost");
+    assertEquals(parseAddress("missing.ticket").hostname, "missing.ticket");
+  } finally {
+    Deno.chdir(before);
   }
 });

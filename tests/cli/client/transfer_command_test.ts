@@ -1,9 +1,10 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import { NOT_ON_WINDOWS } from "../../helpers/places.ts";
+import { FaultProxy } from "../../helpers/proxy.ts";
 import { bytes } from "../../helpers/random.ts";
 import { scene } from "../../helpers/scene.ts";
-import { assertSameTree, linesOf, pathsIn, type Tree } from "../../helpers/trees.ts";
+import { assertSameTree, linesOf, pathsIn, runCommand, type Tree } from "../../helpers/trees.ts";
 import { Visit } from "../../helpers/visit.ts";
 
 /** What the source has. */
@@ -50,11 +51,14 @@ for (const verb of ["get", "put"] as const) {
   const changes = (place: Scene, since: number) =>
     asked(place, since).filter((command) => !["stat", "dir", "mkdir", "set", "close"].includes(command));
 
+  /** The code of a command that transfers all but a directory. */
+  const codeOf = (words: string) => words.startsWith("photos/*") ? 1 : 0;
+
   /** Runs a command again: nothing is different then, and nothing of a tree or pattern was sent. */
   const assertSameAgain = async (place: Scene, words: string) => {
     const after = linesOf(target(place));
     const since = place.served.events.of("command").length;
-    const { news } = await place.run(words);
+    const { news } = await place.run(words, codeOf(words.replace(/^\w+ /, "")));
     assertEquals(linesOf(target(place)), after);
     if (!/ -r |\*/.test(words)) return;
     assertEquals(changes(place, since), []);
@@ -87,9 +91,9 @@ for (const verb of ["get", "put"] as const) {
             assertEquals(changes(place, 0), []);
             return;
           }
-          const planned = await place.run(`${verb} --dry-run ${words} ${to}`);
+          const planned = await place.run(`${verb} --dry-run ${words} ${to}`, codeOf(words));
           assertEquals(linesOf(target(place)), state);
-          await place.run(`${verb} ${words} ${to}`);
+          await place.run(`${verb} ${words} ${to}`, codeOf(words));
           if (isName) assertEquals(Deno.readTextFileSync(top), "file");
           else {
             const found = inTarget === "named" ? ["file"] : inTarget;
@@ -155,6 +159,83 @@ for (const verb of ["get", "put"] as const) {
     assertEquals(pathsIn(`${target(place)}/T`), ["file", "other"]);
   });
 
+  for (
+    const [words, first] of [
+      [`${verb} NAMES .`, verb],
+      [`${verb} NAMES T/`, verb === "get" ? "stat" : "put"],
+      [`${verb} -r NAMES .`, verb === "get" ? "stat" : "put"],
+      [`${verb} --connections 1 NAMES own`, verb],
+    ] as const
+  ) {
+    Deno.test(`${words} asks for all files before the first answer has come`, async () => {
+      const names = Array.from({ length: 50 }, (_, i) => `f${i}`);
+      await using place = await from(Object.fromEntries(names.map((name) => [name, name])), { own: null });
+      const commands = () => place.served.events.of("command");
+      // Nothing more gets to the client when the first file was asked for.
+      await using proxy: FaultProxy = await FaultProxy.to(place.served.address, {
+        toClient: {
+          get stallAfter(): number {
+            return commands().some(({ command }) => command === first) ? proxy.passed.toClient : Infinity;
+          },
+        },
+      });
+      const line = words.split(" ").flatMap((word) => word === "NAMES" ? names : [word]);
+      const running = runCommand(proxy.address, place.here, line);
+      await proxy.stalled;
+      const before = commands().findIndex(({ command }) => command === first);
+      await place.served.events.until("command", before + names.length);
+      proxy.release();
+      const { code, news } = await running;
+      assertEquals(code, 0, news);
+      assertEquals(news.split("\n").filter((text) => /^(Got|Put) "/.test(text)).length, names.length);
+      const top = words.endsWith("own") ? "own/" : words.endsWith("T/") ? "T/" : "";
+      for (const name of names) assertEquals(Deno.readTextFileSync(`${target(place)}/${top}${name}`), name);
+      // The directory is made once, however many files go there.
+      assert(commands().filter(({ command }) => command === "mkdir").length <= 1);
+    });
+  }
+
+  Deno.test(`${verb} of several directories and files with -r does each`, async () => {
+    await using place = await from(SOURCE);
+    const { news } = await place.run(`${verb} -r photos file none phones other T`, 5);
+    assertEquals(pathsIn(`${target(place)}/T`), [
+      "file",
+      "other",
+      "phones/",
+      "phones/c",
+      "photos/",
+      "photos/a",
+      "photos/in/",
+      "photos/in/b",
+    ]);
+    assertMatch(news, /\n1 of 5 failed$/);
+  });
+
+  Deno.test(`${verb} refuses a file whose name ends as that of a directory`, async () => {
+    for (const words of ["file/ T", "file/ .", "-r file/ T", "file/ other T/", "photos/a/"]) {
+      await using place = await from(SOURCE);
+      const { news } = await place.run(`${verb} ${words}`, 1);
+      const name = words.replace("-r ", "").split(" ")[0];
+      assertStringIncludes(news, `Cannot ${verb} "${name}": it is not a directory`);
+      assertEquals(pathsIn(target(place)), words.includes("other") ? ["T/", "T/other"] : []);
+    }
+    await using place = await from(SOURCE);
+    assertMatch((await place.run(`${verb} photos/ T`, 1)).news, /photos": it is a directory; use (get|put) -r$/);
+  });
+
+  Deno.test(`${verb} --update says that the target is newer, and not that there is nothing to do`, async () => {
+    await using place = await from({ one: "old" }, { one: "newer and different", T: null });
+    const { mtime } = await Deno.stat(`${source(place)}/one`);
+    const at = (mtime?.getTime() ?? 0) + 5000;
+    await Deno.utime(`${target(place)}/one`, new Date(at), new Date(at));
+    for (const option of ["-u", "-r -u"]) {
+      assertMatch((await place.run(`${verb} ${option} one`)).news, /^Skipped ".*one": ".*one" is newer\.$/);
+    }
+    assertEquals(Deno.readTextFileSync(`${target(place)}/one`), "newer and different");
+    await place.run(`${verb} one T`);
+    assertMatch((await place.run(`${verb} -u one T`)).news, /^Skipped ".*one": nothing to do\.$/);
+  });
+
   Deno.test(`${verb} makes no TARGET for sources that are not there`, async () => {
     await using place = await from(SOURCE);
     for (const words of ["none T/", "-r none T", "none neither T", "n* T", "-r n* T", "photos T/"]) {
@@ -177,7 +258,7 @@ for (const verb of ["get", "put"] as const) {
     for (const [words, content] of cases) {
       await using place = await from(tree, { T: null });
       const { news } = await place.run(`${verb} ${words} T`, 1);
-      assertStringIncludes(news, `Cannot ${verb} "same": an earlier source has this name, and was sent`);
+      assertStringIncludes(news, `Cannot ${verb} "same": it is transferred by an earlier source`);
       assertEquals(Deno.readTextFileSync(`${target(place)}/T/same`), content, words);
       if (!words.includes("-r")) continue;
       const after = linesOf(target(place));
@@ -292,9 +373,9 @@ Deno.test("get and put take no part of the current directories for a pattern", N
 
 for (
   const [words, code, said] of [
-    ["get x", 1, 'Cannot write "HERE/x": it is a directory'],
-    ["get -r x", 1, 'Cannot write "HERE/x": it is a directory'],
-    ["get -r large", 1, 'Cannot write "HERE/large": it is a directory'],
+    ["get x", 1, 'Cannot write "HERE/x": it is a directory; remove it first to put a file in its place'],
+    ["get -r x", 1, 'Cannot write "HERE/x": it is a directory; remove it first to put a file in its place'],
+    ["get -r large", 1, 'Cannot write "HERE/large": it is a directory; remove it first to put a file in its place'],
     ["get nothing", 5, 'Cannot get "nothing": no such file or directory'],
     ["get -r nothing", 5, 'Cannot get "nothing": no such file or directory'],
     ["get d", 1, 'Cannot get "d": it is a directory; use get -r'],

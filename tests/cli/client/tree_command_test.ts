@@ -60,9 +60,40 @@ for (const verb of ["get", "put"] as const) {
     ];
     for (const [pattern, wanted] of cases) {
       await using place = await from(REPORTS, { "into": null });
-      await place.run(`${verb} ${pattern} into`);
+      const { news } = await place.run(`${verb} ${pattern} into`, pattern === "reports/*" ? 1 : 0);
       assertEquals(pathsIn(`${target(place)}/into`), wanted, pattern);
+      assertEquals(news.includes("failed"), pattern === "reports/*", news);
     }
+  });
+
+  Deno.test(`${verb} of a pattern without -r says which directories it leaves out, and fails`, async () => {
+    const words = (path: string) => new RegExp(`^Cannot \\w+ ".*${path}": it is a directory; use ${verb} -r$`, "m");
+    await using place = await from({ ...REPORTS, "only/d/f": "f", "m/a.d/b.d/x": "x", "m/c.d/e.d": "e" }, {
+      into: null,
+    });
+    const { news } = await place.run(`${verb} reports/* into`, 1);
+    for (const name of ["reports/old", "reports/empty"]) assertMatch(news, words(name));
+    assertMatch(news, /^(Got|Put) 3 files \(.*\), 2 failed\.\n2 entries could not be transferred$/m);
+    // Neither one that is excluded, nor one in which something matches, was left out.
+    assertEquals(
+      (await place.run(`${verb} --exclude old --exclude empty reports/* into`)).news.includes("directory"),
+      false,
+    );
+    const deep = (await place.run(`${verb} m/**/*.d into`, 1)).news;
+    for (const path of ["m/a.d", "m/a.d/b.d"]) assertMatch(deep, words(path));
+    assertMatch(deep, /^2 entries could not be transferred$/m);
+    assertEquals(pathsIn(`${target(place)}/into`), ["c.d/", "c.d/e.d", "june.pdf", "may.pdf", "notes.txt"]);
+    // Nothing is made for what is not transferred.
+    assertMatch((await place.run(`${verb} only/* new`, 1)).news, words("only/d"));
+    assertEquals(pathsIn(target(place)).includes("new/"), false);
+  });
+
+  Deno.test(`${verb} of a pattern of which all is excluded says so, and makes nothing`, async () => {
+    await using place = await from({ "k/z.o": "z" });
+    const { news } = await place.run(`${verb} --exclude *.o k/* T`);
+    assertMatch(news, /^(Got|Put) 0 files: all that matches "k\/\*" is excluded\.$/);
+    assertEquals(pathsIn(target(place)), []);
+    await place.run(`${verb} --exclude *.o k/*.c T`, 5);
   });
 
   Deno.test(`${verb} -r takes all that is in the directories that a pattern means`, async () => {
@@ -212,7 +243,7 @@ for (const verb of ["get", "put"] as const) {
   Deno.test(`${verb} -r reports a bad file, sends the rest, and exits with the reason`, async () => {
     await using place = await from({ "t/1": "1", "t/2": "2", "t/3/x": "x" }, { "t/2/in the way": null });
     const { news } = await place.run(`${verb} -r t ${verb === "get" ? "." : ""}`.trim(), 1);
-    assertMatch(news, /"(.*\/)?t\/2": it is a directory$/m);
+    assertMatch(news, /"(.*\/)?t\/2": it is a directory; remove it first to put a file in its place$/m);
     assertMatch(news, /^(Got|Put) 2 files \(.*\), 1 failed\.$/m);
     assertMatch(news, /^1 entry could not be transferred$/m);
     assertEquals(pathsIn(target(place)), ["t/", "t/1", "t/2/", "t/2/in the way/", "t/3/", "t/3/x"]);

@@ -119,6 +119,15 @@ for (const verb of ["get", "put"] as const) {
       assertStringIncludes(news, "Nothing was deleted: the source is empty, or all in it is excluded");
       assertEquals(linesOf(`${target(place)}/copy`), before);
     }
+    // Nor is anything made.
+    const all = linesOf(target(place));
+    for (
+      const words of ["none/ new", "none new", "none copy", "--exclude * t/ new", "--exclude * t copy", "-n none new"]
+    ) {
+      const { news, output } = await place.run(`${verb} -r --delete ${words}`, 4);
+      assertEquals([news, output], ["Nothing was deleted: the source is empty, or all in it is excluded", ""]);
+      assertEquals(linesOf(target(place)), all);
+    }
   });
 
   Deno.test(`${verb} --delete deletes nothing when something could not be transferred`, async () => {

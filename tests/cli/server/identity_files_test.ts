@@ -182,6 +182,6 @@ Deno.test("ownIdentity() refuses a key that others may read, but not such a cert
   for (const mode of SHARED_MODES) {
     Deno.chmodSync(keyFile, mode);
     const { message } = assertThrowsCode("Refused", () => ownIdentity(certFile, keyFile), mode.toString(8));
-    assertEquals(message, `Cannot read "${keyFile}": other users may read or write it; run: chmod 600`);
+    assertEquals(message, `Cannot read "${keyFile}": other users may read or write it; run: chmod 600 ${keyFile}`);
   }
 });

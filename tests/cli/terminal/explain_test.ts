@@ -39,6 +39,24 @@ Deno.test("explain() shows stack and cause with FERRY_DEBUG=1, nothing of it raw
   assert(!message.includes("\u001b"), message);
 });
 
+Deno.test("explain() begins no line with what a message has after a line break, with FERRY_DEBUG=1 either", () => {
+  const texts = ["no\nGot it", "a", "\n", "no\r\n    at once", "E\nr"];
+  for (const text of texts) {
+    const cause = new FerryError("NotFound", text, { cause: new RangeError(text, { cause: text }) });
+    for (const thrown of [cause, cannot("get", "a\nb", cause)]) {
+      const { message } = debugging("1", () => explain(thrown));
+      for (const line of message.split("\n").slice(1)) {
+        assertMatch(line, /^ {2}(FerryError: |RangeError: |Caused by:$|"| {4}at .*:\d+:\d+\)?$)/);
+      }
+      assertStringIncludes(message, "Caused by:\n  RangeError: ");
+      assertMatch(message, /explain_test\.ts:\d+/);
+    }
+  }
+  const endless = new Error("again");
+  endless.cause = endless;
+  assert(debugging("1", () => explain(endless)).message.split("again").length < 20);
+});
+
 Deno.test("explain() adds nothing to what was expected to happen", () => {
   const missing = cannot("get", "a.txt", new FerryError("NotFound", "no such file or directory"));
   const failures: [thrown: unknown, message: string, code: number][] = [

@@ -74,3 +74,19 @@ Deno.test("LineQueue goes on after a writer that fails", async () => {
   await queue.drained();
   assertEquals(written.join(""), "3 lines were dropped: nobody was reading\nkept\n");
 });
+
+Deno.test("LineQueue replaces a line that was drawn by whatever comes next", async () => {
+  const valve = new Valve();
+  const queue = new LineQueue(valve);
+  valve.open();
+  queue.erase();
+  queue.draw("1%");
+  queue.draw("2%");
+  queue.line("a");
+  queue.line("b");
+  queue.draw("3%");
+  queue.erase();
+  queue.erase();
+  await queue.drained();
+  assertEquals(valve.chunks.join(""), "1%\r\x1b[K2%\r\x1b[Ka\nb\n3%\r\x1b[K");
+});

@@ -17,7 +17,7 @@ Deno.test("readPrivateFile() reads a file that only its owner may, and no other"
   for (const mode of SHARED_MODES) {
     Deno.chmodSync(file, mode);
     const { message } = assertThrowsCode("Refused", () => readPrivateFile(file), mode.toString(8));
-    assertStringIncludes(message, "chmod 600");
+    assertStringIncludes(message, `run: chmod 600 ${file}`);
   }
 });
 

@@ -204,19 +204,52 @@ Deno.test("DirectoryStorage.list() gives the metadata of a link's target, and wi
   assertEquals(entries.get("d")?.link, undefined);
 });
 
-Deno.test("DirectoryStorage.upload() through a link inside replaces the target and keeps the link", async () => {
+Deno.test("DirectoryStorage.upload() replaces a link inside, and not what it leads to", async () => {
   await using served = await serveTemp();
   const { storage, inside } = served;
   await storage.mkdir(at("d"));
   await store(storage, "d/file", "old");
   await Deno.symlink("d/file", inside("link"));
+  await Deno.symlink("d", inside("link-to-d"));
+  assertEquals((await storage.stat(at("link"))).link, true);
+  assertEquals((await storage.stat(at("link-to-d"))).link, true);
+  assertEquals((await storage.stat(at("link-to-d/file"))).link, undefined);
+  await assertFailsWith("AlreadyExists", () => storage.upload(at("link"), { overwrite: false }));
+  await assertFailsWith("IsADirectory", () => storage.upload(at("link-to-d")));
+  const bytes = (text: string) => new TextEncoder().encode(text);
+  const broken = await storage.upload(at("link"), { size: 3 });
+  await broken.write(bytes("ne"));
+  assertEquals([...Deno.readDirSync(inside("d"))].length, 1, "the partial file is beside the link");
+  await broken.abort();
+  assertEquals((await storage.offer(at("link"), { size: 3 })).sums.covered, 2);
+  assertEquals((await storage.offer(at("d/file"), { size: 3 })).sums.covered, 0);
   const upload = await storage.upload(at("link"));
-  await upload.write(new TextEncoder().encode("new"));
-  // It is one file, whatever the name.
-  await assertFailsWith("Busy", () => storage.upload(at("d/file")));
+  await upload.write(bytes("new"));
+  await (await storage.upload(at("d/file"))).abort();
+  await assertFailsWith("Busy", () => storage.upload(at("link")));
   await upload.commit();
-  assertEquals(await Deno.readLink(inside("link")), "d/file");
-  assertEquals(await Deno.readTextFile(inside("d/file")), "new");
+  assertEquals(Deno.lstatSync(inside("link")).isFile, true);
+  assertEquals((await storage.stat(at("link"))).link, undefined);
+  assertEquals(await Deno.readTextFile(inside("link")), "new");
+  assertEquals(await Deno.readTextFile(inside("d/file")), "old");
+});
+
+Deno.test("DirectoryStorage.upload() gives what replaces a link no more bits than what that leads to", async () => {
+  await using served = await serveTemp();
+  const { storage, inside } = served;
+  const modeOf = (name: string) => (Deno.lstatSync(inside(name)).mode ?? 0) & 0o777;
+  await store(storage, "file", "old");
+  for (const [name, before, meanwhile] of [["private", 0o600, 0o600], ["narrowed", 0o644, 0o600]] as const) {
+    await Deno.symlink("file", inside(name));
+    await Deno.chmod(inside("file"), before);
+    const upload = await storage.upload(at(name), { mode: 0o666 });
+    await upload.write(new Uint8Array(3));
+    const parts = [...Deno.readDirSync(inside(""))].filter((entry) => entry.name.endsWith(".part"));
+    assertEquals(parts.map((part) => modeOf(part.name) & 0o077 & ~before), [0]);
+    await Deno.chmod(inside("file"), meanwhile);
+    await upload.commit();
+    assertEquals([name, modeOf(name)], [name, 0o600]);
+  }
 });
 
 Deno.test("DirectoryStorage.remove() and rename() are about the link, not its target", async () => {
