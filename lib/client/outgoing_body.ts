@@ -6,6 +6,9 @@ import type { ByteSink, Fill } from "../storage/storage.ts";
 import type { ConnectionPool } from "./connection_pool.ts";
 import { type AnswerHandler, type HeldBody, PendingRequest, violation } from "./pending_request.ts";
 
+/** How long giving up waits until the server has answered, in ms: a line may stand still. */
+const GIVE_UP_TIMEOUT_MS = 2_000;
+
 /** The failure of who writes more than was announced. */
 export function tooMuch(): FerryError {
   return new FerryError("BadRequest", "more bytes came than were announced");
@@ -110,12 +113,15 @@ export class OutgoingBody implements ByteSink, HeldBody, AnswerHandler {
     return this.#answer.promise;
   }
 
-  /** Gives up, and waits until the server knows; nothing when it is over. */
+  /** Gives up, and waits until the server knows, 2 s at most; nothing when it is over. */
   async giveUp(): Promise<void> {
     if (this.isOver) return;
     const { answered } = this.#request;
     this.#pool.giveUp(this.#request);
-    await answered;
+    const late = Promise.withResolvers<void>();
+    const deadline = setTimeout(late.resolve, GIVE_UP_TIMEOUT_MS);
+    await Promise.race([answered, late.promise]);
+    clearTimeout(deadline);
   }
 
   begin(connection: Connection): void {

@@ -191,6 +191,20 @@ Deno.test("a server that does not even say that a body was given up is noticed",
   assertEquals((await within(client.ended)).code, "Timeout");
 });
 
+Deno.test("an upload whose source fails waits 2 s at most for a server that says nothing", async () => {
+  await using server = FakeServer.welcoming(async (peer) => {
+    await peer.receive();
+    await peer.send("ok", { covered: 0, blockSize: 1024 * 1024, hashes: "", kept: "" });
+    await listen(peer);
+  });
+  await using client = await connect(server.address);
+  const source = ReadableStream.from(async function* () {
+    yield bytes(10);
+    throw new TypeError("that is all");
+  }());
+  await failsWith(client.put(source, "f"), "Internal");
+});
+
 Deno.test("a client that is held up by its own stream shows that it is alive, and does not blame the server", async () => {
   using intervals = new HeldIntervals();
   const go = Promise.withResolvers<void>();
