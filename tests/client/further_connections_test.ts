@@ -186,7 +186,8 @@ Deno.test("where a server gives fewer connections than wanted, a tree goes over 
   const storage = DirectoryStorage.open(local.path);
   const source = { storage, path: ROOT, shown: "" };
   const target = { storage: new RemoteStorage(pool), path: ROOT, shown: "" };
-  const copying = copyTree(source, target, storage.list(ROOT, { recursive: true }), { verb: "put", connections: 4 });
+  const options = { verb: "put", connections: 4, isNew: true } as const;
+  const copying = copyTree(source, target, storage.list(ROOT, { recursive: true }), options);
   const { filesDone, failed } = await within(copying, "the tree", 20_000);
   assertEquals([filesDone, failed], [30, 0]);
   assertEquals(new Set(served.events.of("command").map(({ outcome }) => outcome)), new Set(["ok"]));
