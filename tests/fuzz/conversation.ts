@@ -1,6 +1,5 @@
 import { setImmediate } from "node:timers/promises";
 import { assert, assertEquals } from "@std/assert";
-import { join } from "@std/path";
 import { type FerryServer, serve } from "../../lib/mod.ts";
 import { FrameKind } from "../../lib/protocol/frames.ts";
 import { concat, sameBytes, streamOf } from "../helpers/frames.ts";
@@ -11,7 +10,7 @@ import { jsonFrame, randomDialogue } from "./dialogue.ts";
 import { Expected } from "./expect.ts";
 import { mutateBytes, mutateFrames } from "./mutate.ts";
 import { receiveAll, type Received } from "./receive.ts";
-import { SHARED_PATH, SharedUpload } from "./shared.ts";
+import { SharedUpload } from "./shared.ts";
 import { PATHS, Stage, UNTOUCHED } from "./stage.ts";
 import { type Cases, Tally, type Target } from "./target.ts";
 
@@ -65,7 +64,7 @@ class Conversations implements Cases {
     const received = await within(this.#converse(stream, pieceBytes, expected), "the end", PATIENCE_MS);
     this.#stage.checkReply(received.bytes);
     const answered = checkAnswers(expected, received, [...this.#stage.contents, ...expected.contents]);
-    const together = await shared?.finish(answered, join(this.#stage.root, SHARED_PATH));
+    const together = await shared?.finish(answered);
     await this.#checkServer();
     this.#stage.checkAndReset([...expected.contents, ...together ? [together] : []]);
     this.seen.add(expected.end);

@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assert } from "@std/assert";
 import { MESSAGES } from "../../lib/protocol/codec.ts";
 import { concat } from "../helpers/frames.ts";
 import type { RawPeer } from "../helpers/raw.ts";
@@ -6,7 +6,7 @@ import type { Answered } from "./answers.ts";
 import { PART_BYTES, SHARED_PARTS } from "./dialogue.ts";
 
 /** Where the file will be. No other request names it. */
-export const SHARED_PATH = "shared.bin";
+const SHARED_PATH = "shared.bin";
 
 const SIZE = SHARED_PARTS * PART_BYTES;
 
@@ -40,20 +40,20 @@ export class SharedUpload {
   }
 
   /**
-   * Ends the upload. Fails unless it succeeds exactly when the parts leave no gap.
+   * Ends the upload. Fails unless it succeeds exactly when the parts leave no gap, and none was given up in the middle.
    *
-   * @param file Where the file is then.
    * @returns The content that it must have; undefined when there is none.
    */
-  async finish(answered: readonly Answered[], file: string): Promise<Uint8Array | undefined> {
+  async finish(answered: readonly Answered[]): Promise<Uint8Array | undefined> {
     const parts = answered.flatMap((each) => this.#partOf(each));
     await this.#host.send("end", { size: 0 });
     const { outcome } = await this.#host.answer();
     const stored = parts.filter(({ isStored }) => isStored);
-    assertEquals(outcome, withoutGap(stored) === SIZE ? "ok" : "BadRequest");
+    const isWhole = withoutGap(stored) === SIZE;
+    // What a client has given up in the middle may lie over other parts, unless all of it was sent again.
+    const isInDoubt = parts.some(({ isStored, bytes }) => !isStored && bytes.length > 0);
+    assert(isWhole && outcome === "ok" || (!isWhole || isInDoubt) && outcome === "BadRequest", outcome);
     if (outcome !== "ok") return undefined;
-    // A client that gives up a part has to send all of it again, or what there is of it may stay.
-    if (parts.some(({ isStored, bytes }) => !isStored && bytes.length > 0)) return Deno.readFileSync(file);
     const content = new Uint8Array(SIZE);
     for (const { offset, bytes } of stored) content.set(bytes, offset);
     return content;
