@@ -62,22 +62,26 @@ const HANDLERS: { [N in CommandName]: Handler<N> } = {
     let entries = 0;
     let batch: Entry[] = [];
     let batchBytes = 0;
-    for await (const entry of storage.list(parseOptional(path), { recursive, signal })) {
-      signal.throwIfAborted();
-      const textLength = entry.path.length + (entry.reason?.length ?? 0);
-      const bytes = textLength * JSON_BYTES_PER_UNIT + ENTRY_OVERHEAD_BYTES;
-      const isFirst = entries === batch.length;
-      if (batchBytes + bytes > (isFirst ? FIRST_BATCH_BYTES : MAX_CONTROL_BYTES)) {
-        await connection.send(FrameKind.entries, batch);
-        if (isFirst) await connection.flush();
-        batch = [];
-        batchBytes = 0;
+    try {
+      for await (const entry of storage.list(parseOptional(path), { recursive, signal })) {
+        signal.throwIfAborted();
+        const textLength = entry.path.length + (entry.reason?.length ?? 0);
+        const bytes = textLength * JSON_BYTES_PER_UNIT + ENTRY_OVERHEAD_BYTES;
+        const isFirst = entries === batch.length;
+        if (batchBytes + bytes > (isFirst ? FIRST_BATCH_BYTES : MAX_CONTROL_BYTES)) {
+          await connection.send(FrameKind.entries, batch);
+          if (isFirst) await connection.flush();
+          batch = [];
+          batchBytes = 0;
+        }
+        batch.push(entry);
+        batchBytes += bytes;
+        entries++;
       }
-      batch.push(entry);
-      batchBytes += bytes;
-      entries++;
+    } finally {
+      // What was listed counts, also when something else could not be.
+      if (batch.length > 0 && !signal.aborted) await connection.send(FrameKind.entries, batch);
     }
-    if (batch.length > 0) await connection.send(FrameKind.entries, batch);
     return { entries };
   },
 

@@ -129,8 +129,15 @@ Deno.test("dir() that fails in the middle is an error, not a shorter listing", a
     },
   }));
   await using client = await served.connect();
-  const list = () => Array.fromAsync(client.dir(), ({ path }) => path);
+  let names: string[] = [];
+  const list = async () => {
+    names = [];
+    for await (const { path } of client.dir()) names.push(path);
+    return names;
+  };
   await failsWith(list(), "Internal");
+  // What was listed before counts.
+  assertEquals(names, ["a", "b"]);
   assertStringIncludes(served.events.of("command").at(-1)?.detail ?? "", "os error 5");
   broken = false;
   assertEquals(await list(), ["a", "b", "c"]);
